@@ -1,0 +1,32 @@
+# The two commands of the README are `make run` and `make test`; each sets itself up.
+PYTHON ?= python3
+BIN := .venv/bin
+.PHONY: run test check bench figures docs clean
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@
+
+run: .venv/ready  ## replay a simulated observation into the live daemon; results in out/
+	$(BIN)/raysieve demo --out out
+
+test: .venv/ready check  ## formatting, types, floors, then every test
+	$(BIN)/python -m pytest
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/ready  ## speed and quality beside the rivals, written to docs/figures
+	-$(BIN)/python -m pip install --quiet -e '.[bench]'
+	$(BIN)/python -m pytest bench --benchmark-disable-gc --benchmark-timer=time.process_time --benchmark-columns=min,median,rounds
+	$(BIN)/python -m bench.quality
+	$(BIN)/python -m bench.realtime --seconds 60
+
+clean:
+	rm -rf .venv out build dist

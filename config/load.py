@@ -1,0 +1,76 @@
+"""TOML -> `Config`, all faults reported at once, with a digest."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from config.errors import ConfigError
+from config.schema import Config
+
+SHIPPED = Path(__file__).parent
+
+
+def find(name: str | Path) -> Path:
+    """Return the path of a configuration: a file, or the name of a shipped one (`wfi`, `config/wfi.toml`).
+
+    Raises ConfigError if there is neither.
+    """
+    path = Path(name)
+    shipped = SHIPPED / (path.name if path.suffix == ".toml" else f"{path.name}.toml")
+    for candidate in (path, shipped):
+        if candidate.is_file():
+            return candidate
+    known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
+    raise ConfigError(f"{path}: no such configuration (a file, or one of: {known})")
+
+
+def load(name: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a configuration; `overrides` are `section.key=value` with TOML values (bare words are strings).
+
+    Raises ConfigError with one line for each fault.
+    """
+    path = find(name)
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
+        raise ConfigError(f"{path}: {fault}") from None
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as fault:
+        lines = [f"{path}: {'.'.join(map(str, e['loc'])) or 'file'}: {_say(e)}" for e in fault.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def digest(config: Config) -> str:
+    """Return the SHA-256 (hex) of the resolved configuration."""
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _say(error: Any) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    shown = repr(error["input"])
+    return message if len(shown) > 60 or error["type"] == "missing" else f"{message}, got {shown}"
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: expected section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for name in sections:
+        tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"--set {override}: {name} is not a section")
+    tree[last] = value

@@ -1,0 +1,197 @@
+"""The configuration: typed, strict, frozen. Keys end in their unit."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Mask = Annotated[int, Field(ge=0, le=255)]
+
+
+class Section(BaseModel):
+    """What every section is: no unknown keys, no silent conversions, no changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class QuadrantLayout(Section):
+    """One quadrant of the camera."""
+
+    id: Annotated[int, Field(ge=0, le=255)]
+    origin_x_px: int
+    """Column of its pixel (0, 0) in the focal plane, real gaps included."""
+    origin_y_px: int
+
+
+class Detector(Section):
+    """The camera that this configuration expects."""
+
+    telescope: str
+    instrument: str
+    rows: Annotated[int, Field(ge=5, le=8192)]
+    columns: Annotated[int, Field(ge=5, le=8192)]
+    pixel_um: Positive
+    frame_time_s: Positive
+    gain_ev_per_adu: Positive
+    adc_max_adu: Positive = 65535.0
+    quadrants: list[QuadrantLayout] = []
+    """Empty: the geometry is taken from the stream (converted observations of several modes)."""
+
+
+class Receive(Section):
+    """Order and completeness of the frames."""
+
+    reorder_window_frames: Annotated[int, Field(ge=0, le=4096)] = 8
+    """How many later frames of its quadrant may pass before a missing frame is declared a gap."""
+
+
+class Correct(Section):
+    """Offset, noise, common mode, bad pixels."""
+
+    maps: str = ""
+    """Map file (`raysieve calibrate-dark`) or recording with maps; relative to the working directory."""
+    common_mode: Literal["row", "none"] = "row"
+    track: bool = True
+    """Follow offset and noise from pixels without signal."""
+    track_every: Annotated[int, Field(ge=1, le=64)] = 8
+    """Each row is followed in every n-th frame."""
+    track_shift: Annotated[int, Field(ge=3, le=16)] = 8
+    """Weight of a new value is 2**-shift: time constant = track_every * 2**shift frames."""
+    clip_sigma: Annotated[float, Field(ge=2, le=10)] = 4.0
+    hot_frames: Annotated[int, Field(ge=2, le=100)] = 8
+    """A pixel above the event threshold this many frames in a row is hot."""
+    find_bad: bool = True
+    flicker_window_frames: Annotated[int, Field(ge=50)] = 1000
+    flicker_hits: Annotated[int, Field(ge=3)] = 12
+    """Hits in one window that make a pixel flickering, if its eight neighbours do not share them."""
+
+
+class ChargeLoss(Section):
+    """Mean energy lost below the split threshold, by pattern; added to the sum (`raysieve simulate charge-loss`)."""
+
+    energy_ev: list[float]
+    single_ev: list[float]
+    double_ev: list[float]
+    triple_ev: list[float]
+    quad_ev: list[float]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> "ChargeLoss":
+        columns = (self.single_ev, self.double_ev, self.triple_ev, self.quad_ev)
+        if not self.energy_ev or any(len(c) != len(self.energy_ev) for c in columns):
+            raise ValueError("energy_ev and the four columns must have one value per energy, at least one")
+        if any(b <= a for a, b in zip(self.energy_ev, self.energy_ev[1:], strict=False)):
+            raise ValueError("energy_ev must rise")
+        return self
+
+
+class Grades(Section):
+    """The mission's grade of each neighbour mask (FLTGRADE bits: 1 2 4 / 8 . 16 / 32 64 128 from low y)."""
+
+    masks: dict[str, list[Mask]]
+    """Grade -> masks."""
+    otherwise: int
+
+    @model_validator(mode="after")
+    def _once(self) -> "Grades":
+        seen: dict[int, str] = {}
+        for grade, masks in self.masks.items():
+            if not grade.isdigit():
+                raise ValueError(f"grade {grade!r} is not a number")
+            for mask in masks:
+                if mask in seen:
+                    raise ValueError(f"mask {mask} is in grade {seen[mask]} and in grade {grade}")
+                seen[mask] = grade
+        return self
+
+
+RejectReason = Literal["pattern", "outer_ring", "mip", "in_track", "bad_pixel"]
+
+
+class Reconstruct(Section):
+    """Events and tracks. Exactly one event threshold and one split threshold.
+
+    A hit is above the event threshold, compared in whole ADU; a pixel at or above split belongs to an event.
+    """
+
+    event_threshold_ev: Positive | None = None
+    event_threshold_adu: Positive | None = None
+    event_threshold_sigma: Positive | None = None
+    """Of the noise map, per pixel, rounded up to a whole ADU as on-board tables are."""
+    split_threshold_ev: Positive | None = None
+    split_threshold_adu: Positive | None = None
+    split_threshold_sigma: Positive | None = None
+    quadrant_event_threshold_adu: dict[str, Positive] = {}
+    """Quadrant id -> its own event threshold (chips of different kind in one camera)."""
+    sum_window: Literal[3, 5] = 3
+    """The energy is the sum of the pixels at or above split in this window."""
+    border_px: Annotated[int, Field(ge=0, le=16)] = 0
+    """No event has its centre in the outermost pixels of a quadrant."""
+    outer_ring_invalidates: bool = True
+    """A split event with signal in its outer ring gets pattern 13 (the "very faint" rule)."""
+    mip_threshold_ev: Positive = 10_000.0
+    reject: list[RejectReason] = ["pattern", "outer_ring", "mip"]
+    """What sends an event to REJECTED; the rest is only flagged."""
+    track_pixels: Annotated[int, Field(ge=2)] = 5
+    """An island (8-neighbour, at or above split) of so many pixels is a particle track."""
+    track_peak_ev: Positive = 15_000.0
+    """So is one with a pixel above this; such pixels are the MIP pixels."""
+    charge_cloud_px: Annotated[float, Field(gt=0, le=1)] = 0.12
+    """Gaussian sigma of the charge cloud, for the position in the pixel."""
+    charge_loss: ChargeLoss | None = None
+    pi_channel_ev: Positive = 10.0
+    pi_channels: Count = 1500
+    grades: Grades
+    max_hits: Count = 20_000
+    """Pixels above the event threshold in one frame; above, the frame is a counted gap."""
+    max_events: Count = 4_000
+    join_window_frames: Annotated[int, Field(ge=1, le=4096)] = 8
+    """How many later read-outs may begin before one is closed without its missing quadrants."""
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> "Reconstruct":
+        for kind in ("event", "split"):
+            keys = [f"{kind}_threshold_{unit}" for unit in ("ev", "adu", "sigma")]
+            if sum(getattr(self, key) is not None for key in keys) != 1:
+                raise ValueError(f"exactly one of {', '.join(keys)} is needed")
+        if any(not key.isdigit() for key in self.quadrant_event_threshold_adu):
+            raise ValueError("quadrant_event_threshold_adu: keys are quadrant ids")
+        return self
+
+
+class Record(Section):
+    """Event lists on disk."""
+
+    interval_s: Positive = 10.0
+    """Detector time after which what is held is written for good."""
+    roll_s: Positive = 3600.0
+    """Detector time after which a new file begins."""
+    roll_bytes: Annotated[int, Field(ge=1_000_000)] = 1_000_000_000
+    island: Literal[3, 5] = 3
+    """Pixel values kept with each event: 3x3 or 5x5."""
+
+
+class Links(Section):
+    """How the processes are connected."""
+
+    transport: Literal["ipc", "tcp"] = "ipc"
+    directory: str = ""
+    """ipc: folder of the sockets; empty: the user's runtime folder."""
+    host: str = "127.0.0.1"
+    first_port: Annotated[int, Field(ge=1024, le=65000)] = 5570
+    """tcp: the frames arrive here, the links between the stages follow."""
+    silence_s: Positive = 30.0
+    """After this time without a message in an open stream, the source counts as lost."""
+
+
+class Config(Section):
+    """One file is a whole instance, not a layer."""
+
+    detector: Detector
+    receive: Receive = Receive()
+    correct: Correct = Correct()
+    reconstruct: Reconstruct
+    record: Record = Record()
+    links: Links = Links()

@@ -1,0 +1,1 @@
+"""From training to ONNX; comes with the first model."""

@@ -1,0 +1,1 @@
+"""Learned models, one folder each; they come with their issues."""

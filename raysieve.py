@@ -1,0 +1,58 @@
+"""The front door: the command line. Everything else is imported when a command needs it."""
+
+import importlib
+import sys
+
+import click
+
+from config.errors import RaysieveError
+
+COMMANDS = {
+    "run": "stream.commands.live:run",
+    "replay": "stream.commands.live:replay",
+    "process": "stream.commands.batch:process",
+    "calibrate-dark": "stream.commands.batch:calibrate_dark",
+    "convert": "stream.commands.convert:convert",
+    "inspect": "stream.commands.inspect:inspect",
+    "explain": "stream.commands.inspect:explain",
+    "simulate": "sim.commands:simulate",
+    "demo": "sim.demo:demo",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when it is called or listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table above."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, or None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="raysieve")
+def cli() -> None:
+    """Turn the raw frame stream of an X-ray camera into clean science while it is still running.
+
+    Example: raysieve process night.h5 --config config/wfi.toml --out out
+    """
+
+
+def main() -> None:
+    """Run the command line; every deliberate failure is one clear line and exit code 1."""
+    try:
+        cli(standalone_mode=True)
+    except RaysieveError as fault:
+        print(f"raysieve: {fault}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

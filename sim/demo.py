@@ -1,0 +1,100 @@
+"""`raysieve demo`: the main job, start to end, on a recording made on the spot."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from config.load import load
+from stream.errors import LinkError
+from stream.wiring import TABLE, url_of
+
+DARK_READOUTS, READOUTS, LOOPS = 100, 200, 10
+
+
+@click.command()
+@click.option("--config", "config_name", default="wfi", help="A TOML file, or a shipped name.")
+@click.option("--out", default="out", type=click.Path(path_type=Path), help="Folder for everything made.")
+@click.option("--loops", default=LOOPS, type=click.IntRange(1), help="Seconds of stream, about.")
+def demo(config_name: str, out: Path, loops: int) -> None:
+    """Simulate a camera, run the daemon on it at its real rate, report, and plot what came out.
+
+    Example: raysieve demo --out out
+    """
+    console = Console(highlight=False)
+    out.mkdir(parents=True, exist_ok=True)
+    config = load(config_name)
+    dark, observation, maps = out / "dark.h5", out / "demo.h5", out / "maps.h5"
+    console.print(f"[bold]1/4[/] simulating a dark run and {READOUTS} read-outs of {config.detector.instrument}")
+    camera = ["--config", config_name, "--seed", "1"]
+    _raysieve("simulate", "wfi", str(dark), *camera, "--readouts", str(DARK_READOUTS), "--dark")
+    _raysieve("simulate", "wfi", str(observation), *camera, "--readouts", str(READOUTS))
+    console.print("[bold]2/4[/] offset, noise and bad-pixel maps from the dark run")
+    _raysieve("calibrate-dark", str(dark), str(maps))
+    console.print(f"[bold]3/4[/] the daemon, fed at its real rate: {loops} x {READOUTS} read-outs")
+    url = url_of(TABLE[0].link, config.links)
+    for old in (out / ".status").glob("*.json"):
+        old.unlink()
+    settings = ["--set", f"correct.maps={maps}", "--out", str(out), "--once", "--overwrite"]
+    daemon = subprocess.Popen(_command("run", config_name, *settings))
+    _wait_until_ready(daemon, out)
+    try:
+        _raysieve("replay", str(observation), "--to", url, "--loop", str(loops))
+        if daemon.wait(timeout=60) != 0:
+            raise LinkError("the daemon failed; see its message above")
+    finally:
+        if daemon.poll() is None:
+            daemon.terminate()
+            daemon.wait(30)
+    console.print("[bold]4/4[/] what came out")
+    _raysieve("inspect", str(out / "events.fits"), "--plot", str(out))
+    console.print(_report(out, loops * READOUTS * len(config.detector.quadrants)))
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "raysieve", *arguments]
+
+
+def _raysieve(*arguments: str) -> None:
+    if subprocess.run(_command(*arguments), check=False).returncode:
+        raise LinkError(f"raysieve {' '.join(arguments)} failed; see its message above")
+
+
+def _wait_until_ready(daemon: "subprocess.Popen[bytes]", out: Path, patience_s: float = 90) -> None:
+    """Wait until every process of the daemon has reported once: then its kernels are compiled."""
+    deadline = time.monotonic() + patience_s
+    wanted = [out / ".status" / f"{name}.json" for name in dict.fromkeys(row.process for row in TABLE)]
+    while not all(path.is_file() for path in wanted):
+        if daemon.poll() is not None or time.monotonic() > deadline:
+            raise LinkError("the daemon did not become ready; see its message above")
+        time.sleep(0.1)
+
+
+def _report(out: Path, frames: int) -> Table:
+    """Return the account of the run: frames, losses, events by pattern, latencies by stage."""
+    status = {p.stem: json.loads(p.read_text()) for p in (out / ".status").glob("*.json")}
+    detect, record = status["detect"], status["record"]
+    counters: dict[str, Any] = detect["counters"]
+    table = Table(title="report", box=None, show_header=False, title_justify="left")
+    table.add_row("frames sent / taken / lost", f"{frames} / {counters.get('in_Frame', 0)} / {_lost(detect)}")
+    table.add_row("read-outs recorded", str(record["counters"].get("in_EventList", 0)))
+    patterns = ", ".join(f"{name} {counters.get(name, 0)}" for name in ("single", "double", "triple", "quad"))
+    table.add_row("events", f"{counters.get('events', 0)}: {patterns}")
+    table.add_row("rejected / tracks", f"{counters.get('rejected', 0)} / {counters.get('tracks', 0)}")
+    table.add_row("bad pixels found while running", str(counters.get("bad_pixels", 0)))
+    for process in (detect, record):
+        for label, span in process["latencies"].items():
+            text = f"p50 {span['p50_ms']:.2f}  p99 {span['p99_ms']:.2f}  max {span['max_ms']:.2f} ms"
+            table.add_row(f"{process['process']}: {label}", text)
+        table.add_row(f"{process['process']}: CPU", f"{process['cpu_s']:.1f} s")
+    return table
+
+
+def _lost(detect: dict[str, Any]) -> int:
+    return int(detect["stages"].get("receive", {}).get("lost", 0))

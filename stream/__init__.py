@@ -1,0 +1,1 @@
+"""The stream: messages, kernels, stages, transport, wiring."""

@@ -1,0 +1,123 @@
+"""`raysieve inspect` and `raysieve explain`: what is in a file, what a configuration does."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from config.load import digest, load
+from config.schema import Config
+from stream.errors import ConfigError
+from stream.transport.eventlist import read_event_list
+from stream.transport.maps import read_maps
+from stream.transport.recording import Recording
+from stream.wiring import TABLE, url_of
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--plot", type=click.Path(path_type=Path), help="Folder for image.png and spectrum.png of an event list.")
+def inspect(file: Path, plot: Path | None) -> None:
+    """Say what is in a recording, a map file or an event list.
+
+    Example: raysieve inspect out/events.fits --plot out
+    """
+    if not file.is_file():
+        raise ConfigError(f"{file}: no such file")
+    with file.open("rb") as stream:
+        magic = stream.read(8)
+    if magic.startswith(b"SIMPLE"):
+        _event_list(file, plot)
+    elif magic == b"\x89HDF\r\n\x1a\n":
+        _hdf5(file)
+    else:
+        raise ConfigError(f"{file}: neither HDF5 (recording, maps) nor FITS (event list)")
+
+
+def _event_list(file: Path, plot: Path | None) -> None:
+    from stream.transport.plots import plot_image, plot_spectrum
+
+    tables, header = read_event_list(file)
+    events = tables["EVENTS"]
+    click.echo(f"{file}: event list of {header['TELESCOP']} {header['INSTRUME']}, run {header.get('OBS_ID', '')}")
+    click.echo(
+        f"  {header['TSTART']:.3f} to {header['TSTOP']:.3f} s, on-time {header['ONTIME']:.3f} s, "
+        f"exposure {header['EXPOSURE']:.3f} s"
+    )
+    names = ("single", "double", "triple", "quad", "invalid")
+    edges = [0, 1, 5, 9, 13, 14]
+    shares = np.histogram(events["PATTERN"], edges)[0]
+    click.echo("  events: " + ", ".join([str(len(events)), *(f"{n} {s}" for n, s in zip(names, shares, strict=True))]))
+    for name, table in tables.items():
+        if name != "EVENTS":
+            click.echo(f"  {name}: {len(table)} rows")
+    if plot:
+        plot.mkdir(parents=True, exist_ok=True)
+        for path in (plot_image(file, plot / "image.png"), plot_spectrum(file, plot / "spectrum.png")):
+            click.echo(str(path))
+
+
+def _hdf5(file: Path) -> None:
+    try:
+        recording = Recording(file)
+    except ConfigError as not_a_recording:
+        try:
+            maps = read_maps(file)
+        except ConfigError:
+            raise not_a_recording from None
+        click.echo(f"{file}: maps")
+    else:
+        with recording:
+            start, index = recording.start, recording.frames
+            maps = recording.maps()
+            click.echo(f"{file}: recording of {start.telescope} {start.instrument}, run {start.run_id}")
+            click.echo(
+                f"  {len(recording)} frames of {start.pixel_dtype}, "
+                f"read-outs {index['sequence'].min()} to {index['sequence'].max()}, "
+                f"{start.frame_time_ns * 1e-6:g} ms each"
+                if len(index)
+                else "  no frames"
+            )
+            for q in start.quadrants:
+                click.echo(f"  quadrant {q.id}: {q.columns}x{q.rows} at ({q.origin_x_px}, {q.origin_y_px})")
+    for number, m in sorted(maps.items()):
+        good = m.bad == 0
+        click.echo(
+            f"  maps of quadrant {number}: offset {np.mean(m.offset[good]):.2f}, noise {np.mean(m.noise[good]):.3f}, "
+            f"{np.count_nonzero(m.bad)} bad pixels, version {m.version}"
+        )
+
+
+@click.command()
+@click.argument("config_name", metavar="CONFIG")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one value.")
+def explain(config_name: str, overrides: tuple[str, ...]) -> None:
+    """Show what a configuration does: the stages, their rates, queues, processes and addresses.
+
+    Example: raysieve explain config/wfi.toml
+    """
+    config = load(config_name, overrides)
+    console = Console()
+    detector = config.detector
+    console.print(
+        f"{detector.telescope} {detector.instrument}: {len(detector.quadrants) or 'any'} quadrants of "
+        f"{detector.columns}x{detector.rows}, {detector.frame_time_s * 1e3:g} ms",
+        highlight=False,
+    )
+    console.print(_table(config))
+    console.print(f"configuration {digest(config)[:16]}", highlight=False)
+
+
+def _table(config: Config) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("stage", "takes", "gives", "messages/s", "process", "queue", "when full", "fed by"):
+        table.add_column(name, justify="right" if name in ("messages/s", "queue") else "left", no_wrap=True)
+    quadrants = len(config.detector.quadrants) or 1
+    for row in TABLE:
+        rate = (quadrants if row.takes != "EventList" else 1) / config.detector.frame_time_s
+        url = url_of(row.link, config.links) if row.link else ""
+        queue = str(row.queue) if row.queue else ""
+        table.add_row(row.stage, row.takes, row.gives, f"{rate:.0f}", row.process, queue, row.when_full, url)
+    return table

@@ -1,0 +1,148 @@
+"""`raysieve run` and `raysieve replay`: the daemon, and what feeds it."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.progress import Progress
+from rich.table import Table
+
+from config.load import load
+from stream.clock import now_ns
+from stream.errors import ConfigError, LinkError
+from stream.messages import End, Frame, Message, Start
+from stream.supervisor import Supervisor
+from stream.transport.link import Push
+from stream.transport.recording import Recording
+from stream.wiring import TABLE, url_of
+
+PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory when looped
+
+
+@click.command()
+@click.argument("config_name", metavar="CONFIG")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one value.")
+@click.option("--out", "-o", default="out", type=click.Path(path_type=Path), help="Folder for event lists.")
+@click.option("--once", is_flag=True, help="Stop after the first stream has ended.")
+@click.option("--overwrite", is_flag=True, help="Replace the event lists of an earlier run.")
+@click.option("--quiet", is_flag=True, help="No live summary.")
+def run(config_name: str, overrides: tuple[str, ...], out: Path, once: bool, overwrite: bool, quiet: bool) -> None:
+    """Run the live daemon: frames in over ZeroMQ, event lists on disk. Ctrl-C drains, then stops.
+
+    Example: raysieve run config/wfi.toml --set correct.maps=maps.h5 --out out
+    """
+    config = load(config_name, overrides)
+    supervisor = Supervisor(config, out, once=once, overwrite=overwrite)
+    console = Console(stderr=True)
+    url = url_of(TABLE[0].link, config.links)
+    with Live(console=console, refresh_per_second=2, transient=True, screen=False) as live:
+        status = supervisor.run(
+            show=lambda s: None if quiet else live.update(summary_table(s)),
+            ready=lambda: console.print(f"ready: frames at {url}", highlight=False),
+        )
+    console.print(summary_table(status))
+
+
+@click.command()
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("--to", "url", required=True, metavar="URL", help="Where the daemon listens; see `raysieve explain`.")
+@click.option("--rate", default="live", metavar="live|max|X", help="Real time, as fast as possible, or X times live.")
+@click.option("--loop", default=1, type=click.IntRange(1), help="How many times; frame numbers and times go on.")
+@click.option("--wait", "wait_s", default=30.0, help="Seconds to wait for a reader that takes nothing.")
+def replay(recording: Path, url: str, rate: str, loop: int, wait_s: float) -> None:
+    """Send a recording to a daemon as the camera would.
+
+    Example: raysieve replay demo.h5 --to ipc:///run/user/1000/raysieve/frames.sock --rate max
+    """
+    speed = _speed(rate)
+    with Recording(recording) as source:
+        frames = len(source) * loop
+        push = Push(url, queue=TABLE[0].queue, bind=False)
+        began = time.monotonic()
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(f"replay {recording.name}", total=frames)
+            sent = 0
+            for message in _paced(_looped(source, loop), speed):
+                if not push.send(message, timeout_s=wait_s):
+                    raise LinkError(f"{url}: no reader took a message for {wait_s:g} s; {sent} frames sent")
+                if isinstance(message, Frame):
+                    sent += 1
+                    if sent % 100 == 0:
+                        progress.update(task, completed=sent)
+        push.close()
+        wall = time.monotonic() - began
+    click.echo(f"sent {sent} frames in {wall:.2f} s: {sent / wall:.0f} frames/s")
+
+
+def _speed(rate: str) -> float:
+    """Return the multiple of real time; 0 for as fast as possible."""
+    if rate in ("live", "max"):
+        return 1.0 if rate == "live" else 0.0
+    try:
+        speed = float(rate)
+    except ValueError:
+        speed = -1.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(f"--rate {rate}: expected live, max or a positive number")
+    return speed
+
+
+def _looped(source: Recording, loop: int) -> Iterator[Message]:
+    """Yield the recording `loop` times as one stream with one Start and one End."""
+    start = source.start
+    frame_bytes = sum(q.rows * q.columns for q in start.quadrants) * 4 / max(1, len(start.quadrants))
+    held = list(source.messages()) if loop > 1 and len(source) * frame_bytes < PRELOAD_BYTES else None
+    index = source.frames["sequence"]
+    count = int(index.max() - index.min() + 1) if len(index) else 0
+    yield start
+    sent = 0
+    for turn in range(loop):
+        for message in held if held is not None else source.messages():
+            if isinstance(message, Start | End):
+                continue
+            if isinstance(message, Frame):
+                sent += 1
+                shift = turn * count
+                message = replace(
+                    message, sequence=message.sequence + shift, time_ns=message.time_ns + shift * start.frame_time_ns
+                )
+            yield message
+    yield End(stream=start.stream, frames=sent)
+
+
+def _paced(messages: Iterator[Message], speed: float) -> Iterator[Message]:
+    """Yield each frame when its detector time has come; stamp it as captured then."""
+    first: tuple[int, int] | None = None
+    for message in messages:
+        if isinstance(message, Frame):
+            if first is None:
+                first = message.time_ns, now_ns()
+            if speed > 0:
+                due = first[1] + int((message.time_ns - first[0]) / speed)
+                while (left := due - now_ns()) > 0:
+                    time.sleep(left * 1e-9)
+            message = replace(message, trace=(now_ns(),))
+        yield message
+
+
+def summary_table(status: dict[str, Any]) -> Table:
+    """Return a table of what each process has taken, given, dropped and how long it took."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("process", "in", "out", "events", "rejected", "tracks", "lost", "p50 ms", "p99 ms", "max ms", "CPU s"):
+        table.add_column(name, justify="left" if name == "process" else "right")
+    for name, s in status.items():
+        counters, stages = s["counters"], s["stages"]
+        lost = sum(stages.get("receive", {}).get(k, 0) for k in ("lost", "shape", "unknown_quadrant", "no_start"))
+        label = "frame to events" if "frame to events" in s["latencies"] else "frame to record"
+        latency = s["latencies"].get(label, {"p50_ms": 0, "p99_ms": 0, "max_ms": 0})
+        taken = counters.get("in_Frame", 0) + counters.get("in_EventList", 0)
+        given = counters.get("out_EventList", 0) + counters.get("out_Product", 0)
+        values = [taken, given, counters.get("events", 0), counters.get("rejected", 0), counters.get("tracks", 0), lost]
+        spans = [f"{latency[k]:.2f}" for k in ("p50_ms", "p99_ms", "max_ms")]
+        table.add_row(name, *map(str, values), *spans, f"{s['cpu_s']:.1f}")
+    return table

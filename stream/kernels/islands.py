@@ -1,0 +1,109 @@
+"""Islands of signal, particle tracks among them, and how far events lie from them."""
+
+import numpy as np
+from numba import njit
+
+from stream.kernels.events import signal_of
+
+
+@njit(cache=True, nogil=True)
+def grow_island(pixels, offset, common_mode, bad, split, seen, stack, y, x):
+    """Collect the 8-neighbour island of (y, x) in `stack` (m, 2) int16 and mark it in `seen`; returns its size."""
+    rows, columns = pixels.shape
+    stack[0, 0], stack[0, 1] = y, x
+    seen[y, x] = 1
+    size = 1
+    k = 0
+    while k < size:
+        cy, cx = stack[k, 0], stack[k, 1]
+        k += 1
+        for v in range(max(0, cy - 1), min(rows, cy + 2)):
+            for u in range(max(0, cx - 1), min(columns, cx + 2)):
+                if seen[v, u] or bad[v, u] or not signal_of(pixels, offset, common_mode, v, u) >= split[v, u]:
+                    continue
+                seen[v, u] = 1
+                if size < stack.shape[0]:
+                    stack[size, 0], stack[size, 1] = v, u
+                    size += 1
+    return size
+
+
+@njit(cache=True, nogil=True)
+def fill_track(track, pixels, offset, common_mode, stack, size, gain_ev):
+    """Fill size, extent, centre and energy of one track from its pixels, stack (size, 2) int16: row, column."""
+    total = peak = sx = sy = 0.0
+    track.pixels = size
+    track.x_min = track.x_max = stack[0, 1]
+    track.y_min = track.y_max = stack[0, 0]
+    for k in range(size):
+        y, x = stack[k, 0], stack[k, 1]
+        value = float(signal_of(pixels, offset, common_mode, y, x))
+        total += value
+        peak = max(peak, value)
+        sx += value * x
+        sy += value * y
+        track.x_min, track.x_max = min(track.x_min, x), max(track.x_max, x)
+        track.y_min, track.y_max = min(track.y_min, y), max(track.y_max, y)
+    track.energy_ev, track.peak_ev = total * gain_ev, peak * gain_ev
+    track.x, track.y = sx / total, sy / total
+
+
+@njit(cache=True, nogil=True)
+def find_tracks(pixels, offset, common_mode, bad, split, hits, rule, seen, stack, tracks, track_pixels):
+    """Find the particle tracks: islands at or above split of enough pixels, or with a bright enough one.
+
+    Arrays as in `find_events`. Islands grow from the hits: one without any pixel above the event threshold is noise.
+    rule = (least_pixels, peak in the pixels' unit, gain_ev); seen (rows, columns) uint8, zero before and after;
+    stack (rows * columns, 2) int16, scratch; tracks: table of TRACK; track_pixels (m, 3) int16: row, column, 1 if
+    the pixel is at or above the peak. Returns (tracks, track pixels) written, at most what the tables hold; (0, 0)
+    for no hits.
+    """
+    least, bright, gain_ev = rule
+    n = filled = 0
+    grown = 0  # what to clear in `seen` at the end lies in stack[:grown]
+    for k in range(hits.shape[0]):
+        y, x = hits[k, 0], hits[k, 1]
+        if seen[y, x] or bad[y, x]:
+            continue
+        island = stack[grown:]
+        size = grow_island(pixels, offset, common_mode, bad, split, seen, island, y, x)
+        grown += size
+        peak = np.float32(0)
+        for j in range(size):
+            peak = max(peak, signal_of(pixels, offset, common_mode, island[j, 0], island[j, 1]))
+        if size < least and peak < bright:
+            continue
+        if n < tracks.shape[0]:
+            fill_track(tracks[n], pixels, offset, common_mode, island, size, gain_ev)
+            n += 1
+        for j in range(size):
+            if filled == track_pixels.shape[0]:
+                break
+            v, u = island[j, 0], island[j, 1]
+            track_pixels[filled, 0], track_pixels[filled, 1] = v, u
+            track_pixels[filled, 2] = signal_of(pixels, offset, common_mode, v, u) >= bright
+            filled += 1
+    for j in range(grown):
+        seen[stack[j, 0], stack[j, 1]] = 0
+    return n, filled
+
+
+@njit(cache=True, nogil=True)
+def measure_distances(events, places, marks):
+    """Write to each event its distance to the nearest track pixel and to the nearest MIP pixel, in pixels.
+
+    events: table of EVENT; places (n, 2) int32: x, y of each centre in the focal plane, pixels; marks (m, 3) int32:
+    x, y of each track pixel, 1 if it is a MIP pixel. Distances are -1 where the read-out has no such pixel.
+    """
+    for k in range(events.shape[0]):
+        track = mip = np.int64(-1)
+        for j in range(marks.shape[0]):
+            dx = np.int64(places[k, 0] - marks[j, 0])
+            dy = np.int64(places[k, 1] - marks[j, 1])
+            d = dx * dx + dy * dy
+            if track < 0 or d < track:
+                track = d
+            if marks[j, 2] and (mip < 0 or d < mip):
+                mip = d
+        events[k].track_distance = np.sqrt(np.float64(track)) if track >= 0 else np.float64(-1)
+        events[k].mip_distance = np.sqrt(np.float64(mip)) if mip >= 0 else np.float64(-1)

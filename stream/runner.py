@@ -1,0 +1,129 @@
+"""The one loop: receive, process, send, count, stop."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from stream.clock import Latencies, now_ns
+from stream.messages import End, EventList, Frame, Message, Start
+from stream.stage import Stage
+from stream.transport.inproc import Sink, chain, drain
+
+POLL_S = 0.1  # how soon a stop is noticed when nothing arrives
+REPORT_NS = 1_000_000_000
+
+
+class Source(Protocol):
+    """Where messages come from."""
+
+    counters: Counter[str]
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """Return the next message, or None if none came in time."""
+        ...
+
+
+class Runner:
+    """Runs the stages of one process on what arrives, until told to stop or the stream is over.
+
+    `stopping()` asks for an orderly end: what has arrived is processed, then the stages are flushed.
+    Silence of an open stream for `silence_s` counts as the loss of its source: the stream is closed.
+    """
+
+    def __init__(self, name: str, source: Source, stages: Sequence[Stage], sink: Sink, status: Path | None) -> None:
+        self._name, self._source, self._stages, self._sink, self._status = name, source, stages, sink, status
+        self._latencies: dict[str, Latencies] = {}
+        self._counters: Counter[str] = Counter()
+        self._open: Start | None = None
+        self._reported = 0
+
+    def run(self, stopping: Callable[[], bool], silence_s: float, once: bool) -> None:
+        """Loop until `stopping()`, or with `once` until the first stream has ended."""
+        heard = now_ns()
+        self._report(final=False)
+        while True:
+            message = self._source.receive(POLL_S)
+            if message is not None:
+                heard = now_ns()
+                self._handle(message, heard)
+                if once and isinstance(message, End):
+                    break
+            elif stopping():
+                break
+            elif self._open is not None and now_ns() - heard > silence_s * 1e9:
+                self._counters["source_lost"] += 1
+                self._handle(End(stream=self._open.stream), now_ns())
+                if once:
+                    break
+            if now_ns() - self._reported > REPORT_NS:
+                self._report(final=False)
+        if self._open is not None:
+            self._handle(End(stream=self._open.stream), now_ns())
+        for result in drain(self._stages):
+            self._sink.send(result)
+        self._sink.close()
+        self._report(final=True)
+
+    def _handle(self, message: Message, arrived: int) -> None:
+        kind = type(message).__name__
+        self._counters[f"in_{kind}"] += 1
+        if isinstance(message, Start):
+            self._open = message
+        elif isinstance(message, End):
+            self._open = None
+        elif isinstance(message, Frame | EventList):
+            message = replace(message, trace=(*message.trace, arrived))
+            self._measure("arrive", message.trace)
+        for result in chain(self._stages, message):
+            if isinstance(result, EventList):
+                result = replace(result, trace=(*result.trace, now_ns()))
+                self._measure("frame to events", (result.trace[0], result.trace[-1]))
+                self._count(result)
+            self._counters[f"out_{type(result).__name__}"] += 1
+            self._sink.send(result)
+        if isinstance(message, Frame | EventList):
+            self._measure("process", (arrived, now_ns()))
+            if isinstance(message, EventList):
+                self._measure("frame to record", (message.trace[0], now_ns()))
+
+    def _count(self, events: EventList) -> None:
+        counters = self._counters
+        valid = events.events["reason"] == 0
+        counters["events"] += int(valid.sum())
+        counters["rejected"] += int((~valid).sum())
+        counters["tracks"] += len(events.tracks)
+        counters["bad_pixels"] += len(events.bad_pixels)
+        patterns = events.events["pattern"][valid]
+        for name, low, high in (("single", 0, 0), ("double", 1, 4), ("triple", 5, 8), ("quad", 9, 12)):
+            counters[name] += int(((patterns >= low) & (patterns <= high)).sum())
+
+    def _measure(self, label: str, trace: tuple[int, ...]) -> None:
+        if len(trace) > 1:
+            self._latencies.setdefault(label, Latencies()).add(trace[-1] - trace[-2])
+
+    def _report(self, final: bool) -> None:
+        """Write what is known to the status file, whole or not at all."""
+        self._reported = now_ns()
+        if self._status is None:
+            return
+        text = json.dumps(self.summary() | {"final": final})
+        temporary = self._status.with_suffix(".tmp")
+        temporary.write_text(text)
+        os.replace(temporary, self._status)
+
+    def summary(self) -> dict[str, Any]:
+        """Return counters of the process, its source and its stages, latencies, CPU seconds."""
+        times = os.times()
+        stages = {s.name: dict(c) for s in self._stages if (c := getattr(s, "counters", None))}
+        return {
+            "process": self._name,
+            "counters": dict(self._counters),
+            "source": dict(self._source.counters),
+            "stages": stages,
+            "latencies": {label: latency.summary() for label, latency in self._latencies.items()},
+            "cpu_s": round(times.user + times.system, 3),
+        }

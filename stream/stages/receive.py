@@ -1,0 +1,182 @@
+"""Frame -> Frame, Gap: order, completeness and shape of the frames of each quadrant."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from config.load import digest
+from config.schema import Config
+from stream.errors import ConfigError
+from stream.messages import End, Frame, Gap, Message, Quality, Start
+
+MISSING_RANGES = 1000  # how many declared gaps are remembered for frames that come late
+
+
+@dataclass(slots=True)
+class _Line:
+    """The frames of one quadrant: what comes next, what waits, what was given up."""
+
+    begun: int = 0  # the lowest number seen
+    expected: int | None = None
+    held: dict[int, Frame | Gap] = field(default_factory=dict)
+    missing: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Receive:
+    """Frame -> Frame, Gap. Every frame number leaves exactly once per quadrant, as a frame or within a gap.
+
+    Frames are put in order within `reorder_window_frames`; one that comes after its gap was declared still passes,
+    marked LATE. Duplicates and frames without an open stream are counted and dropped.
+    """
+
+    name = "receive"
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._digest = digest(config)
+        self._start: Start | None = None
+        self.counters: Counter[str] = Counter()
+
+    def process(self, message: Message) -> Iterable[Message]:
+        """Start opens, End closes the account of every quadrant; frames leave in order."""
+        if isinstance(message, Start):
+            yield from self.flush()
+            self._open(message)
+            yield replace(message, config_digest=self._digest)
+        elif isinstance(message, End):
+            yield from self._close(message)
+        elif self._start is None:
+            self.counters["no_start"] += 1
+        elif isinstance(message, Frame):
+            yield from self._take(self._checked(message))
+        elif isinstance(message, Gap) and message.quadrant in self._lines:
+            yield from self._take(message)
+        else:
+            yield message
+
+    def flush(self) -> Iterable[Message]:
+        """Give what waits for missing frames, and the gaps before it."""
+        if self._start is not None:
+            for quadrant in self._lines:
+                yield from self._drain(quadrant, keep=0)
+
+    def _open(self, start: Start) -> None:
+        check_geometry(start, self._config)
+        self._start = start
+        self._shapes = {q.id: (q.rows, q.columns) for q in start.quadrants}
+        self._lines = {q.id: _Line() for q in start.quadrants}
+        self._anchor: tuple[int, int] | None = None  # frame number and time of the first frame
+        self._frames = 0
+
+    def _checked(self, frame: Frame) -> Frame | Gap:
+        """Return the frame with its counter unwrapped, or a gap if it does not fit the stream."""
+        assert self._start is not None
+        self._frames += 1
+        sequence = self._unwrap(frame.sequence, frame.time_ns)
+        if frame.quadrant not in self._lines:
+            self.counters["unknown_quadrant"] += 1
+        elif frame.pixels.shape != self._shapes[frame.quadrant] or frame.pixels.dtype != self._start.pixel_dtype:
+            self.counters["shape"] += 1
+        else:
+            return frame if sequence == frame.sequence else replace(frame, sequence=sequence)
+        return Gap(stream=frame.stream, first=sequence, last=sequence, quadrant=frame.quadrant, reason="shape")
+
+    def _unwrap(self, sequence: int, time_ns: int) -> int:
+        """Return the full frame number of a counter that wraps: the one that fits the detector time best.
+
+        The counter alone cannot tell a gap of n * 2**bits frames from none (14 bits wrap in 82 s at 200 Hz).
+        """
+        assert self._start is not None
+        if self._anchor is None:
+            self._anchor = sequence, time_ns
+        if self._start.sequence_bits == 0:
+            return sequence
+        period = 1 << self._start.sequence_bits
+        frames = (2 * (time_ns - self._anchor[1]) // self._start.frame_time_ns + 1) // 2
+        predicted = self._anchor[0] + frames
+        return sequence + period * ((2 * (predicted - sequence) // period + 1) // 2)
+
+    def _take(self, item: Frame | Gap) -> Iterable[Message]:
+        line = self._lines.get(item.quadrant)
+        if line is None:
+            yield item
+            return
+        first = item.sequence if isinstance(item, Frame) else item.first
+        if line.expected is None:
+            line.expected = line.begun = min(first, self._anchor[0]) if self._anchor else first
+        if first < line.expected:
+            yield from self._late(line, item, first)
+        elif first in line.held:
+            self.counters["duplicate"] += 1
+        else:
+            line.held[first] = item
+            yield from self._drain(item.quadrant, keep=self._config.receive.reorder_window_frames)
+
+    def _drain(self, quadrant: int, keep: int) -> Iterable[Message]:
+        """Give what is in order; declare a gap when more than `keep` frames wait behind it."""
+        assert self._start is not None
+        line = self._lines[quadrant]
+        while line.held and line.expected is not None:
+            if line.expected not in line.held:
+                if len(line.held) <= keep:
+                    return
+                yield self._gap(line, quadrant, min(line.held) - 1)
+            item = line.held.pop(line.expected)
+            line.expected = (item.sequence if isinstance(item, Frame) else item.last) + 1
+            yield item
+
+    def _gap(self, line: _Line, quadrant: int, last: int) -> Gap:
+        assert self._start is not None
+        assert line.expected is not None
+        gap = Gap(stream=self._start.stream, first=line.expected, last=last, quadrant=quadrant, reason="lost")
+        line.missing = [*line.missing[-MISSING_RANGES:], (gap.first, last)]
+        line.expected = last + 1
+        self.counters["lost"] += last - gap.first + 1
+        return gap
+
+    def _late(self, line: _Line, item: Frame | Gap, first: int) -> Iterable[Message]:
+        """Give a frame whose gap was declared, or that is older than the first one seen; count the rest as doubles."""
+        if first < line.begun:
+            line.missing.append((first, line.begun - 1))
+            if first + 1 < line.begun:
+                yield Gap(
+                    stream=item.stream, first=first + 1, last=line.begun - 1, quadrant=item.quadrant, reason="lost"
+                )
+            self.counters["lost"] += line.begun - first
+            line.begun = first
+        for k, (low, high) in enumerate(line.missing):
+            if low <= first <= high and isinstance(item, Frame):
+                line.missing[k : k + 1] = [r for r in ((low, first - 1), (first + 1, high)) if r[0] <= r[1]]
+                self.counters["late"] += 1
+                self.counters["lost"] -= 1
+                yield replace(item, quality=item.quality | Quality.LATE)
+                return
+        self.counters["duplicate"] += 1
+
+    def _close(self, end: End) -> Iterable[Message]:
+        """Declare what is missing at the end: quadrants that stopped early, and a tail that the source counted."""
+        yield from self.flush()
+        if self._start is not None and self._anchor is not None:
+            last = max((line.expected or 0) for line in self._lines.values()) - 1
+            if end.frames > self._frames:
+                last = max(last, self._anchor[0] + -(-end.frames // len(self._lines)) - 1)
+            for quadrant, line in self._lines.items():
+                line.expected = self._anchor[0] if line.expected is None else line.expected
+                if line.expected <= last:
+                    yield self._gap(line, quadrant, last)
+        self._start = None
+        yield end
+
+
+def check_geometry(start: Start, config: Config) -> None:
+    """Raise ConfigError unless the stream's quadrants are those of the configuration (if it names any)."""
+    detector = config.detector
+    if not detector.quadrants:
+        return
+    known = {q.id for q in detector.quadrants}
+    for quadrant in start.quadrants:
+        if quadrant.id not in known or (quadrant.rows, quadrant.columns) != (detector.rows, detector.columns):
+            raise ConfigError(
+                f"stream {start.stream}: quadrant {quadrant.id} is {quadrant.rows}x{quadrant.columns}, the "
+                f"configuration expects {detector.rows}x{detector.columns} and the quadrants {sorted(known)}"
+            )

@@ -1,0 +1,256 @@
+"""CorrectedFrame -> EventList: events and particle tracks of each quadrant, joined to read-outs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from config.schema import Config
+from config.schema import Reconstruct as Section
+from stream.kernels.events import POSITIONS, Rules, find_events
+from stream.kernels.islands import find_tracks, measure_distances
+from stream.kernels.pattern import grade_table, pattern_table
+from stream.messages import (
+    BAD_PIXEL,
+    EVENT,
+    READOUT,
+    TRACK,
+    CorrectedFrame,
+    End,
+    EventList,
+    Flag,
+    Gap,
+    Message,
+    Quality,
+    Reason,
+    Start,
+    empty,
+)
+from stream.stages.thresholds import Thresholds
+
+TRACKS_PER_FRAME = 4_000
+REFRESH_FRAMES = 1000  # split thresholds in sigma are taken anew from the noise map
+
+
+@dataclass(slots=True)
+class _ReadOut:
+    """The quadrants of one read-out that have come."""
+
+    time_ns: int
+    trace: tuple[int, ...]
+    quality: int = 0
+    quadrants: set[int] = field(default_factory=set)
+    events: list[NDArray[np.void]] = field(default_factory=list)
+    tracks: list[NDArray[np.void]] = field(default_factory=list)
+    marks: list[NDArray[np.int32]] = field(default_factory=list)
+    readouts: list[NDArray[np.void]] = field(default_factory=list)
+    bad_pixels: list[NDArray[np.void]] = field(default_factory=list)
+
+
+class Reconstruct:
+    """CorrectedFrame -> EventList, one per read-out and in order.
+
+    A read-out is given when all its quadrants are there, or when `join_window_frames` later ones have begun: then it
+    carries MISSING_QUADRANT. A quadrant that comes after that makes an EventList of its own, marked LATE.
+    """
+
+    name = "reconstruct"
+
+    def __init__(self, config: Config) -> None:
+        self._config = config.reconstruct
+        self._thresholds = Thresholds(config.reconstruct)
+        self._start: Start | None = None
+        self._rules = _rules(self._config, Start(stream="", run_id="", quadrants=(), frame_time_ns=1, live_time_ns=1))
+        self._events = np.zeros(self._config.max_events, EVENT)
+        self._tracks = np.zeros(TRACKS_PER_FRAME, TRACK)
+        self._marks = np.empty((16 * self._config.max_hits, 3), np.int16)
+        self._open_readouts: dict[int, _ReadOut] = {}
+        self._given = -1
+        self._warm_up()
+
+    def process(self, message: Message) -> Iterable[Message]:
+        """CorrectedFrame: find its events, give every read-out that is complete. The rest passes."""
+        if isinstance(message, CorrectedFrame):
+            yield from self._take(message)
+            return
+        if isinstance(message, Start):
+            yield from self.flush()
+            self._open(message)
+        elif isinstance(message, End):
+            yield from self.flush()
+        yield message
+
+    def flush(self) -> Iterable[Message]:
+        """Give the read-outs that still wait for a quadrant."""
+        for sequence in sorted(self._open_readouts):
+            yield self._give(sequence)
+
+    def _open(self, start: Start) -> None:
+        self._start = start
+        self._quadrants = {quadrant.id: quadrant for quadrant in start.quadrants}
+        self._rules = _rules(self._config, start)
+        self._split: dict[int, NDArray[np.float32]] = {}
+        self._seen = {q.id: np.zeros((q.rows, q.columns), np.uint8) for q in start.quadrants}
+        self._stack = np.empty((max(q.rows * q.columns for q in start.quadrants), 2), np.int16)
+        self._origins = np.zeros((256, 2), np.int32)
+        for q in start.quadrants:
+            self._origins[q.id] = q.origin_x_px, q.origin_y_px
+        self._counts = dict.fromkeys(self._quadrants, 0)
+        self._given = -1
+
+    def _take(self, corrected: CorrectedFrame) -> Iterable[Message]:
+        frame = corrected.frame
+        if frame.quality & Quality.OVERFLOW:  # more hits than a frame can hold: no event of it can be trusted
+            yield Gap(
+                stream=frame.stream,
+                first=frame.sequence,
+                last=frame.sequence,
+                quadrant=frame.quadrant,
+                reason="overflow",
+            )
+        late = frame.sequence <= self._given
+        readout = self._open_readouts.setdefault(
+            frame.sequence, _ReadOut(frame.time_ns, frame.trace, Quality.LATE if late else 0)
+        )
+        self._find(corrected, readout)
+        readout.quadrants.add(frame.quadrant)
+        if late or len(readout.quadrants) == len(self._quadrants):
+            yield from self._give_up_to(frame.sequence)
+        elif len(self._open_readouts) > self._config.join_window_frames:
+            yield from self._give_up_to(min(self._open_readouts))
+
+    def _find(self, corrected: CorrectedFrame, readout: _ReadOut) -> None:
+        frame, quadrant = corrected.frame, self._quadrants[corrected.frame.quadrant]
+        signal = (frame.pixels, corrected.offset, corrected.common_mode, corrected.bad, self._split_of(corrected))
+        found = filled = tracks = 0
+        if len(corrected.hits):
+            found = find_events(*signal, corrected.hits, self._rules, self._events)
+            gain = self._rules.gain_ev
+            rule = (self._config.track_pixels, np.float32(self._config.track_peak_ev / gain), gain)
+            scratch = (self._seen[quadrant.id], self._stack, self._tracks, self._marks)
+            tracks, filled = find_tracks(*signal, corrected.hits, rule, *scratch)
+        events = self._events[:found].copy()
+        stamp = (frame.sequence, frame.time_ns, frame.source_frame, quadrant.id)
+        _stamp(events, stamp)
+        events["focal_x"] = quadrant.origin_x_px + events["x"] + events["sub_x"]
+        events["focal_y"] = quadrant.origin_y_px + events["y"] + events["sub_y"]
+        track_rows = self._tracks[:tracks].copy()
+        _stamp(track_rows, stamp)
+        marks = self._marks[:filled].astype(np.int32)
+        quality = int(frame.quality) | (Quality.SATURATED if (events["flag"] & Flag.SATURATED).any() else 0)
+        row = np.zeros(1, READOUT)
+        _stamp(row, stamp)
+        row["quality"], row["hits"], row["events"], row["tracks"] = quality, len(corrected.hits), found, tracks
+        row["common_mode"] = corrected.common_mode.mean()
+        readout.quality |= quality
+        readout.events.append(events)
+        readout.tracks.append(track_rows)
+        readout.marks.append(
+            np.column_stack(
+                [quadrant.origin_x_px + marks[:, 1], quadrant.origin_y_px + marks[:, 0], marks[:, 2]]
+            ).astype(np.int32)
+        )
+        readout.readouts.append(row)
+        readout.bad_pixels.append(corrected.new_bad)
+
+    def _split_of(self, corrected: CorrectedFrame) -> NDArray[np.float32]:
+        assert self._start is not None
+        number = corrected.frame.quadrant
+        if number not in self._split or (
+            self._config.split_threshold_sigma is not None and self._counts[number] % REFRESH_FRAMES == 0
+        ):
+            self._split[number] = self._thresholds.split(self._start, corrected.noise)
+        self._counts[number] += 1
+        return self._split[number]
+
+    def _give_up_to(self, sequence: int) -> Iterable[EventList]:
+        for number in sorted(n for n in self._open_readouts if n <= sequence):
+            yield self._give(number)
+
+    def _give(self, sequence: int) -> EventList:
+        assert self._start is not None
+        readout = self._open_readouts.pop(sequence)
+        self._given = max(self._given, sequence)
+        if len(readout.quadrants) < len(self._quadrants):
+            readout.quality |= Quality.MISSING_QUADRANT
+        events = np.concatenate(readout.events)
+        self._measure(events, np.concatenate(readout.marks))
+        readouts = np.concatenate(readout.readouts)
+        for row in readouts:
+            row["rejected"] = np.count_nonzero(events["reason"][events["quadrant"] == row["quadrant"]])
+        return EventList(
+            stream=self._start.stream,
+            sequence=sequence,
+            time_ns=readout.time_ns,
+            quality=int(readout.quality),
+            events=events,
+            tracks=np.concatenate(readout.tracks),
+            readouts=readouts,
+            bad_pixels=np.concatenate(readout.bad_pixels),
+            trace=readout.trace,
+        )
+
+    def _measure(self, events: NDArray[np.void], marks: NDArray[np.int32]) -> None:
+        if not len(events):
+            return
+        places = self._origins[events["quadrant"]]
+        places[:, 0] += events["x"]
+        places[:, 1] += events["y"]
+        measure_distances(events, places, marks)
+        inside = events["track_distance"] == 0
+        events["flag"][inside] |= np.uint16(Flag.IN_TRACK)
+        if self._rules.reject & Reason.IN_TRACK:
+            events["reason"][inside] |= np.uint16(Reason.IN_TRACK)
+
+    def _warm_up(self) -> None:
+        """Compile every kernel on a small frame of each kind, so that the first real one meets its deadline."""
+        one, bad = np.ones((8, 8), np.float32), np.zeros((8, 8), np.uint8)
+        hits = np.zeros((0, 2), np.int16)
+        for pixels, offset in (
+            (np.zeros((8, 8), np.uint16), np.zeros((8, 8), np.int32)),
+            (np.zeros((8, 8), np.float32), np.empty((0, 0), np.int32)),
+        ):
+            pixels.flags.writeable = False  # as frames from a socket are
+            signal = (pixels, offset, one[0], bad, one)
+            find_events(*signal, hits, self._rules, self._events)
+            rule = (5, np.float32(1), self._rules.gain_ev)
+            find_tracks(*signal, hits, rule, bad, np.empty((64, 2), np.int16), self._tracks, self._marks)
+        measure_distances(empty(EVENT), np.zeros((0, 2), np.int32), np.zeros((0, 3), np.int32))
+        assert empty(BAD_PIXEL).size == 0
+
+
+def _stamp(table: NDArray[np.void], stamp: tuple[int, int, int, int]) -> None:
+    table["frame"], table["time_ns"], table["source_frame"], table["quadrant"] = stamp
+
+
+def _rules(section: Section, start: Start) -> Rules:
+    """Translate the configuration for the kernels; numbers of fixed type, so that Numba compiles once."""
+    whole = np.dtype(start.pixel_dtype).kind == "u"
+    share = np.linspace(0, 0.5, POSITIONS)
+    with np.errstate(divide="ignore"):
+        position = np.clip(0.5 + section.charge_cloud_px * ndtri(share), 0, 0.5)
+    loss = section.charge_loss
+    columns = [loss.single_ev, loss.double_ev, loss.triple_ev, loss.quad_ev] if loss else [[]] * 4
+    reject = 0
+    for name in section.reject:
+        reject |= int(Reason[name.upper()])
+    return Rules(
+        patterns=pattern_table(),
+        grades=grade_table(section.grades.masks, section.grades.otherwise),
+        position=position.astype(np.float32),
+        loss_at_ev=np.array(loss.energy_ev if loss else [], np.float32),
+        loss_ev=np.array(columns, np.float32).reshape(4, -1),
+        gain_ev=float(start.gain_ev),
+        pha_per_unit=1.0 if whole else float(start.gain_ev),
+        pi_channel_ev=float(section.pi_channel_ev),
+        pi_channels=int(section.pi_channels),
+        mip_ev=float(section.mip_threshold_ev),
+        saturation=float(start.saturation),
+        blank=float(start.blank) if start.blank >= 0 else float("nan"),
+        sum_radius=section.sum_window // 2,
+        border=int(section.border_px),
+        outer_ring_invalidates=bool(section.outer_ring_invalidates),
+        reject=reject,
+    )

@@ -1,0 +1,234 @@
+"""EventList -> Product "events": the tables and header of an event list, one product per interval of detector time."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from config.schema import Config
+from stream.messages import BAD_PIXEL, EVENT, READOUT, TRACK, End, EventList, Gap, Message, Product, Quality, Start
+from stream.stages.tables import (
+    BADPIX,
+    FRAMES,
+    TRACKS,
+    Table,
+    adds_livetime,
+    event_table,
+    gap_table,
+    gti_table,
+    in_order,
+    pick,
+    readout_key,
+    renamed,
+    usable,
+)
+
+Card = str | int | float | bool
+
+MAX_HELD_BYTES = 256 * 2**20
+"""Above, an interval is given in pieces: memory stays bounded whatever the rate or the clock does."""
+_LIST_BYTES = 1024  # what an empty list takes
+
+
+class Record:
+    """Collects event lists; rows by frame, then quadrant; TIME is the middle of the frame (TIMEPIXR 0.5).
+
+    The product of an interval is given with the first list after it; a late list goes into the interval that is open
+    when it comes. `header["ROLL"]` counts the files, by `record.roll_s` and `roll_bytes`. `Start` and `End` pass; every
+    run gives at least one product, its tables empty if nothing came. Before a `Start`, a list leaves as a gap.
+    """
+
+    name = "record"
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._interval_ns = max(1, round(config.record.interval_s * 1e9))
+        self._roll_ns = max(1, round(config.record.roll_s * 1e9))
+        self._start: Start | None = None
+        self._roll = 0
+        self._sequence = 0
+        self.counters: Counter[str] = Counter()
+
+    def process(self, message: Message) -> Iterable[Message]:
+        """Take one message; give a product when its interval is over."""
+        if isinstance(message, EventList):
+            return self._take(message)
+        if isinstance(message, Gap) and self._start is not None:
+            self._gaps.append(message)
+            return ()
+        if isinstance(message, Start):
+            before = self.flush()
+            self._open(message)
+            return [*before, message]
+        if isinstance(message, End):
+            return [*self.flush(), message]
+        return (message,)
+
+    def flush(self) -> Iterable[Message]:
+        """Give what is held; the run is over."""
+        if self._start is None:
+            return []
+        rest = [self._give(self._start)] if self._readouts or self._gaps or not self._given else []
+        self._start = None
+        return rest
+
+    def _open(self, start: Start) -> None:
+        self._start = start
+        self._roll += 1
+        self._given = 0
+        self._begin_ns: int | None = None  # of the interval
+        self._file_begin_ns: int | None = None
+        self._file_bytes = 0
+        self._known = np.empty((0, 2), np.int64)  # frame and time of read-outs, to give a gap its time
+        self._forget()
+
+    def _forget(self) -> None:
+        self._events: list[Table] = []
+        self._tracks: list[Table] = []
+        self._readouts: list[Table] = []
+        self._bad_pixels: list[Table] = []
+        self._gaps: list[Gap] = []
+        self._quality = 0
+        self._held_bytes = 0
+
+    def _take(self, message: EventList) -> Sequence[Message]:
+        if self._start is None:
+            self.counters["before start"] += 1
+            first = message.sequence
+            return (Gap(stream=message.stream, first=first, last=first, quadrant=-1, reason="start"),)
+        given: list[Message] = []
+        if self._begin_ns is None:
+            self._begin_ns = message.time_ns
+        passed = (message.time_ns - self._begin_ns) // self._interval_ns
+        if passed > 0 or self._held_bytes > MAX_HELD_BYTES:
+            given.append(self._give(self._start))
+            self._begin_ns += max(0, passed) * self._interval_ns
+        self._events.append(message.events)
+        self._tracks.append(message.tracks)
+        self._readouts.append(_marked(message))
+        self._bad_pixels.append(message.bad_pixels)
+        self._quality |= message.quality
+        self._held_bytes += _LIST_BYTES + message.events.nbytes + message.tracks.nbytes + message.readouts.nbytes
+        return given
+
+    def _give(self, start: Start) -> Product:
+        tables, counts = self._tables(start)
+        begin_ns = self._begin_ns or 0
+        self._choose_file(begin_ns, sum(table.nbytes for table in tables.values()))
+        header = {"ROLL": self._roll, "INTERVAL": self._given, **_identity(start), **_settings(self._config), **counts}
+        product = Product(
+            stream=start.stream,
+            kind="events",
+            sequence=self._sequence,
+            time_ns=begin_ns,
+            header=header,
+            tables=tables,
+            quality=self._quality,
+        )
+        self._given += 1
+        self._sequence += 1
+        self._forget()
+        return product
+
+    def _choose_file(self, begin_ns: int, new_bytes: int) -> None:
+        if self._file_begin_ns is None:
+            self._file_begin_ns = begin_ns
+        over_time = begin_ns - self._file_begin_ns >= self._roll_ns
+        over_size = self._file_bytes > 0 and self._file_bytes + new_bytes > self._config.record.roll_bytes
+        if over_time or over_size:
+            self._roll += 1
+            self._file_begin_ns = begin_ns
+            self._file_bytes = 0
+        self._file_bytes += new_bytes
+
+    def _tables(self, start: Start) -> tuple[dict[str, Table], dict[str, Card]]:
+        events = in_order(self._events, EVENT)
+        readouts = in_order(self._readouts, READOUT)
+        overflow = readout_key(readouts[~usable(readouts)])
+        used = pick(events, ~np.isin(readout_key(events), overflow)) if len(overflow) else events
+        if len(readouts):
+            self._known = np.stack([readouts["frame"], readouts["time_ns"]], axis=1)
+        half, island = start.frame_time_ns // 2, self._config.record.island
+        tables = {
+            "EVENTS": event_table(pick(used, used["reason"] == 0), start, island, rejected=False),
+            "GTI": gti_table(readouts, start.frame_time_ns),
+            "REJECTED": event_table(pick(used, used["reason"] != 0), start, island, rejected=True),
+            "TRACKS": renamed(in_order(self._tracks, TRACK), TRACKS, half),
+            "FRAMES": renamed(readouts, FRAMES, half),
+            "GAPS": gap_table(self._gaps, self._known, start.frame_time_ns),
+            "BADPIX": renamed(in_order(self._bad_pixels, BAD_PIXEL), BADPIX, half),
+        }
+        self._known = self._known[-1:]
+        not_used = len(events) - len(used)
+        if not_used:
+            self.counters["events of overflowed frames"] += not_used
+        return tables, {**_counts(readouts, self._gaps, start), "NDISCARD": not_used}
+
+
+def _marked(message: EventList) -> Table:
+    """Rows of the read-out, with what is known of it only as a whole."""
+    whole = message.quality & (Quality.LATE | Quality.MISSING_QUADRANT)
+    if not whole:
+        return message.readouts
+    rows = message.readouts.copy()
+    rows["quality"] |= whole
+    return rows
+
+
+def _identity(start: Start) -> dict[str, Card]:
+    """Cards that hold for the whole run."""
+    cards: dict[str, Card] = {
+        "TELESCOP": start.telescope,
+        "INSTRUME": start.instrument,
+        "OBS_ID": start.run_id,
+        "OBJECT": start.target,
+        "STREAM": start.stream,
+        "MJDREFI": start.mjdref[0],
+        "MJDREFF": start.mjdref[1],
+        "FRAME_NS": start.frame_time_ns,
+        "LIVE_NS": start.live_time_ns,
+        "PIXTYPE": "ADU" if np.dtype(start.pixel_dtype).kind == "u" else "REAL",
+        "GAIN_EV": start.gain_ev,
+        "SATURAT": start.saturation,
+        "CONFSHA": start.config_digest,
+        "NQUADS": len(start.quadrants),
+    }
+    for q in start.quadrants:
+        for end, value in (("X0", q.origin_x_px), ("Y0", q.origin_y_px), ("NX", q.columns), ("NY", q.rows)):
+            cards[f"Q{q.id:02d}{end}"] = value
+    return cards | {f"MAPV{quadrant:02d}": version for quadrant, version in start.map_versions.items()}
+
+
+def _settings(config: Config) -> dict[str, Card]:
+    """Cards from the configuration that a reader of the list needs."""
+    section = config.reconstruct
+    cards: dict[str, Card] = {
+        "PICHANS": section.pi_channels,
+        "PI_EV": section.pi_channel_ev,
+        "MIP_EV": section.mip_threshold_ev,
+    }
+    for kind, card in (("event", "EVT"), ("split", "SPL")):
+        for unit in ("ev", "adu", "sigma"):
+            value = getattr(section, f"{kind}_threshold_{unit}")
+            if value is not None:
+                cards |= {f"{card}_THR": value, f"{card}_UNIT": "eV" if unit == "ev" else unit}
+    return cards
+
+
+def _counts(readouts: Table, gaps: Iterable[Gap], start: Start) -> dict[str, Card]:
+    """Cards that add up over the products of a file, and the time (ns) from the first to the last read-out."""
+    live = np.bincount(readouts["quadrant"][adds_livetime(readouts)], minlength=256)
+    times = readouts["time_ns"]
+    cards: dict[str, Card] = {f"NREAD{q.id:02d}": int(live[q.id]) for q in start.quadrants}
+    cards["NREADOUT"] = len(readouts)
+    for card, bit in (
+        ("NOVERFLW", Quality.OVERFLOW),
+        ("NLATE", Quality.LATE),
+        ("NREPEAT", Quality.REPEATED_EXPOSURE),
+    ):
+        cards[card] = int(np.count_nonzero(readouts["quality"] & bit))
+    quadrants = len(start.quadrants)
+    cards["NGAPREAD"] = sum((g.last - g.first + 1) * (quadrants if g.quadrant < 0 else 1) for g in gaps)
+    cards["TSTARTNS"] = int(times.min()) if len(times) else 0
+    cards["TSTOPNS"] = int(times.max()) + start.frame_time_ns if len(times) else 0
+    return cards

@@ -1,0 +1,163 @@
+"""Starts the processes of the table, watches them, drains them."""
+
+import json
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from config.schema import Config
+from stream.errors import LinkError, RaysieveError
+from stream.messages import Message
+from stream.runner import Runner
+from stream.transport.eventlist import EventListWriter
+from stream.transport.inproc import Sink
+from stream.transport.link import Pull, Push
+from stream.transport.maps import read_maps
+from stream.wiring import build, link_after, processes, rows_of, url_of
+
+DRAIN_S = 20.0  # what has been accepted must be on disk within this time after a stop
+
+
+class Supervisor:
+    """One daemon: a process for each process of the table, started last to first so that every link has its reader."""
+
+    def __init__(self, config: Config, out: Path, *, once: bool, overwrite: bool) -> None:
+        self._status = out / ".status"
+        self._status.mkdir(parents=True, exist_ok=True)
+        for old in self._status.glob("*.json"):
+            old.unlink()
+        self._stopping = False
+        self._asked: set[str] = set()
+        context = multiprocessing.get_context("spawn")
+        arguments = (config.model_dump_json(), str(out), once, overwrite)
+        self._processes: dict[str, BaseProcess] = {
+            name: context.Process(target=run_process, args=(name, *arguments), name=f"raysieve-{name}")
+            for name in reversed(processes())
+        }
+
+    def run(self, show: Callable[[dict[str, Any]], None], ready: Callable[[], None]) -> dict[str, Any]:
+        """Run until the stream is over or a signal asks for the end; return the last status of every process.
+
+        `show` gets the status twice a second, `ready` is called once all processes are warm.
+        Raises LinkError naming the process that died.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask_to_stop)
+        for process in self._processes.values():
+            process.start()
+        announced = False
+        try:
+            while any(p.is_alive() for p in self._processes.values()):
+                self._check()
+                status = self.status()
+                if not announced and len(status) == len(self._processes):
+                    announced = True
+                    ready()
+                show(status)
+                if self._stopping:
+                    self._stop_next()
+                time.sleep(0.25)
+            self._check()
+        finally:
+            self._end()
+        return self.status()
+
+    def status(self) -> dict[str, Any]:
+        """Return the newest status of every process that has one."""
+        found = {}
+        for name in processes():
+            path = self._status / f"{name}.json"
+            if path.is_file():
+                found[name] = json.loads(path.read_text())
+        return found
+
+    def _ask_to_stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _stop_next(self) -> None:
+        """Drain in the order of the data: a process is asked to end when the one before it has ended."""
+        for name in processes():
+            process = self._processes[name]
+            if process.is_alive():
+                if name not in self._asked:
+                    self._asked.add(name)
+                    process.terminate()  # SIGTERM: the runner finishes what it has accepted
+                return
+
+    def _check(self) -> None:
+        for name, process in self._processes.items():
+            if process.exitcode not in (None, 0):
+                reason = self._status / f"{name}.error"
+                text = reason.read_text().strip() if reason.is_file() else f"exit code {process.exitcode}"
+                raise LinkError(f"process {name} died: {text}")
+
+    def _end(self) -> None:
+        deadline = time.monotonic() + DRAIN_S
+        for name in processes():
+            process = self._processes[name]
+            if process.pid is None:
+                continue
+            if process.is_alive():
+                process.terminate()
+            process.join(max(0.1, deadline - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def run_process(name: str, config_json: str, out: str, once: bool, overwrite: bool) -> None:
+    """Run one process of the table (the entry point of a child)."""
+    stop = [False]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the supervisor's; it drains in order
+    signal.signal(signal.SIGTERM, lambda *_: stop.__setitem__(0, True))
+    status = Path(out) / ".status" / f"{name}.json"
+    try:
+        _serve(name, Config.model_validate_json(config_json), Path(out), once, overwrite, status, lambda: stop[0])
+    except RaysieveError as fault:
+        status.with_suffix(".error").write_text(str(fault))
+        raise SystemExit(1) from None
+    except Exception as fault:
+        status.with_suffix(".error").write_text(f"{type(fault).__name__}: {fault}")
+        raise
+
+
+class LinkSink:
+    """Sends everything on, and waits while the link is full: nothing is lost here."""
+
+    def __init__(self, push: Push, stopping: Callable[[], bool]) -> None:
+        self._push, self._stopping = push, stopping
+
+    def send(self, message: Message) -> None:
+        """Send one message; raises LinkError if the reader is gone while we are asked to stop."""
+        refused = 0
+        while not self._push.send(message, timeout_s=1.0):
+            refused += 1
+            if self._stopping() and refused > DRAIN_S / 2:
+                raise LinkError("the next process takes no messages; what it had not taken is lost")
+
+    def close(self) -> None:
+        """Wait until the last message is with the reader."""
+        self._push.close()
+
+
+def _serve(
+    name: str, config: Config, out: Path, once: bool, overwrite: bool, status: Path, stopping: Callable[[], bool]
+) -> None:
+    maps = read_maps(Path(config.correct.maps)) if config.correct.maps else {}
+    rows = rows_of(name)
+    source = Pull(url_of(rows[0].link, config.links), queue=rows[0].queue, bind=True)
+    stages = [build(row.stage, config, maps) for row in rows]
+    after = link_after(name)
+    sink: Sink
+    if after is None:
+        sink = EventListWriter(out, overwrite=overwrite)
+    else:
+        sink = LinkSink(Push(url_of(after.link, config.links), queue=after.queue, bind=False), stopping)
+    try:
+        Runner(name, source, stages, sink, status).run(stopping, config.links.silence_s, once)
+    finally:
+        source.close()

@@ -1,0 +1,202 @@
+"""FITS event lists: the sink that writes them interval by interval, and the reader.
+
+A list that is being written lies in `.NAME.parts/NNNN/` as one whole event list per interval, and becomes `NAME.fits`
+(then `NAME_0002.fits`, ...) when the file rolls or the stream ends. A killed process loses the running interval only.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import warnings
+import weakref
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+from numpy.typing import NDArray
+
+from stream.errors import ConfigError
+from stream.messages import End, Message, Product, Start
+from stream.transport.eventmerge import merge, write_product
+from stream.transport.fitsfile import disk_faults, places, sync_folder
+
+
+class EventListWriter:
+    """Writes products of kind "events" into a folder; other messages are not for it.
+
+    What an earlier process left unfinished is first joined into `NAME_recovered.fits` (`recovered`); parts that cannot
+    be read are kept as `NAME_damaged_....fits` (`damaged`). Finished files are in `written`.
+    Raises ConfigError if event lists are there already (without `overwrite`) or another process writes here,
+    LinkError if the disk refuses: what is on it stays valid, and the same message may be sent again.
+    """
+
+    def __init__(self, directory: Path, name: str = "events", *, overwrite: bool = False) -> None:
+        self._directory, self._name = directory, name
+        self._parts = directory / f".{name}.parts"
+        self.written: list[Path] = []
+        self.recovered: list[Path] = []
+        self.damaged: list[Path] = []
+        self._roll: tuple[Any, Any] | None = None  # of the open file
+        self._number, self._count = 1, 0  # of the open file, of its parts
+        self._closed = 0  # number of the file that is being joined, or could not be; 0: none
+        self._joining: Future[Path] | None = None
+        self._thread = ThreadPoolExecutor(1)
+        with disk_faults(directory):
+            self._parts.mkdir(parents=True, exist_ok=True)
+            self._unlock = self._lock()
+            try:
+                self._recover()
+                self._make_room(overwrite)
+            except BaseException:
+                self._unlock()
+                raise
+
+    def send(self, message: Message) -> None:
+        """Write a product to the disk; `Start` and `End` finish the open file."""
+        if isinstance(message, Start | End):
+            self._finish()
+        if not isinstance(message, Product) or message.kind != "events":
+            return
+        roll = (message.header["OBS_ID"], message.header["ROLL"])
+        if roll != self._roll:
+            self._roll_over()
+            self._roll = roll
+        elif self._joining is not None and self._joining.done():
+            self._wait()
+        folder = self._parts / f"{self._number:04d}"
+        with disk_faults(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_product(message, folder / f"{self._count:06d}.fits")
+        self._count += 1
+
+    def close(self) -> None:
+        """Finish the open file; nothing to do a second time. After a LinkError the parts wait to be recovered."""
+        try:
+            self._finish()
+            with suppress(OSError):
+                self._parts.rmdir()
+        finally:
+            self._thread.shutdown()
+            self._unlock()
+
+    def _finish(self) -> None:
+        self._roll_over()
+        self._roll = None
+        self._wait()
+
+    def _roll_over(self) -> None:
+        """Join the parts of the open file in the background: the stream does not wait for a long file."""
+        self._wait()
+        if self._closed:  # it could not be joined when it should have been
+            self._join()
+            self._wait()
+        if self._count:
+            self._closed = self._number
+            self._number, self._count = self._number + 1, 0
+            self._join()
+
+    def _join(self) -> None:
+        tail = "" if self._closed == 1 else f"_{self._closed:04d}"
+        folder, path = self._parts / f"{self._closed:04d}", self._directory / f"{self._name}{tail}.fits"
+        self._joining = self._thread.submit(_settle, folder, path)
+
+    def _wait(self) -> None:
+        if self._joining is not None:
+            joining, self._joining = self._joining, None
+            self.written.append(joining.result())
+            self._closed = 0
+
+    def _lock(self) -> Any:
+        """Hold the folder of parts as long as this object lives; a killed process lets go of it."""
+        handle = os.open(self._parts, os.O_RDONLY)
+        unlock = weakref.finalize(self, os.close, handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            unlock()
+            raise ConfigError(f"{self._directory}: another process is writing {self._name}.fits here") from None
+        return unlock
+
+    def _recover(self) -> None:
+        for temporary in self._parts.rglob(".*.tmp"):
+            temporary.unlink()
+        for number in sorted({entry.stem for entry in self._parts.iterdir()}):
+            folder = self._parts / number
+            if not folder.with_suffix(".fits").exists():
+                self._set_damaged_aside(folder)
+            if folder.with_suffix(".fits").exists() or any(folder.iterdir()):
+                path = self._free_name("recovered")
+                _settle(folder, path)
+                self.recovered.append(path)
+            else:
+                folder.rmdir()
+
+    def _set_damaged_aside(self, folder: Path) -> None:
+        for part in sorted(folder.iterdir()):
+            try:
+                places(part)
+            except ConfigError:
+                self.damaged.append(part.rename(self._free_name("damaged")))
+
+    def _free_name(self, what: str) -> Path:
+        number, path = 1, self._directory / f"{self._name}_{what}.fits"
+        while path.exists():
+            number += 1
+            path = self._directory / f"{self._name}_{what}_{number}.fits"
+        return path
+
+    def _make_room(self, overwrite: bool) -> None:
+        ours = re.compile(re.escape(self._name) + r"(_\d{4,})?\.fits")
+        for path in sorted(p for p in self._directory.iterdir() if ours.fullmatch(p.name)):
+            if not overwrite:
+                found = "".join(f" (and {p} was recovered)" for p in self.recovered)
+                raise ConfigError(f"{path}: is there already: expected an empty folder, or to overwrite{found}")
+            path.unlink()
+
+
+def _settle(folder: Path, path: Path) -> Path:
+    """Turn the parts in a folder into one file; interrupted anywhere and done again, it loses and doubles nothing."""
+    merged = folder.with_suffix(".fits")
+    if not merged.exists():
+        merge(sorted(folder.glob("*.fits")), merged)
+    with disk_faults(path):
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(merged, path)
+        sync_folder(path.parent)
+    return path
+
+
+def read_event_list(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return the tables of a FITS event list by name and the header of EVENTS; others' lists too.
+
+    Tables: structured arrays in native byte order, (rows,), physical values; columns of varying length are left out.
+    Raises ConfigError, one line, if the file is malformed, cut, its checksum wrong, or it has no EVENTS with TIME.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("error", ".*(truncated|verification failed).*", AstropyUserWarning)
+            with fits.open(path, checksum=True, memmap=False) as hdus:
+                tables = {hdu.name: _native(hdu) for hdu in hdus if isinstance(hdu, fits.BinTableHDU)}
+                header = dict(hdus["EVENTS"].header) if "EVENTS" in tables else {}
+    except (OSError, KeyError, TypeError, ValueError, IndexError, Warning, fits.VerifyError) as fault:
+        raise ConfigError(f"{path}: not a readable FITS file: {' '.join(str(fault).split())}") from None
+    if "EVENTS" not in tables or "TIME" not in (tables["EVENTS"].dtype.names or ()):
+        raise ConfigError(f"{path}: expected an event list: a table EVENTS with a column TIME")
+    return tables, header
+
+
+def _native(hdu: Any) -> NDArray[Any]:
+    columns = {name: np.asarray(hdu.data[name]) for name in hdu.columns.names}
+    columns = {name: values for name, values in columns.items() if not values.dtype.hasobject}
+    types = [(name, values.dtype.newbyteorder("="), values.shape[1:]) for name, values in columns.items()]
+    table = np.empty(len(hdu.data), types)
+    for name, values in columns.items():
+        table[name] = values
+    return table

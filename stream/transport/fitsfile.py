@@ -1,0 +1,186 @@
+"""FITS binary tables as bytes: written in a stream with checksums, and found again as rows of raw bytes.
+
+Rows are never decoded here, so that files of any size are joined in bounded memory.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from stream.errors import ConfigError, LinkError
+
+BLOCK = 2880
+_READ = BLOCK * 4096
+_FORMATS = {"u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
+_PUNCTUATION = frozenset(range(0x3A, 0x41)) | frozenset(range(0x5B, 0x61))
+
+
+class TablePlace(NamedTuple):
+    """Where the rows of a table lie in a file."""
+
+    path: Path
+    offset: int
+    dtype: np.dtype[Any]
+    rows: int
+
+    def open(self) -> NDArray[Any]:
+        """Return the rows (n,), big-endian, mapped from the file."""
+        if not self.rows:
+            return np.empty(0, self.dtype)
+        return np.memmap(self.path, self.dtype, "r", self.offset, (self.rows,))
+
+
+@contextmanager
+def disk_faults(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a LinkError that names the path."""
+    try:
+        yield
+    except OSError as fault:
+        raise LinkError(f"{path}: cannot be written: {fault.strerror or fault}") from fault
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file under a temporary name; it gets its own only when it is whole and on the disk.
+
+    Raises LinkError, naming the path, when the disk refuses; nothing is left then.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    with disk_faults(path):
+        try:
+            with temporary.open("w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+        except BaseException:
+            with suppress(OSError):  # what went wrong first is what the user hears
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def table_header(name: str, dtype: np.dtype[Any], rows: int) -> Any:
+    """Return the header (fits.Header) of a table of this layout: structure and column names only.
+
+    Fields: u1, i2, i4, i8, f4, f8, alone or in one dimension, and byte strings.
+    """
+    header = fits.Header()
+    structure = [
+        ("XTENSION", "BINTABLE", "binary table"),
+        ("BITPIX", 8, ""),
+        ("NAXIS", 2, ""),
+        ("NAXIS1", dtype.itemsize, "bytes per row"),
+        ("NAXIS2", rows, "rows"),
+        ("PCOUNT", 0, ""),
+        ("GCOUNT", 1, ""),
+        ("TFIELDS", len(dtype.names or ()), "columns"),
+    ]
+    header.extend([*structure, ("EXTNAME", name, "")], strip=False)
+    for number, column in enumerate(dtype.names or (), 1):
+        kind, shape = (dtype[column].base, dtype[column].shape)
+        count = int(np.prod(shape)) if shape else 1
+        form = f"{kind.itemsize}A" if kind.kind == "S" else f"{count if shape else ''}{_FORMATS[kind.str[1:]]}"
+        header.extend([(f"TTYPE{number}", column, ""), (f"TFORM{number}", form, "")], strip=False)
+    return header
+
+
+def big_endian(table: NDArray[Any]) -> NDArray[Any]:
+    """Return the rows in the byte order of FITS, packed."""
+    return np.ascontiguousarray(table.astype(table.dtype.newbyteorder(">")))
+
+
+def write_hdu(file: BinaryIO, header: Any, rows: Iterable[NDArray[Any]] = ()) -> None:
+    """Append one HDU; DATASUM and CHECKSUM are set in `header`. The file must be open for reading too."""
+    header["DATASUM"] = ("0".ljust(10), "sum of the data")
+    header["CHECKSUM"] = ("0" * 16, "sum of the HDU is zero")
+    begin = file.tell()
+    file.write(header.tostring().encode("ascii"))
+    data = file.tell()
+    for chunk in rows:
+        if len(chunk):
+            file.write(chunk.view(np.uint8).data)
+    file.write(b"\0" * (-(file.tell() - data) % BLOCK))
+    end = file.tell()
+    file.seek(data)
+    total = 0
+    while block := file.read(_READ):
+        total = _add(total, block)
+    header["DATASUM"] = str(total).ljust(10)
+    header["CHECKSUM"] = _encode(~_add(total, header.tostring().encode("ascii")) & 0xFFFFFFFF)
+    file.seek(begin)
+    file.write(header.tostring().encode("ascii"))
+    file.seek(end)
+
+
+def places(path: Path) -> Mapping[str, TablePlace]:
+    """Return the tables of a file by name. Raises ConfigError if it is not whole."""
+    found = {}
+    try:
+        size = path.stat().st_size
+        with fits.open(path) as hdus:
+            for hdu in hdus[1:]:
+                info = hdu.fileinfo()
+                rows = hdu.header["NAXIS2"]
+                dtype = _layout(tuple(_field(hdu.header, k + 1) for k in range(hdu.header["TFIELDS"])))
+                end = info["datLoc"] + rows * dtype.itemsize
+                if dtype.itemsize != hdu.header["NAXIS1"] or end > size or size % BLOCK:
+                    raise ConfigError(f"{path}: {hdu.name}: expected {end} bytes, the file has {size}")
+                found[hdu.name] = TablePlace(path, info["datLoc"], dtype, rows)
+    except (OSError, KeyError, TypeError, ValueError, IndexError, fits.VerifyError) as fault:
+        raise ConfigError(f"{path}: not a whole event list: {' '.join(str(fault).split())}") from None
+    return found
+
+
+@lru_cache(maxsize=64)
+def _layout(fields: tuple[Any, ...]) -> np.dtype[Any]:
+    """One object for all files of a layout: thousands of them may be open at once."""
+    return np.dtype(list(fields))
+
+
+def _field(header: Any, number: int) -> tuple[str, str, tuple[int, ...]]:
+    form = header[f"TFORM{number}"]
+    count, code = form[:-1], form[-1]
+    if code == "A":
+        return header[f"TTYPE{number}"], f"S{count or 1}", ()
+    kind = next(kind for kind, letter in _FORMATS.items() if letter == code)
+    return header[f"TTYPE{number}"], f">{kind}", (int(count),) if count else ()
+
+
+def _add(total: int, data: bytes) -> int:
+    """Add big-endian words of 32 bit in ones' complement (FITS standard, appendix J)."""
+    total += int(np.frombuffer(data, ">u4").sum(dtype=np.uint64))
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+def _encode(value: int) -> str:
+    """Write 32 bits as 16 letters and digits whose words sum to the value (FITS standard, appendix J)."""
+    letters = [0] * 16
+    for place in range(4):
+        byte = value >> (24 - 8 * place) & 0xFF
+        four = [byte // 4 + byte % 4 + 0x30, *[byte // 4 + 0x30] * 3]
+        while _PUNCTUATION.intersection(four):
+            for first in (0, 2):
+                if _PUNCTUATION.intersection(four[first : first + 2]):
+                    four[first] += 1
+                    four[first + 1] -= 1
+        letters[place::4] = four
+    return bytes(letters[-1:] + letters[:-1]).decode("ascii")

@@ -1,0 +1,201 @@
+"""ZeroMQ PUSH and PULL with bounded queues: one sender, one reader, what was accepted arrives in order."""
+
+import os
+import socket
+import stat
+import time
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import zmq
+
+from stream.errors import LinkError
+from stream.messages import Message
+from stream.transport.quarantine import Quarantine
+from stream.transport.wire import BadMessageError, Limits, Part, decode, encode
+
+CLOSE_S = 10.0
+_DEFAULT = Limits()
+
+
+class _Link:
+    """A socket in a context of its own, so that closing it waits for its messages and for no others.
+
+    Used by one thread. `url` is where it is bound, with the real port or name where a wildcard was given.
+    """
+
+    def __init__(self, url: str, options: dict[int, int], *, bind: bool, kind: int) -> None:
+        self.url = url
+        self.counters: Counter[str] = Counter()
+        self._closed = False
+        self._timeout_ms = -1
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            self._socket = self._context.socket(kind)
+            for option, value in options.items():  # a queue size counts only if set before bind or connect
+                self._socket.setsockopt(option, value)
+            if bind:
+                if url.startswith("ipc://"):
+                    _clear(Path(url.removeprefix("ipc://")))
+                self._socket.bind(url)
+                self.url = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            else:
+                self._socket.connect(url)
+        except (zmq.ZMQError, OSError) as fault:
+            self._context.destroy(linger=0)
+            raise LinkError(f"{url}: cannot {'listen here' if bind else 'connect'}: {fault.strerror}") from None
+
+    def __enter__(self) -> Self:
+        """Return the link."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        """Close the link."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the link; nothing happens if it is closed."""
+        self._end(0.0)
+
+    def _end(self, linger_s: float) -> None:
+        self._closed = True
+        self._context.destroy(linger=round(linger_s * 1000))
+
+    def _wait_at_most(self, option: int, timeout_s: float) -> None:
+        timeout_ms = max(0, round(timeout_s * 1000))
+        if timeout_ms != self._timeout_ms and not self._closed:
+            self._socket.setsockopt(option, timeout_ms)
+            self._timeout_ms = timeout_ms
+
+    def _lost(self, fault: zmq.ZMQError) -> LinkError:
+        return LinkError(f"{self.url}: {'closed' if self._closed else fault.strerror}")
+
+
+class Push(_Link):
+    """The sending end. `queue` messages wait here, and as many at the reader, before `send` has to.
+
+    counters: `messages` accepted, `full` (sends that gave up).
+    Raises LinkError naming the URL if it cannot be bound or connected to.
+    """
+
+    def __init__(self, url: str, *, queue: int, bind: bool) -> None:
+        super().__init__(url, {zmq.SNDHWM: _checked(queue)}, bind=bind, kind=zmq.PUSH)
+
+    def send(self, message: Message, timeout_s: float) -> bool:
+        """Send one message; return False if the queue stayed full (or no reader came) for so long: it was not taken.
+
+        Large arrays are sent from where they lie and must not be changed afterwards.
+        Raises what `encode` raises, and LinkError if the link is closed.
+        """
+        parts = encode(message)
+        try:
+            self._wait_at_most(zmq.SNDTIMEO, timeout_s)
+            self._socket.send_multipart(parts, copy=False)  # pyzmq itself copies what is smaller than its threshold
+        except zmq.Again:
+            self.counters["full"] += 1
+            return False
+        except zmq.ZMQError as fault:
+            raise self._lost(fault) from None
+        self.counters["messages"] += 1
+        return True
+
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Hand over what was accepted, then close.
+
+        Raises LinkError if the reader did not take it all within `timeout_s`: the rest is lost.
+        """
+        if self._closed:
+            return
+        began = time.monotonic()
+        self._end(timeout_s)
+        if time.monotonic() - began >= timeout_s:
+            raise LinkError(f"{self.url}: the reader did not take all that was sent within {timeout_s:g} s of the end")
+
+
+class Pull(_Link):
+    """The receiving end. Messages that cannot be read are counted, the first of them kept in `quarantine`, and skipped.
+
+    counters: `messages` given, `bad_FAULT` for each fault of the wire, `bad_not_kept` for samples that did not fit on
+    the disk. A part larger than the limits allow is not read at all: ZeroMQ drops the connection that brought it.
+    Raises LinkError naming the URL if it cannot be bound or connected to.
+    """
+
+    def __init__(
+        self, url: str, *, queue: int, bind: bool, limits: Limits = _DEFAULT, quarantine: Path | None = None
+    ) -> None:
+        options = {zmq.RCVHWM: _checked(queue), zmq.MAXMSGSIZE: limits.max_part_bytes}
+        super().__init__(url, options, bind=bind, kind=zmq.PULL)
+        self._limits = limits
+        self._quarantine = Quarantine(quarantine) if quarantine else None
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """Return the next message, None if none came in time. Its arrays lie in the received memory, read-only.
+
+        Raises LinkError if the link is closed.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                self._wait_at_most(zmq.RCVTIMEO, timeout_s)
+                parts = self._parts()
+            except zmq.Again:
+                return None
+            except zmq.ZMQError as fault:
+                raise self._lost(fault) from None
+            try:
+                message = decode(parts, self._limits)
+            except BadMessageError as fault:
+                self._refuse(fault, parts)
+                timeout_s = end - time.monotonic()
+                if timeout_s <= 0:
+                    return None
+            else:
+                self.counters["messages"] += 1
+                return message
+
+    def _parts(self) -> list[Part]:
+        frame = self._socket.recv(copy=False)
+        parts: list[Part] = [frame.bytes if len(frame) <= self._limits.max_header_bytes else frame.buffer]
+        while frame.more:
+            frame = self._socket.recv(copy=False)
+            if len(parts) <= self._limits.max_parts:  # one too many is enough to refuse the message
+                parts.append(frame.buffer)
+        return parts
+
+    def _refuse(self, fault: BadMessageError, parts: list[Part]) -> None:
+        self.counters[f"bad_{fault.fault}"] += 1
+        if self._quarantine and not self._quarantine.keep(fault, parts):
+            self.counters["bad_not_kept"] += 1
+
+
+def _checked(queue: int) -> int:
+    if queue < 1:
+        raise ValueError(f"queue: expected at least 1 message, got {queue}")  # ZeroMQ takes 0 for "without limit"
+    return queue
+
+
+def _clear(path: Path) -> None:
+    """Make the folder of a socket file, for the user alone, and remove what a killed process has left there.
+
+    ZeroMQ would silently remove whatever has the name: a file of the user, or the socket of a running reader.
+    """
+    if str(path).startswith("@") or str(path) == "*":
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise OSError(0, "there is a file of this name that is not a socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except BlockingIOError:
+            pass
+    raise OSError(0, "another process listens here")

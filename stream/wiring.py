@@ -1,0 +1,85 @@
+"""THE TABLE: which stages there are, in the order of the data, and how they are connected."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from config.schema import Config, Links
+from stream.messages import Maps
+from stream.stage import Stage
+
+
+class Row(NamedTuple):
+    """One stage. A stage without a link takes its messages from the stage above, in the same process."""
+
+    stage: str
+    takes: str
+    gives: str
+    rate_hz: int  # messages in per second at 5 ms and four quadrants
+    process: str
+    link: str = ""  # the ZeroMQ queue that feeds it
+    queue: int = 0  # messages that it holds on each side
+    when_full: Literal["block", ""] = ""  # block: the sender waits, nothing is lost
+
+
+# fmt: off
+TABLE = (
+    Row("receive",     "Frame",          "Frame, Gap",     800, "detect", "frames", 64,  "block"),
+    Row("correct",     "Frame",          "CorrectedFrame", 800, "detect"),
+    Row("reconstruct", "CorrectedFrame", "EventList",      800, "detect"),
+    Row("record",      "EventList",      "Product",        200, "record", "events", 400, "block"),
+)
+# fmt: on
+
+
+def build(stage: str, config: Config, maps: Mapping[int, Maps] | None = None) -> Stage:
+    """Build one stage of the table from the configuration; built means ready."""
+    if stage == "receive":
+        from stream.stages.receive import Receive
+
+        return Receive(config)
+    if stage == "correct":
+        from stream.stages.correct import Correct
+
+        return Correct(config, maps)
+    if stage == "reconstruct":
+        from stream.stages.reconstruct import Reconstruct
+
+        return Reconstruct(config)
+    if stage == "record":
+        from stream.stages.record import Record
+
+        return Record(config)
+    raise ValueError(f"no stage {stage!r} in the table")
+
+
+def build_all(config: Config, maps: Mapping[int, Maps] | None = None) -> list[Stage]:
+    """Build all stages of the table, chained in one process."""
+    return [build(row.stage, config, maps) for row in TABLE]
+
+
+def processes() -> list[str]:
+    """Return the processes of the table in the order of the data."""
+    return list(dict.fromkeys(row.process for row in TABLE))
+
+
+def rows_of(process: str) -> list[Row]:
+    """Return the rows of one process in the order of the data; the first one is fed by a link."""
+    return [row for row in TABLE if row.process == process]
+
+
+def link_after(process: str) -> Row | None:
+    """Return the row whose link takes what a process gives; None for the last process."""
+    names = processes()
+    place = names.index(process) + 1
+    return rows_of(names[place])[0] if place < len(names) else None
+
+
+def url_of(link: str, links: Links) -> str:
+    """Return the address of a link: a socket file of the user, or a port on the configured host."""
+    if links.transport == "tcp":
+        names = [row.link for row in TABLE if row.link]
+        return f"tcp://{links.host}:{links.first_port + names.index(link)}"
+    folder = links.directory or str(Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/user-{os.getuid()}")) / "raysieve")
+    return f"ipc://{Path(folder).absolute() / link}.sock"

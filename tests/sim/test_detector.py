@@ -1,0 +1,168 @@
+import math
+
+import numpy as np
+import pytest
+
+from config.errors import ConfigError
+from config.load import load
+from sim.bad_pixels import BadPixel, scatter, tabulate
+from sim.charge import CHARGE, empty_charges
+from sim.detector import Detector, Imperfections, Step
+from sim.seeds import Seeds
+from stream.messages import DEAD, FLICKERING, HOT
+
+LAYOUT = load("quick").detector
+QUIET = {"offset_spread_adu": 0.0, "column_spread_adu": 0.0}
+STILL = {**QUIET, "noise_e": 0.0}
+
+
+def camera(layout=LAYOUT, **model):
+    return Detector(layout, Imperfections(**model), Seeds(5))
+
+
+def frames(detector, n, quadrant=0, charges=None):
+    charge = empty_charges() if charges is None else charges
+    return np.stack([detector.read(r, quadrant, charge) for r in range(n)])
+
+
+def one_charge(x, y, electrons):
+    return np.array([(0, x, y, electrons)], CHARGE)
+
+
+def test_noise_has_its_rms_and_mean():
+    dark = frames(camera(**QUIET), 300).astype(float) - 500
+    assert dark.mean() == pytest.approx(0, abs=5 * 7 / math.sqrt(dark.size))
+    assert dark.std() == pytest.approx(math.sqrt(49 + 1 / 12), rel=5 / math.sqrt(2 * dark.size))  # 1/12: the ADC
+
+
+@pytest.mark.parametrize("sigmas", [3, 4, 4.5, 5])
+def test_the_tails_are_gaussian(sigmas):
+    layout = load("wfi").detector
+    dark = frames(camera(layout, **QUIET, noise_e=70.0, offset_mean_adu=2000.0), 60)
+    edge = math.ceil(sigmas * 70)  # rounded values at or above this were above edge - 0.5
+    expected = dark.size * 0.5 * math.erfc((edge - 0.5) / 70 / math.sqrt(2))
+    for found in ((dark >= 2000 + edge).sum(), (dark <= 2000 - edge).sum()):
+        assert abs(int(found) - expected) < 5 * math.sqrt(expected)
+
+
+def test_pixels_and_frames_are_independent():
+    z = frames(camera(**QUIET), 200).astype(float) - 500
+    bound = 5 * 49 / math.sqrt(z.size)
+    for a, b in ((z[1:], z[:-1]), (z[:, 1:], z[:, :-1]), (z[:, :, 1:], z[:, :, :-1])):
+        assert abs((a * b).mean()) < bound
+
+
+def test_offset_map_has_spread_and_column_structure():
+    offset = camera(load("wfi").detector, offset_spread_adu=10, column_spread_adu=5).true_maps(0).offset
+    assert offset.mean() == pytest.approx(500, abs=1)
+    assert offset.std() == pytest.approx(math.hypot(10, 5), rel=0.05)
+    assert offset.mean(axis=0).std() == pytest.approx(5, rel=0.2)
+
+
+def test_frames_lie_around_the_true_maps():
+    detector = camera(noise_spread=0.1)
+    dark, maps = frames(detector, 400), detector.true_maps(0)
+    pull = (dark.mean(0) - maps.offset) / maps.noise * math.sqrt(400)
+    assert pull.std() == pytest.approx(1, abs=0.05)
+    assert np.corrcoef(dark.std(0).ravel(), maps.noise.ravel())[0, 1] > 0.9
+
+
+def test_common_mode_moves_whole_rows():
+    dark = frames(camera(**QUIET, common_mode_rms_adu=20.0), 100).astype(float) - 500
+    rows = dark.mean(axis=2)
+    assert rows.std() == pytest.approx(20, rel=0.05)
+    assert (dark - rows[:, :, None]).std() == pytest.approx(7, rel=0.02)
+
+
+def test_a_step_shifts_its_rows_in_its_readouts_only():
+    step = Step(adu=20.0, first_row=10, last_row=19, first_readout=3, last_readout=5)
+    detector = camera(**STILL, steps=(step,))
+    levels = frames(detector, 8)
+    expected = np.full(levels.shape, 500)
+    expected[3:6, 10:20] = 520
+    assert (levels == expected).all()
+
+
+def test_a_hot_pixel_appears_at_its_readout():
+    detector = camera(**STILL, bad_pixels=(BadPixel(quadrant=0, x=7, y=9, level_adu=3000.0, first_readout=4),))
+    levels = frames(detector, 8)
+    assert levels[:, 9, 7].tolist() == [500] * 4 + [3500] * 4
+    assert (np.delete(levels.reshape(8, -1), 9 * 64 + 7, axis=1) == 500).all()
+    assert (frames(detector, 8, quadrant=1) == 500).all()
+
+
+def test_a_flickering_pixel_keeps_its_duty():
+    pixel = BadPixel(quadrant=0, x=1, y=2, kind=FLICKERING, duty=0.2)
+    lit = frames(camera(**STILL, bad_pixels=(pixel,)), 1000)[:, 2, 1] > 1000
+    assert lit.mean() == pytest.approx(0.2, abs=0.06)
+
+
+def test_a_dead_pixel_sees_nothing():
+    detector = camera(bad_pixels=(BadPixel(quadrant=0, x=1, y=2, kind=DEAD),))
+    assert (frames(detector, 5, charges=one_charge(1, 2, 9000.0))[:, 2, 1] == 0).all()
+
+
+def test_charge_arrives_in_its_pixel_and_adds_up():
+    charges = np.concatenate([one_charge(3, 4, 100.0), one_charge(3, 4, 50.0), one_charge(5, 4, 7.0)])
+    level = camera(**STILL).read(0, 0, charges)
+    assert level[4, 3] == 650
+    assert level[4, 5] == 507
+    assert int(level.sum()) == 500 * level.size + 157
+
+
+def test_the_gain_of_the_configuration_holds():
+    layout = LAYOUT.model_copy(update={"gain_ev_per_adu": 7.3})  # two electrons per ADU
+    detector = camera(layout, **QUIET)
+    assert detector.true_maps(0).noise[0, 0] == pytest.approx(3.5)
+    assert camera(layout, **STILL).read(0, 0, one_charge(0, 0, 200.0))[0, 0] == 600
+
+
+@pytest.mark.parametrize(("electrons", "level"), [(1e9, 65535), (-1e6, 0)])
+def test_the_adc_ends(electrons, level):
+    assert camera(**STILL).read(0, 0, one_charge(0, 0, electrons))[0, 0] == level
+
+
+def test_a_smaller_adc_ends_earlier():
+    layout = LAYOUT.model_copy(update={"adc_max_adu": 4095.0})
+    assert camera(layout, **STILL).read(0, 0, one_charge(0, 0, 1e5)).max() == 4095
+
+
+def test_scattered_bad_pixels_are_all_different_and_tabulated():
+    pixels = scatter(LAYOUT, Seeds(1), hot=3, flickering=2, dead=1)
+    table = tabulate(pixels, 5_000_000)
+    assert len({(p.quadrant, p.x, p.y) for p in pixels}) == table.size == 24
+    assert np.bincount(table["kind"]).tolist() == [0, 12, 8, 4]
+    bad = camera(bad_pixels=pixels).true_maps(2).bad
+    assert np.bincount(bad[bad > 0]).tolist() == [0, 3, 2, 1]
+    assert (tabulate((), 1).size, table["kind"][0]) == (0, HOT)
+
+
+@pytest.mark.parametrize(
+    ("bad", "expected"),
+    [
+        ({"noise_e": -1.0}, "noise_e >= 0"),
+        ({"offset_mean_adu": math.nan}, "offset_mean_adu >= 0"),
+        ({"noise_spread": 0.5}, "noise_spread < 0.3"),
+        ({"bad_pixels": (BadPixel(quadrant=9, x=0, y=0),)}, r"bad pixel \(0, 0\) in quadrant 9"),
+        ({"bad_pixels": (BadPixel(quadrant=0, x=64, y=0),)}, r"bad pixel \(64, 0\)"),
+    ],
+)
+def test_a_bad_model_is_refused_in_one_line(bad, expected):
+    with pytest.raises(ConfigError, match=expected) as fault:
+        camera(**bad)
+    assert "\n" not in str(fault.value)
+
+
+def test_a_bad_layout_is_refused():
+    with pytest.raises(ConfigError, match="at least one quadrant"):
+        camera(LAYOUT.model_copy(update={"quadrants": []}))
+    with pytest.raises(ConfigError, match="adc_max_adu <= 65535"):
+        camera(LAYOUT.model_copy(update={"adc_max_adu": 70000.0}))
+    with pytest.raises(ConfigError, match="different id"):
+        camera(LAYOUT.model_copy(update={"quadrants": [LAYOUT.quadrants[0]] * 2}))
+
+
+@pytest.mark.parametrize("bad", [{"duty": 0.0}, {"kind": 7}, {"first_readout": -1}])
+def test_a_bad_bad_pixel_is_refused(bad):
+    with pytest.raises(ConfigError, match=r"^bad pixel \(1, 2\) of quadrant 0: expected"):
+        BadPixel(quadrant=0, x=1, y=2, **bad)

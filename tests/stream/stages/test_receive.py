@@ -1,0 +1,122 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.schema import Receive as Section
+from stream.errors import ConfigError
+from stream.messages import End, Frame, Gap, Quality, Start
+from stream.stages.receive import Receive
+from tests.stream.stages.streams import CONFIG, ONE, START, frame, push
+
+SMALL = np.zeros((CONFIG.detector.rows, CONFIG.detector.columns), np.uint16)
+
+
+def receive(numbers, start=ONE, window=4, frames=-1):
+    stage = Receive(CONFIG.model_copy(update={"receive": Section(reorder_window_frames=window)}))
+    sent = [frame(n, pixels=SMALL) for n in numbers]
+    given_out = push(stage, start, *sent, End(stream="test", frames=frames))
+    return stage, [m for m in given_out if isinstance(m, Frame | Gap)]
+
+
+def numbers(messages):
+    return [m.sequence if isinstance(m, Frame) else (m.first, m.last, m.reason) for m in messages]
+
+
+def test_frames_in_order_pass_untouched():
+    stage, out = receive(range(5))
+    assert numbers(out) == [0, 1, 2, 3, 4]
+    assert not stage.counters
+
+
+def test_a_gap_is_declared_after_the_window():
+    stage, out = receive([0, 1, 4, 5, 6, 7, 8, 9])
+    assert numbers(out) == [0, 1, (2, 3, "lost"), 4, 5, 6, 7, 8, 9]
+    assert stage.counters["lost"] == 2
+
+
+def test_disorder_within_the_window_is_mended():
+    stage, out = receive([0, 2, 3, 1, 5, 4])
+    assert numbers(out) == [0, 1, 2, 3, 4, 5]
+    assert not stage.counters
+
+
+def test_a_frame_after_its_gap_still_passes():
+    stage, out = receive([0, 2, 3, 4, 5, 6, 7, 1])
+    assert numbers(out) == [0, (1, 1, "lost"), 2, 3, 4, 5, 6, 7, 1]
+    assert out[-1].quality & Quality.LATE
+    assert (stage.counters["late"], stage.counters["lost"]) == (1, 0)
+
+
+def test_duplicates_are_counted_and_dropped():
+    stage, out = receive([0, 1, 1, 3, 3, 2, 0])
+    assert numbers(out) == [0, 1, 2, 3]
+    assert stage.counters["duplicate"] == 3
+
+
+def test_a_lost_tail_is_declared_from_the_sources_count():
+    _, out = receive([0, 1, 2], frames=5)
+    assert numbers(out) == [0, 1, 2, (3, 4, "lost")]
+
+
+def test_a_quadrant_that_never_came_is_declared():
+    stage = Receive(CONFIG)
+    out = push(stage, START, *[frame(n, q, SMALL) for n in range(3) for q in (0, 1, 3)], End(stream="test"))
+    assert [(m.quadrant, m.first, m.last) for m in out if isinstance(m, Gap)] == [(2, 0, 2)]
+
+
+@pytest.mark.parametrize("bits", [4, 14])
+def test_a_wrapped_counter_is_told_from_a_gap(bits):
+    period = 1 << bits
+    stage = Receive(CONFIG)
+    wrapping = replace(ONE, sequence_bits=bits)
+    true = [*range(period - 2, period + 3), *range(3 * period + 5, 3 * period + 8)]  # a gap of more than one period
+    sent = [replace(frame(n, pixels=SMALL), sequence=n % period) for n in true]
+    out = push(stage, wrapping, *sent, End(stream="test"))
+    assert [m.sequence for m in out if isinstance(m, Frame)] == true
+    assert sum(m.last - m.first + 1 for m in out if isinstance(m, Gap)) == true[-1] - true[0] + 1 - len(true)
+
+
+def test_a_frame_of_the_wrong_shape_or_dtype_is_a_gap():
+    stage = Receive(CONFIG)
+    wrong = [frame(1, pixels=SMALL[:3]), frame(2, pixels=SMALL.astype(np.float32)), frame(4, quadrant=99)]
+    out = push(stage, ONE, frame(0, pixels=SMALL), *wrong, frame(3, pixels=SMALL), End(stream="test"))
+    assert numbers(m for m in out if isinstance(m, Frame | Gap) and m.quadrant == 0) == [
+        0,
+        (1, 1, "shape"),
+        (2, 2, "shape"),
+        3,
+    ]
+    assert (stage.counters["shape"], stage.counters["unknown_quadrant"]) == (2, 1)
+
+
+def test_frames_without_a_stream_are_counted():
+    stage = Receive(CONFIG)
+    assert push(stage, frame(0)) == []
+    assert stage.counters["no_start"] == 1
+
+
+def test_another_detector_is_refused():
+    other = replace(ONE, quadrants=(replace(ONE.quadrants[0], rows=7),))
+    with pytest.raises(ConfigError, match="quadrant 0 is 7x64"):
+        push(Receive(CONFIG), other)
+
+
+def test_start_gets_the_digest_of_the_configuration():
+    (start,) = push(Receive(CONFIG), ONE)
+    assert isinstance(start, Start)
+    assert len(start.config_digest) == 64
+
+
+@given(st.lists(st.integers(0, 60), max_size=80), st.integers(0, 8))
+@settings(deadline=None, max_examples=200)
+def test_every_number_leaves_once(order, window):
+    _, out = receive(order, window=window)
+    frames = [m.sequence for m in out if isinstance(m, Frame)]
+    assert sorted(frames) == sorted(set(order))  # no good frame is lost, none is doubled
+    late = {m.sequence for m in out if isinstance(m, Frame) and m.quality & Quality.LATE}
+    missing = [n for m in out if isinstance(m, Gap) for n in range(m.first, m.last + 1)]
+    assert len(missing) == len(set(missing))
+    assert set(missing) - late == set(range(min(order, default=0), max(order, default=-1) + 1)) - set(frames)
