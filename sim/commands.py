@@ -66,6 +66,7 @@ def wfi(
     )
     camera = dark(config, model, seeds) if without_signal else _camera(config, model, seeds, photons, tracks)
     console = Console(stderr=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with RecordingWriter(out, camera.start) as writer, Progress(console=console, transient=True) as progress:
         task = progress.add_task(f"simulate {out.name}", total=readouts)
         record(camera, readouts, writer, lambda done: progress.update(task, completed=done))

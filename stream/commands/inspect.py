@@ -1,5 +1,6 @@
 """`raysieve inspect` and `raysieve explain`: what is in a file, what a configuration does."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -99,7 +100,7 @@ def explain(config_name: str, overrides: tuple[str, ...]) -> None:
     Example: raysieve explain config/wfi.toml
     """
     config = load(config_name, overrides)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     detector = config.detector
     console.print(
         f"{detector.telescope} {detector.instrument}: {len(detector.quadrants) or 'any'} quadrants of "
@@ -112,8 +113,8 @@ def explain(config_name: str, overrides: tuple[str, ...]) -> None:
 
 def _table(config: Config) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("stage", "takes", "gives", "messages/s", "process", "queue", "when full", "fed by"):
-        table.add_column(name, justify="right" if name in ("messages/s", "queue") else "left", no_wrap=True)
+    for name in ("stage", "takes", "gives", "per s", "process", "queue", "when full", "fed by"):
+        table.add_column(name, justify="right" if name in ("per s", "queue") else "left")
     quadrants = len(config.detector.quadrants) or 1
     for row in TABLE:
         rate = (quadrants if row.takes != "EventList" else 1) / config.detector.frame_time_s

@@ -1,5 +1,7 @@
 """`raysieve run` and `raysieve replay`: the daemon, and what feeds it."""
 
+import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -54,7 +56,8 @@ def run(config_name: str, overrides: tuple[str, ...], out: Path, once: bool, ove
 @click.option("--rate", default="live", metavar="live|max|X", help="Real time, as fast as possible, or X times live.")
 @click.option("--loop", default=1, type=click.IntRange(1), help="How many times; frame numbers and times go on.")
 @click.option("--wait", "wait_s", default=30.0, help="Seconds to wait for a reader that takes nothing.")
-def replay(recording: Path, url: str, rate: str, loop: int, wait_s: float) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the account as JSON, too.")
+def replay(recording: Path, url: str, rate: str, loop: int, wait_s: float, as_json: bool) -> None:
     """Send a recording to a daemon as the camera would.
 
     Example: raysieve replay demo.h5 --to ipc:///run/user/1000/raysieve/frames.sock --rate max
@@ -76,7 +79,11 @@ def replay(recording: Path, url: str, rate: str, loop: int, wait_s: float) -> No
                         progress.update(task, completed=sent)
         push.close()
         wall = time.monotonic() - began
+    used = os.times()
+    account = {"frames": sent, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
     click.echo(f"sent {sent} frames in {wall:.2f} s: {sent / wall:.0f} frames/s")
+    if as_json:
+        click.echo(json.dumps(account))
 
 
 def _speed(rate: str) -> float:

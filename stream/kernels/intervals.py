@@ -24,6 +24,6 @@ def union(start_ns: Ns, stop_ns: Ns, bridge_ns: int) -> tuple[Ns, Ns]:
 
 def seconds(time_ns: Ns) -> NDArray[np.float64]:
     """Return (n,) int64 ns as float64 s; whole seconds apart, so that nothing is rounded twice."""
-    whole, rest = np.divmod(time_ns, 1_000_000_000)
-    result: NDArray[np.float64] = whole + rest / 1e9
+    rest = np.fmod(time_ns, 1_000_000_000)  # of the sign of the time
+    result: NDArray[np.float64] = (time_ns - rest) // 1_000_000_000 + rest / 1e9
     return result

@@ -46,6 +46,7 @@ class _Chip:
     streak: NDArray[np.uint8]
     last: NDArray[np.int32]
     hits: NDArray[np.uint16]
+    known_bad: NDArray[np.void]  # of the map file, given with the first frame
     number: int = 0
 
 
@@ -117,6 +118,7 @@ class Correct:
             streak=np.zeros(shape, np.uint8),
             last=np.full(shape, -9, np.int32),
             hits=np.zeros(shape, np.uint16),
+            known_bad=_tabulate(quadrant.id, np.argwhere(bad), bad[bad > 0], (-1, 0)),
         )
 
     def _correct(self, frame: Frame) -> CorrectedFrame:
@@ -127,6 +129,9 @@ class Correct:
             found, quality = 0, quality | Quality.OVERFLOW
         hits = self._hits[:found].copy()
         new_bad = self._watch(frame, chip, hits) if self._config.find_bad else empty(BAD_PIXEL)
+        if len(chip.known_bad):
+            chip.known_bad["frame"], chip.known_bad["time_ns"] = frame.sequence, frame.time_ns
+            new_bad, chip.known_bad = np.concatenate([chip.known_bad, new_bad]), empty(BAD_PIXEL)
         return CorrectedFrame(
             frame=replace(frame, quality=int(frame.quality | quality)) if quality else frame,
             offset=chip.offset,
@@ -185,11 +190,7 @@ class Correct:
         places = places[chip.bad[places[:, 0], places[:, 1]] == 0]
         chip.bad[places[:, 0], places[:, 1]] = kind
         chip.threshold[places[:, 0], places[:, 1]] = NEVER
-        rows = np.zeros(len(places), BAD_PIXEL)
-        rows["quadrant"], rows["kind"] = frame.quadrant, kind
-        rows["y"], rows["x"] = places[:, 0], places[:, 1]
-        rows["frame"], rows["time_ns"] = frame.sequence, frame.time_ns
-        return rows
+        return _tabulate(frame.quadrant, places, kind, (frame.sequence, frame.time_ns))
 
     def _warm_up(self) -> None:
         """Compile every kernel on a small frame of each kind, so that the first real one meets its deadline."""
@@ -206,3 +207,12 @@ class Correct:
         last, seen = np.zeros((8, 8), np.int32), np.zeros((8, 8), np.uint16)
         count_hits(self._hits[:0], np.int32(1), np.zeros((8, 8), np.uint8), last, seen, 8, self._new)
         find_flickering(seen, np.uint16(3), self._new)
+
+
+def _tabulate(quadrant: int, places: NDArray[np.integer], kind: object, since: tuple[int, int]) -> NDArray[np.void]:
+    """Return BAD_PIXEL rows of places (n, 2): row, column."""
+    rows = np.zeros(len(places), BAD_PIXEL)
+    rows["quadrant"], rows["kind"] = quadrant, kind
+    rows["y"], rows["x"] = places[:, 0], places[:, 1]
+    rows["frame"], rows["time_ns"] = since
+    return rows

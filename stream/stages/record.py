@@ -171,7 +171,7 @@ def _marked(message: EventList) -> Table:
     if not whole:
         return message.readouts
     rows = message.readouts.copy()
-    rows["quality"] |= whole
+    rows["quality"] |= np.uint16(whole)
     return rows
 
 

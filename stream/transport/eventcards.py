@@ -86,6 +86,7 @@ COMMENTS = {
     "SATURAT": "end of the ADC range", "PICHANS": "channels of PI", "PI_EV": "[eV] width of a channel",
     "MIP_EV": "[eV] particle above", "EVT_THR": "event threshold", "EVT_UNIT": "unit of EVT_THR",
     "SPL_THR": "split threshold", "SPL_UNIT": "unit of SPL_THR", "NQUADS": "quadrants", "ROLL": "file of the run",
+    "NEXTEND": "tables in this file",
     "INTERVAL": "first interval in this file", "TSTARTNS": "[ns] TSTART, exact", "TSTOPNS": "[ns] TSTOP, exact",
     "NREADOUT": "quadrant read-outs in FRAMES", "NOVERFLW": "of them with more hits than can be held",
     "NLATE": "of them late", "NREPEAT": "of them repeated exposures: no livetime",

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from stream.errors import ConfigError
 from stream.messages import End, Message, Product, Start
 from stream.transport.eventmerge import merge, write_product
-from stream.transport.fitsfile import disk_faults, places, sync_folder
+from stream.transport.fitsfile import check_whole, disk_faults, places, sync_folder
 
 
 class EventListWriter:
@@ -139,7 +139,8 @@ class EventListWriter:
     def _set_damaged_aside(self, folder: Path) -> None:
         for part in sorted(folder.iterdir()):
             try:
-                places(part)
+                with warnings.catch_warnings(action="ignore"):  # it says what is wrong itself
+                    places(part)
             except ConfigError:
                 self.damaged.append(part.rename(self._free_name("damaged")))
 
@@ -182,7 +183,8 @@ def read_event_list(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("error", ".*(truncated|verification failed).*", AstropyUserWarning)
-            with fits.open(path, checksum=True, memmap=False) as hdus:
+            with path.open("rb") as file, fits.open(file, checksum=True, memmap=False) as hdus:
+                check_whole(hdus)
                 tables = {hdu.name: _native(hdu) for hdu in hdus if isinstance(hdu, fits.BinTableHDU)}
                 header = dict(hdus["EVENTS"].header) if "EVENTS" in tables else {}
     except (OSError, KeyError, TypeError, ValueError, IndexError, Warning, fits.VerifyError) as fault:

@@ -52,7 +52,7 @@ def merge(parts: Sequence[Path], path: Path) -> None:
 def _write(path: Path, cards: Cards, tables: Mapping[str, _Rows]) -> None:
     with new_file(path) as file:
         primary = fits.PrimaryHDU().header
-        put_cards(primary, cards)
+        put_cards(primary, {"NEXTEND": len(tables), **cards})
         write_hdu(file, primary)
         for name, rows in tables.items():
             header = table_header(name, rows.dtype, rows.rows)

@@ -130,22 +130,28 @@ def write_hdu(file: BinaryIO, header: Any, rows: Iterable[NDArray[Any]] = ()) ->
 
 
 def places(path: Path) -> Mapping[str, TablePlace]:
-    """Return the tables of a file by name. Raises ConfigError if it is not whole."""
+    """Return the tables of a file by name. Raises ConfigError if it is not one of ours, and whole."""
     found = {}
     try:
-        size = path.stat().st_size
-        with fits.open(path) as hdus:
+        with path.open("rb") as file, fits.open(file) as hdus:
+            size = path.stat().st_size
+            check_whole(hdus)
             for hdu in hdus[1:]:
-                info = hdu.fileinfo()
                 rows = hdu.header["NAXIS2"]
                 dtype = _layout(tuple(_field(hdu.header, k + 1) for k in range(hdu.header["TFIELDS"])))
-                end = info["datLoc"] + rows * dtype.itemsize
-                if dtype.itemsize != hdu.header["NAXIS1"] or end > size or size % BLOCK:
-                    raise ConfigError(f"{path}: {hdu.name}: expected {end} bytes, the file has {size}")
-                found[hdu.name] = TablePlace(path, info["datLoc"], dtype, rows)
-    except (OSError, KeyError, TypeError, ValueError, IndexError, fits.VerifyError) as fault:
+                found[hdu.name] = TablePlace(path, hdu.fileinfo()["datLoc"], dtype, rows)
+                if found[hdu.name].offset + rows * dtype.itemsize > size or size % BLOCK:
+                    raise ValueError(f"{hdu.name} is cut")
+    except (OSError, LookupError, TypeError, ValueError, StopIteration, fits.VerifyError) as fault:
         raise ConfigError(f"{path}: not a whole event list: {' '.join(str(fault).split())}") from None
     return found
+
+
+def check_whole(hdus: Any) -> None:
+    """Raise ValueError if a file that we wrote (its NEXTEND says how many tables) has lost tables or checksums."""
+    expected = hdus[0].header.get("NEXTEND") if hdus[0].header.get("ORIGIN") == "raysieve" else None
+    if expected is not None and (len(hdus) - 1 != expected or any("CHECKSUM" not in hdu.header for hdu in hdus)):
+        raise ValueError(f"expected {expected} tables with a checksum each, found {len(hdus) - 1}")
 
 
 @lru_cache(maxsize=64)

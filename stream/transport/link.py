@@ -104,13 +104,14 @@ class Push(_Link):
     def close(self, timeout_s: float = CLOSE_S) -> None:
         """Hand over what was accepted, then close.
 
-        Raises LinkError if the reader did not take it all within `timeout_s`: the rest is lost.
+        Raises LinkError if the reader did not take it all within `timeout_s`: the rest is lost. With a time of 0 the
+        caller gives up what has not left yet.
         """
         if self._closed:
             return
         began = time.monotonic()
         self._end(timeout_s)
-        if time.monotonic() - began >= timeout_s:
+        if 0 < timeout_s <= time.monotonic() - began:
             raise LinkError(f"{self.url}: the reader did not take all that was sent within {timeout_s:g} s of the end")
 
 
@@ -125,7 +126,7 @@ class Pull(_Link):
     def __init__(
         self, url: str, *, queue: int, bind: bool, limits: Limits = _DEFAULT, quarantine: Path | None = None
     ) -> None:
-        options = {zmq.RCVHWM: _checked(queue), zmq.MAXMSGSIZE: limits.max_part_bytes}
+        options: dict[int, int] = {zmq.RCVHWM: _checked(queue), zmq.MAXMSGSIZE: limits.max_part_bytes}
         super().__init__(url, options, bind=bind, kind=zmq.PULL)
         self._limits = limits
         self._quarantine = Quarantine(quarantine) if quarantine else None

@@ -65,7 +65,7 @@ def encode(message: Message) -> list[Part]:
     header: _Values = dict(zip(form.RULES[kind], _SCALARS[kind](message), strict=True)) | _converted(message)
     header |= {"version": WIRE_VERSION, "kind": kind}
     header["arrays"] = [(name, dtype, array.shape) for name, dtype, array in arrays]
-    parts: list[Part] = [_pack(header), *(_raw(array) for _, _, array in arrays)]
+    parts: list[Part] = [_pack(header), *(_ordered(array).view(np.uint8).data for _, _, array in arrays)]
     decode(parts, _UNBOUNDED)
     return parts
 
@@ -88,7 +88,7 @@ def _encode_frame(frame: Frame) -> list[Part]:
         "trace": frame.trace,
         "arrays": (("pixels", dtype, pixels.shape),),
     }
-    return [_pack(header), _raw(pixels)]
+    return [_pack(header), _ordered(pixels).data]
 
 
 def _pack(header: _Values) -> bytes:
@@ -98,8 +98,8 @@ def _pack(header: _Values) -> bytes:
         raise BadMessageError("value", f"expected integers of 64 bit and valid text, {fault}") from None
 
 
-def _raw(array: NDArray[Any]) -> memoryview:
-    return (array if array.flags.c_contiguous else np.ascontiguousarray(array)).data
+def _ordered(array: NDArray[Any]) -> NDArray[Any]:
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def _arrays_of(message: Any) -> list[tuple[str, Any, NDArray[Any]]]:
@@ -134,6 +134,8 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, Quadrant):
         return astuple(value)
+    if isinstance(value, int):
+        raise OverflowError(f"got one of {value.bit_length()} bit")
     raise TypeError(f"{type(value).__name__} does not travel between processes")
 
 
@@ -236,7 +238,8 @@ def _product(values: _Values, arrays: _Described, parts: _Parts, limits: Limits)
             raise BadMessageError("array", f"product: expected tables of different names, got {form.show(name)} twice")
         dtype = form.table_dtype(name, described[1], limits)
         tables[name] = _view(described, part, dtype, (limits.max_table_bytes // dtype.itemsize,))
-    return Product(**values, kind=values.pop("product"), header=header, tables=tables)
+    values["kind"] = values.pop("product")
+    return Product(**values, header=header, tables=tables)
 
 
 def _start(values: _Values, arrays: _Described, parts: _Parts, limits: Limits) -> Start:

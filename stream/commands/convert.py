@@ -1,0 +1,1 @@
+"""`raysieve convert`: event and pixel lists of missions, as recordings of the frames they were found in."""

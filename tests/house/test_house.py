@@ -1,0 +1,67 @@
+"""The rules of the house that no linter knows."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import config.load
+import pytest
+import stream.wiring
+from click.testing import CliRunner
+from raysieve import COMMANDS, cli
+
+ROOT = Path(__file__).parents[2]
+TRACKED = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+FILES = [ROOT / name for name in TRACKED.split() if (ROOT / name).is_file()]
+
+
+def test_imports_come_from_this_checkout():
+    assert Path(config.load.__file__).is_relative_to(ROOT)
+    assert Path(stream.wiring.__file__).is_relative_to(ROOT)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_shipped_configuration_loads(path):
+    assert config.load.load(path).reconstruct.grades.masks
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_an_example(command):
+    result = CliRunner().invoke(cli, [command, "--help"])
+    assert result.exit_code == 0
+    assert "Example: raysieve" in result.output
+
+
+def test_files_stay_within_the_budget():
+    long = [f"{p.name}: {n}" for p in FILES if (n := len(p.read_text().splitlines())) > limit(p)]
+    assert not long
+
+
+def limit(path):
+    return 600 if path.relative_to(ROOT).parts[0] in ("tests", "bench") else 400
+
+
+def test_functions_stay_within_the_budget():
+    long = []
+    for path in FILES:
+        if path.relative_to(ROOT).parts[0] in ("tests", "bench"):
+            continue
+        budget = 80 if "kernels" in path.parts else 60
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > budget:
+                long.append(f"{path.name}:{node.name}")
+    assert not long
+
+
+def test_the_readme_names_every_folder_of_the_house():
+    readme = (ROOT / "README.md").read_text()
+    tops = {p.relative_to(ROOT).parts[0] for p in FILES if len(p.relative_to(ROOT).parts) > 1}
+    assert [top for top in sorted(tops) if f"{top}/" not in readme] == []
+
+
+def test_every_row_of_the_table_can_be_built_and_is_fed():
+    rows = stream.wiring.TABLE
+    settings = config.load.load("quick")
+    assert [stream.wiring.build(row.stage, settings).name for row in rows] == [row.stage for row in rows]
+    for process in stream.wiring.processes():
+        assert stream.wiring.rows_of(process)[0].link

@@ -1,0 +1,203 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.messages import End, Frame, Gap, Product, Quality
+from stream.stages.record import Record
+from tests.event_lists import END, FRAME_NS, QUADRANTS, START, config, event_list, products
+
+
+def gti_frames(product):
+    gti = product.tables["GTI"]
+    return [(int(a) // FRAME_NS, int(b) // FRAME_NS) for a, b in zip(gti["START_NS"], gti["STOP_NS"], strict=True)]
+
+
+def gap(first, last, quadrant=-1, reason="lost"):
+    return Gap(stream="camera", first=first, last=last, quadrant=quadrant, reason=reason)
+
+
+def test_every_event_keeps_its_values():
+    lists = [event_list(sequence) for sequence in range(7)]
+    (product,) = products(lists)
+    quadrants = {q.id: q for q in QUADRANTS}
+    got = {int(row["PHA"]): row for name in ("EVENTS", "REJECTED") for row in product.tables[name]}
+    for event in np.concatenate([message.events for message in lists]):
+        row, quadrant = got.pop(int(event["pha"])), quadrants[int(event["quadrant"])]
+        assert row["TIME"] == pytest.approx((event["time_ns"] + FRAME_NS / 2) / 1e9, rel=1e-15)
+        assert [row[name] for name in ("FRAME", "QUADRANT", "RAWX", "RAWY", "PI", "ENERGY")] == [
+            event[name] for name in ("frame", "quadrant", "x", "y", "pi", "energy_ev")
+        ]
+        chip = quadrant.source_chip + (event["x"] // 16 if quadrant.id == 3 else 0)
+        assert (row["SRC_CHIP"], row["SRC_X"]) == (chip, event["x"] + quadrant.source_x)
+        assert row["SRC_Y"] == event["y"] + quadrant.source_y
+        assert ("REASON" in row.dtype.names) == bool(event["reason"])
+    assert not got
+
+
+def test_rejected_events_say_why():
+    (product,) = products([event_list(3)])
+    assert product.tables["REJECTED"]["PHA"].tolist() == [300, 330]
+    assert product.tables["REJECTED"]["REASON"].tolist() == [4, 4]
+    assert product.tables["EVENTS"]["PHA"].tolist() == [301]
+
+
+@pytest.mark.parametrize(("island", "pixels"), [(3, [6, 7, 8, 11, 12, 13, 16, 17, 18]), (5, list(range(25)))])
+def test_island_is_cut_around_the_centre(island, pixels):
+    (product,) = products([event_list(1)], island=island)
+    assert product.tables["EVENTS"]["PHAS"][0].tolist() == pixels
+
+
+def test_lost_frames_are_not_in_the_gti():
+    (product,) = products([event_list(s) for s in (0, 1, 2, 5, 6, 9)])
+    assert gti_frames(product) == [(0, 3), (5, 7), (9, 10)]
+    assert (product.header["TSTARTNS"], product.header["TSTOPNS"]) == (0, 10 * FRAME_NS)
+
+
+def test_a_missing_quadrant_shortens_its_own_livetime_only():
+    lists = [event_list(0), event_list(1, {3: 1}, whole=Quality.MISSING_QUADRANT), event_list(2)]
+    (product,) = products(lists)
+    assert (product.header["NREAD00"], product.header["NREAD03"]) == (2, 3)
+    assert gti_frames(product) == [(0, 3)]
+    assert product.tables["FRAMES"]["QUALITY"].tolist() == [0, 0, Quality.MISSING_QUADRANT, 0, 0]
+
+
+def test_events_of_an_overflowed_quadrant_are_left_out():
+    lists = [event_list(0, {0: 4, 3: 4}, {0: Quality.OVERFLOW}), event_list(1, quality={0: 16, 3: 16}), event_list(2)]
+    (product,) = products(lists)
+    used = [(int(r["FRAME"]), int(r["QUADRANT"])) for n in ("EVENTS", "REJECTED") for r in product.tables[n]]
+    assert set(used) == {(0, 3), (2, 0), (2, 3)}
+    assert gti_frames(product) == [(0, 1), (2, 3)]
+    assert (product.header["NREAD00"], product.header["NREAD03"]) == (1, 2)
+    assert (product.header["NDISCARD"], product.header["NOVERFLW"]) == (7, 3)
+
+
+def test_a_repeated_exposure_adds_events_but_no_livetime():
+    repeated = event_list(1, {0: 5}, {0: Quality.REPEATED_EXPOSURE}, time_ns=0)
+    (product,) = products([event_list(0), repeated])
+    assert (product.header["NREAD00"], product.header["NREPEAT"]) == (1, 1)
+    assert gti_frames(product) == [(0, 1)]
+    assert len(product.tables["EVENTS"]) + len(product.tables["REJECTED"]) == 8
+
+
+def test_a_late_list_goes_into_the_open_interval_and_counts():
+    late = event_list(1, {3: 2}, whole=Quality.LATE)
+    lists = [event_list(0), event_list(1, {0: 1}), event_list(4), late, event_list(5)]
+    first, second = products(lists, interval_s=0.02)
+    assert first.tables["FRAMES"]["FRAME"].tolist() == [0, 0, 1]
+    assert second.tables["FRAMES"]["FRAME"].tolist() == [1, 4, 4, 5, 5]
+    assert (second.header["NLATE"], second.header["NREAD03"]) == (1, 3)
+    assert gti_frames(second) == [(1, 2), (4, 6)]
+
+
+def test_jitter_of_the_clock_does_not_tear_the_gti():
+    times = [0, FRAME_NS + 40_000, 2 * FRAME_NS - 30_000, 3 * FRAME_NS]
+    (product,) = products([event_list(s, time_ns=t) for s, t in enumerate(times)])
+    assert gti_frames(product) == [(0, 4)]
+
+
+def test_rows_rise_by_frame_then_quadrant():
+    lists = [event_list(s, {3: 2, 0: 2}) for s in (2, 0, 1)]
+    (product,) = products(lists)
+    for name in ("EVENTS", "TRACKS", "FRAMES", "BADPIX"):
+        table = product.tables[name]
+        key = table["FRAME"] * 256 + table["QUADRANT"]
+        assert len(key)
+        assert (np.diff(key) >= 0).all(), name
+
+
+def test_intervals_follow_detector_time():
+    given_ = products([event_list(s) for s in (10, 11, 13, 14, 30)], interval_s=0.02)
+    assert [p.time_ns // FRAME_NS for p in given_] == [10, 14, 30]
+    assert [sorted(set(p.tables["FRAMES"]["FRAME"].tolist())) for p in given_] == [[10, 11, 13], [14], [30]]
+    assert [p.sequence for p in given_] == [0, 1, 2]
+
+
+def test_files_roll_by_time():
+    rolls = [p.header["ROLL"] for p in products(map(event_list, range(12)), interval_s=0.01, roll_s=0.025)]
+    assert rolls == [1, 1, 1, 2, 2, 2]
+
+
+def test_files_roll_by_size():
+    lists = [event_list(s, {0: 2500}) for s in range(8)]
+    given_ = products(lists, interval_s=0.005, roll_bytes=1_000_000)
+    sizes = {}
+    for product in given_:
+        roll = product.header["ROLL"]
+        sizes[roll] = sizes.get(roll, 0) + sum(table.nbytes for table in product.tables.values())
+    assert list(sizes) == [1, 2, 3]
+    assert max(sizes.values()) <= 1_000_000
+
+
+def test_a_gap_gets_its_time_from_the_nearest_readout():
+    lists = [gap(0, 1), event_list(2), gap(3, 4, 3), event_list(5, time_ns=5 * FRAME_NS), gap(6, 6, 0, "overflow")]
+    (product,) = products(lists)
+    gaps = product.tables["GAPS"]
+    assert gaps[["FIRST", "LAST", "QUADRANT", "REASON"]].tolist() == [
+        (0, 1, -1, b"lost"),
+        (3, 4, 3, b"lost"),
+        (6, 6, 0, b"overflow"),
+    ]
+    np.testing.assert_allclose(gaps["TSTART"], [0, 0.015, 0.03], atol=1e-12)
+    np.testing.assert_allclose(gaps["TSTOP"], [0.01, 0.025, 0.035], atol=1e-12)
+    assert product.header["NGAPREAD"] == 2 * 2 + 2 + 1
+
+
+def test_a_gap_without_any_readout_has_no_time():
+    (product,) = products([gap(0, 9)])
+    assert np.isnan(product.tables["GAPS"]["TSTART"]).all()
+    assert product.header["NREADOUT"] == 0
+
+
+def test_start_and_end_pass_and_frame_a_run():
+    stage = Record(config())
+    assert list(stage.process(START)) == [START]
+    stage.process(event_list(0))
+    product, start = stage.process(START)
+    assert isinstance(product, Product)
+    assert start is START
+    empty, end = stage.process(END)
+    assert (product.header["ROLL"], empty.header["ROLL"]) == (1, 2)
+    assert isinstance(end, End)
+    assert list(stage.flush()) == []
+
+
+def test_an_empty_stream_still_gives_a_product():
+    (product,) = products([])
+    assert all(len(table) == 0 for table in product.tables.values())
+    assert list(product.tables) == ["EVENTS", "GTI", "REJECTED", "TRACKS", "FRAMES", "GAPS", "BADPIX"]
+
+
+def test_a_list_before_the_start_leaves_as_a_gap():
+    stage = Record(config())
+    (message,) = stage.process(event_list(4))
+    assert (message.first, message.last, message.reason) == (4, 4, "start")
+    assert list(stage.process(gap(1, 2))) == [gap(1, 2)]
+    assert stage.counters["before start"] == 1
+
+
+def test_what_it_has_no_use_for_passes():
+    frame = Frame(stream="camera", sequence=0, time_ns=0, quadrant=0, pixels=np.zeros((2, 2), np.uint16))
+    assert list(Record(config()).process(frame)) == [frame]
+
+
+def test_memory_is_bounded_when_the_clock_stands_still(monkeypatch):
+    monkeypatch.setattr("stream.stages.record.MAX_HELD_BYTES", 20_000)
+    given_ = products([event_list(s, time_ns=0) for s in range(100)])
+    assert len(given_) > 5
+    assert sum(len(p.tables["FRAMES"]) for p in given_) == 200
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 5), st.integers(0, 5)), max_size=30),
+    st.integers(1, 40),
+)
+def test_nothing_is_lost_or_doubled(readouts, frames):
+    lists = [event_list(s, {0: a, 3: b}) for s, a, b in readouts]
+    given_ = products(lists, interval_s=frames * FRAME_NS / 1e9)
+    for name, source in (("TRACKS", "tracks"), ("FRAMES", "readouts"), ("BADPIX", "bad_pixels")):
+        expected = sorted(f for m in lists for f in getattr(m, source)["frame"].tolist())
+        assert sorted(f for p in given_ for f in p.tables[name]["FRAME"].tolist()) == expected
+    pha = [v for p in given_ for name in ("EVENTS", "REJECTED") for v in p.tables[name]["PHA"].tolist()]
+    assert sorted(pha) == sorted(v for m in lists for v in m.events["pha"].tolist())
