@@ -15,13 +15,13 @@ from config.load import load
 from stream.errors import LinkError
 from stream.wiring import TABLE, url_of
 
-DARK_READOUTS, READOUTS, LOOPS = 100, 200, 10
+DARK_READOUTS, READOUTS, LOOPS = 100, 400, 5
 
 
 @click.command()
 @click.option("--config", "config_name", default="wfi", help="A TOML file, or a shipped name.")
 @click.option("--out", default="out", type=click.Path(path_type=Path), help="Folder for everything made.")
-@click.option("--loops", default=LOOPS, type=click.IntRange(1), help="Seconds of stream, about.")
+@click.option("--loops", default=LOOPS, type=click.IntRange(1), help="How often the recording is repeated (2 s each).")
 def demo(config_name: str, out: Path, loops: int) -> None:
     """Simulate a camera, run the daemon on it at its real rate, report, and plot what came out.
 

@@ -1,7 +1,9 @@
 """Starts the processes of the table, watches them, drains them."""
 
+import itertools
 import json
 import multiprocessing
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import Any
 
 from config.schema import Config
 from stream.errors import LinkError, RaysieveError
-from stream.messages import Message
+from stream.messages import End, Message, Start
 from stream.runner import Runner
 from stream.transport.eventlist import EventListWriter
 from stream.transport.inproc import Sink
@@ -125,6 +127,35 @@ def run_process(name: str, config_json: str, out: str, once: bool, overwrite: bo
         raise
 
 
+class StreamFolders:
+    """Writes every stream into a folder of its own, named by its run."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._writer: EventListWriter | None = None
+
+    def send(self, message: Message) -> None:
+        """Open a folder at Start, finish it at End."""
+        if isinstance(message, Start):
+            self.close()
+            self._writer = EventListWriter(self._new_folder(message.run_id))
+        if self._writer is not None:
+            self._writer.send(message)
+        if isinstance(message, End):
+            self.close()
+
+    def close(self) -> None:
+        """Finish the open event list."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _new_folder(self, run_id: str) -> Path:
+        name = re.sub(r"[^\w.-]+", "_", run_id).strip(".") or "run"
+        taken = (self._out / (name if n == 1 else f"{name}_{n}") for n in itertools.count(1))
+        return next(folder for folder in taken if not folder.exists())
+
+
 class LinkSink:
     """Sends everything on, and waits while the link is full: nothing is lost here."""
 
@@ -154,7 +185,7 @@ def _serve(
     after = link_after(name)
     sink: Sink
     if after is None:
-        sink = EventListWriter(out, overwrite=overwrite)
+        sink = EventListWriter(out, overwrite=overwrite) if once else StreamFolders(out)
     else:
         sink = LinkSink(Push(url_of(after.link, config.links), queue=after.queue, bind=False), stopping)
     try:

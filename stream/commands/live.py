@@ -23,6 +23,7 @@ from stream.transport.link import Push
 from stream.transport.recording import Recording
 from stream.wiring import TABLE, url_of
 
+START_LEAD_S = 0.5  # at its real rate a camera announces a run this long before the first frame
 PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory when looped
 
 
@@ -128,6 +129,7 @@ def _paced(messages: Iterator[Message], speed: float) -> Iterator[Message]:
     for message in messages:
         if isinstance(message, Frame):
             if first is None:
+                time.sleep(START_LEAD_S if speed > 0 else 0)
                 first = message.time_ns, now_ns()
             if speed > 0:
                 due = first[1] + int((message.time_ns - first[0]) / speed)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from stream.errors import ConfigError
 from stream.messages import End, Message, Product, Start
 from stream.transport.eventmerge import merge, write_product
-from stream.transport.fitsfile import check_whole, disk_faults, places, sync_folder
+from stream.transport.fitsfile import check_whole, disk_faults, is_ours, sync_folder
 
 
 class EventListWriter:
@@ -31,7 +31,8 @@ class EventListWriter:
 
     What an earlier process left unfinished is first joined into `NAME_recovered.fits` (`recovered`); parts that cannot
     be read are kept as `NAME_damaged_....fits` (`damaged`). Finished files are in `written`.
-    Raises ConfigError if event lists are there already (without `overwrite`) or another process writes here,
+    Event lists `NAME.fits`, `NAME_0002.fits`, ... that are there already are an error, or deleted with `overwrite`.
+    Raises ConfigError for that, or if another process writes here,
     LinkError if the disk refuses: what is on it stays valid, and the same message may be sent again.
     """
 
@@ -139,8 +140,7 @@ class EventListWriter:
     def _set_damaged_aside(self, folder: Path) -> None:
         for part in sorted(folder.iterdir()):
             try:
-                with warnings.catch_warnings(action="ignore"):  # it says what is wrong itself
-                    places(part)
+                read_event_list(part)
             except ConfigError:
                 self.damaged.append(part.rename(self._free_name("damaged")))
 
@@ -176,16 +176,21 @@ def _settle(folder: Path, path: Path) -> Path:
 def read_event_list(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Return the tables of a FITS event list by name and the header of EVENTS; others' lists too.
 
-    Tables: structured arrays in native byte order, (rows,), physical values; columns of varying length are left out.
-    Raises ConfigError, one line, if the file is malformed, cut, its checksum wrong, or it has no EVENTS with TIME.
+    Tables: structured arrays in native byte order, (rows,), physical values, names in capitals; columns of varying
+    length are left out.
+    Of several tables of one name, the second is "NAME:2", and so on.
+    Raises ConfigError, one line, if the file is malformed or cut, or has no EVENTS with TIME; one of ours also if its
+    checksums do not fit.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("error", ".*(truncated|verification failed).*", AstropyUserWarning)
-            with path.open("rb") as file, fits.open(file, checksum=True, memmap=False) as hdus:
+            with path.open("rb") as file, fits.open(file) as hdus:
+                ours = is_ours(hdus)  # checksums of others are often out of date, or empty
+            with path.open("rb") as file, fits.open(file, checksum=ours, memmap=False) as hdus:
                 check_whole(hdus)
-                tables = {hdu.name: _native(hdu) for hdu in hdus if isinstance(hdu, fits.BinTableHDU)}
+                tables = _tables(hdus)
                 header = dict(hdus["EVENTS"].header) if "EVENTS" in tables else {}
     except (OSError, KeyError, TypeError, ValueError, IndexError, Warning, fits.VerifyError) as fault:
         raise ConfigError(f"{path}: not a readable FITS file: {' '.join(str(fault).split())}") from None
@@ -194,8 +199,17 @@ def read_event_list(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
     return tables, header
 
 
+def _tables(hdus: Any) -> dict[str, NDArray[Any]]:
+    tables: dict[str, NDArray[Any]] = {}
+    for hdu in hdus[1:]:
+        if isinstance(hdu, fits.BinTableHDU):
+            same = sum(name.split(":")[0] == hdu.name for name in tables)
+            tables[f"{hdu.name}:{same + 1}" if same else hdu.name] = _native(hdu)
+    return tables
+
+
 def _native(hdu: Any) -> NDArray[Any]:
-    columns = {name: np.asarray(hdu.data[name]) for name in hdu.columns.names}
+    columns = {name.upper(): np.asarray(hdu.data[name]) for name in hdu.columns.names}
     columns = {name: values for name, values in columns.items() if not values.dtype.hasobject}
     types = [(name, values.dtype.newbyteorder("="), values.shape[1:]) for name, values in columns.items()]
     table = np.empty(len(hdu.data), types)

@@ -111,7 +111,8 @@ def _in_turn(parts: Sequence[TablePlace]) -> Iterator[NDArray[Any]]:
 
 
 def _by_order(parts: Sequence[TablePlace], keys: Sequence[str]) -> Iterator[NDArray[Any]]:
-    columns = [np.concatenate([np.asarray(part.open()[key]) for part in parts]) for key in keys]
+    # Copies, one column at a time: views would keep every file mapped.
+    columns = [np.concatenate([np.array(part.open()[key]) for part in parts]) for key in keys]
     order = np.lexsort(columns[::-1])
     del columns
     first = np.cumsum([0, *(part.rows for part in parts)])

@@ -19,6 +19,7 @@ from stream.errors import ConfigError, LinkError
 BLOCK = 2880
 _READ = BLOCK * 4096
 _FORMATS = {"u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
+_KINDS = {letter: kind for kind, letter in _FORMATS.items()}
 _PUNCTUATION = frozenset(range(0x3A, 0x41)) | frozenset(range(0x5B, 0x61))
 
 
@@ -142,16 +143,23 @@ def places(path: Path) -> Mapping[str, TablePlace]:
                 found[hdu.name] = TablePlace(path, hdu.fileinfo()["datLoc"], dtype, rows)
                 if found[hdu.name].offset + rows * dtype.itemsize > size or size % BLOCK:
                     raise ValueError(f"{hdu.name} is cut")
-    except (OSError, LookupError, TypeError, ValueError, StopIteration, fits.VerifyError) as fault:
+    except (OSError, LookupError, TypeError, ValueError, fits.VerifyError) as fault:
         raise ConfigError(f"{path}: not a whole event list: {' '.join(str(fault).split())}") from None
     return found
 
 
+def is_ours(hdus: Any) -> bool:
+    """Say whether we wrote this file (fits.HDUList)."""
+    return bool(hdus[0].header.get("ORIGIN") == "raysieve" and "NEXTEND" in hdus[0].header)
+
+
 def check_whole(hdus: Any) -> None:
-    """Raise ValueError if a file that we wrote (its NEXTEND says how many tables) has lost tables or checksums."""
-    expected = hdus[0].header.get("NEXTEND") if hdus[0].header.get("ORIGIN") == "raysieve" else None
-    if expected is not None and (len(hdus) - 1 != expected or any("CHECKSUM" not in hdu.header for hdu in hdus)):
-        raise ValueError(f"expected {expected} tables with a checksum each, found {len(hdus) - 1}")
+    """Raise ValueError if a file (fits.HDUList) that we wrote has lost tables or checksums."""
+    if is_ours(hdus):
+        expected = hdus[0].header["NEXTEND"]
+        found = sum(isinstance(hdu, fits.BinTableHDU) for hdu in hdus)
+        if found != expected or any("CHECKSUM" not in hdu.header for hdu in hdus):
+            raise ValueError(f"expected {expected} tables with a checksum each, found {found}")
 
 
 @lru_cache(maxsize=64)
@@ -165,8 +173,7 @@ def _field(header: Any, number: int) -> tuple[str, str, tuple[int, ...]]:
     count, code = form[:-1], form[-1]
     if code == "A":
         return header[f"TTYPE{number}"], f"S{count or 1}", ()
-    kind = next(kind for kind, letter in _FORMATS.items() if letter == code)
-    return header[f"TTYPE{number}"], f">{kind}", (int(count),) if count else ()
+    return header[f"TTYPE{number}"], f">{_KINDS[code]}", (int(count),) if count else ()
 
 
 def _add(total: int, data: bytes) -> int:

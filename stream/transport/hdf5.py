@@ -1,8 +1,10 @@
 """HDF5 files of ours: opened and checked, written under a temporary name, every failure in one line."""
 
+import io
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,16 +84,52 @@ def append(table: Any, rows: NDArray[Any]) -> None:
 
 def reason(fault: BaseException) -> str:
     """Return what the system said, in one line, without HDF5's own stack of words."""
-    if isinstance(fault, FileNotFoundError):
-        return "no such file"
     text = str(fault)
-    said = re.search(r"error message = '([^']+)'", text) or re.search(r"^[^(]*[Uu]?n.t? .*\(([^:)]+).*\)$", text)
+    said = re.search(r"error message = '([^']+)'", text)
     if said:
         return said[1]
     number = getattr(fault, "errno", None)
     if number:
         return os.strerror(number)
-    return (text.strip("'\"").splitlines() or [type(fault).__name__])[0][:160]
+    said = re.search(r"\(([^:()]+)[^()]*\)$", text) if text.startswith(("Unable to", "Can't")) else None
+    return said[1] if said else (text.strip("'\"").splitlines() or [type(fault).__name__])[0][:160]
+
+
+class _Disk(io.RawIOBase):
+    """A file that HDF5 writes to and that never fails: `fault` keeps the first error, after it nothing is written.
+
+    HDF5 cannot close a file whose last writes failed, and crashes when the process ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self.fault: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        try:
+            while self.fault is None and len(view):
+                view = view[self._file.write(view) :]
+        except OSError as fault:
+            self.fault = fault
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return self._file.truncate(size) if self.fault is None else size or 0
+        except OSError as fault:
+            self.fault = fault
+            return size or 0
+
+    def seek(self, place: int, whence: int = 0) -> int:
+        return self._file.seek(place, whence)
+
+    def readinto(self, view: Any) -> int:
+        return self._file.readinto(view) or 0
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class NewFile:
@@ -103,29 +141,46 @@ class NewFile:
     def __init__(self, path: Path, kind: str) -> None:
         self.path = path
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._failure: LinkError | None = None
         try:
-            # This format keeps checksums of its own tables, and appends without a search.
-            self.file = h5py.File(self._temporary, "w", libver=("v110", "v110"), rdcc_nbytes=CACHE_BYTES)
-        except FAULTS as fault:
+            self._disk = _Disk(self._temporary)
+        except OSError as fault:
             raise LinkError(f"{path}: cannot be written: {reason(fault)}") from None
-        self.file.attrs["format"] = kind
-        self.file.attrs["version"] = np.int64(VERSION)
+        with self.writing():
+            # This format keeps checksums of its own tables, and appends without a search.
+            self.file = h5py.File(self._disk, "w", libver=("v110", "v110"), rdcc_nbytes=CACHE_BYTES)
+            self.file.attrs["format"] = kind
+            self.file.attrs["version"] = np.int64(VERSION)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Do something with the file; if the disk refused, or refused before, discard it and raise LinkError."""
+        if self._failure is None:
+            try:
+                yield
+            except FAULTS as fault:
+                self._fail(self._disk.fault or fault)
+            if self._disk.fault:
+                self._fail(self._disk.fault)
+        if self._failure:
+            raise self._failure from None
+
+    def _fail(self, fault: BaseException) -> None:
+        self._failure = self._failure or LinkError(f"{self.path}: cannot be written: {reason(fault)}")
+        self.discard()
 
     def finish(self) -> None:
         """Write what is buffered, then give the file its name."""
-        try:
+        with self.writing():
             self.file.close()
+            self._disk.close()
+        with self.writing():
             os.replace(self._temporary, self.path)
-        except FAULTS as fault:
-            raise self.fail(fault) from None
-
-    def fail(self, fault: BaseException) -> LinkError:
-        """Remove the file and return the error to raise."""
-        self.discard()
-        return LinkError(f"{self.path}: cannot be written: {reason(fault)}")
 
     def discard(self) -> None:
         """Remove what was written; the name stays free."""
-        with suppress(*FAULTS):  # a full disk fails again when the rest is flushed
+        with suppress(*FAULTS):
             self.file.close()
-        self._temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._disk.close()
+            self._temporary.unlink(missing_ok=True)

@@ -1,8 +1,11 @@
 """ZeroMQ PUSH and PULL with bounded queues: one sender, one reader, what was accepted arrives in order."""
 
+import array
+import fcntl
 import os
 import socket
 import stat
+import termios
 import time
 from collections import Counter
 from pathlib import Path
@@ -10,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from stream.errors import LinkError
 from stream.messages import Message
@@ -34,6 +38,7 @@ class _Link:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             self._socket = self._context.socket(kind)
+            self._prepare()
             for option, value in options.items():  # a queue size counts only if set before bind or connect
                 self._socket.setsockopt(option, value)
             if bind:
@@ -46,6 +51,9 @@ class _Link:
         except (zmq.ZMQError, OSError) as fault:
             self._context.destroy(linger=0)
             raise LinkError(f"{url}: cannot {'listen here' if bind else 'connect'}: {fault.strerror}") from None
+
+    def _prepare(self) -> None:
+        """Set up what must be there before the socket is bound or connected."""
 
     def __enter__(self) -> Self:
         """Return the link."""
@@ -83,6 +91,9 @@ class Push(_Link):
     def __init__(self, url: str, *, queue: int, bind: bool) -> None:
         super().__init__(url, {zmq.SNDHWM: _checked(queue)}, bind=bind, kind=zmq.PUSH)
 
+    def _prepare(self) -> None:
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED)
+
     def send(self, message: Message, timeout_s: float) -> bool:
         """Send one message; return False if the queue stayed full (or no reader came) for so long: it was not taken.
 
@@ -110,9 +121,44 @@ class Push(_Link):
         if self._closed:
             return
         began = time.monotonic()
+        wire = self._hold_wire(began + timeout_s) if timeout_s > 0 and self.url.startswith("ipc://") else None
         self._end(timeout_s)
+        if wire is not None:
+            _wait_until_read(wire, began + timeout_s)
         if 0 < timeout_s <= time.monotonic() - began:
             raise LinkError(f"{self.url}: the reader did not take all that was sent within {timeout_s:g} s of the end")
+
+
+    def _hold_wire(self, deadline: float) -> int | None:
+        """Return a copy of the connection's descriptor, None if nobody came in time.
+
+        A reader whose queue is full does not read; if the other end of a Unix socket closes then, libzmq 4.3 drops what
+        the kernel still holds. So the connection stays open, by this copy, until the reader has read it all.
+        """
+        if not self.counters["messages"]:
+            return None
+        wire = None
+        while self._monitor.poll(0 if wire is not None else max(0, round((deadline - time.monotonic()) * 1000))):
+            wire = int(recv_monitor_message(self._monitor)["value"])
+        try:
+            return None if wire is None else os.dup(wire)
+        except OSError:  # the reader has gone
+            return None
+
+
+def _wait_until_read(wire: int, deadline: float) -> None:
+    """Wait until the peer has read all that was written to a Unix socket; closes the descriptor."""
+    unread = array.array("i", [1])
+    try:
+        while time.monotonic() < deadline:
+            fcntl.ioctl(wire, termios.TIOCOUTQ, unread)
+            if unread[0] == 0:
+                return
+            time.sleep(0.001)
+    except OSError:  # the reader has gone: what it did not read is lost, and its own process says so
+        return
+    finally:
+        os.close(wire)
 
 
 class Pull(_Link):

@@ -33,11 +33,9 @@ def write_maps(path: Path, maps: Iterable[Maps], run_id: str) -> None:
     Raises LinkError if the disk refuses; then there is no file. No maps: a file without any.
     """
     new = hdf5.NewFile(Path(path), MAPS)
-    try:
+    with new.writing():
         new.file.attrs["run_id"] = run_id
         save(new.file, maps)
-    except hdf5.FAULTS as fault:
-        raise new.fail(fault) from None
     new.finish()
 
 

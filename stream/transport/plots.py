@@ -85,6 +85,8 @@ def plot_spectrum(event_list: Path, png: Path) -> Path:
     _draw_steps(axes, edges, energy_kev, exposure, ("all events", _INK, "-"), band=True)
     rate = f"counts s$^{{-1}}$ {unit}$^{{-1}}$" if exposure else f"counts {unit}$^{{-1}}$"
     axes.set(xscale="log", yscale="log", xlabel=label, ylabel=rate, xlim=(edges[0], edges[-1]))
+    if not len(energy_kev):
+        axes.set_ylim(0.1, 1)  # a logarithmic axis needs something to hold on to
     axes.set_xticks([t for t in _TICKS if edges[0] <= t <= edges[-1]])
     axes.xaxis.set_major_formatter(_plain)
     axes.xaxis.set_minor_formatter("")

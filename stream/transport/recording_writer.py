@@ -115,10 +115,8 @@ class RecordingWriter:
         self._index = np.zeros(hdf5.TABLE_ROWS, INDEX)
         self._held = 0
         self._new = hdf5.NewFile(Path(path), RECORDING)
-        try:
+        with self._new.writing():
             self._open(maps, base)
-        except hdf5.FAULTS as fault:
-            raise self._new.fail(fault) from None
 
     def _open(self, maps: Sequence[Maps], base: Mapping[int, NDArray[Any]]) -> None:
         file = self._new.file
@@ -161,11 +159,9 @@ class RecordingWriter:
             expected = f"{self._start.pixel_dtype} {self._shapes[frame.quadrant]}"
             raise WireError(f"frame {frame.sequence}: expected {expected}, got {pixels.dtype} {pixels.shape}")
         header = Header(frame.sequence, frame.time_ns, frame.quadrant, frame.source_frame, frame.quality)
-        try:
+        with self._new.writing():
             quadrant.add(pixels)
             self._note(header, quadrant.count - 1)
-        except hdf5.FAULTS as fault:
-            raise self._new.fail(fault) from None
 
     def write_sparse(self, header: Header, x: NDArray[Any], y: NDArray[Any], values: NDArray[Any]) -> None:
         """Append the base of a quadrant with these pixels set; three equally long arrays, empty for the base itself.
@@ -182,21 +178,17 @@ class RecordingWriter:
             if min(x.min(), y.min()) < 0 or x.max() >= columns or y.max() >= rows or len(values) > rows * columns:
                 raise WireError(f"frame {header.sequence}: pixels outside the {columns} x {rows} of the quadrant")
             changed["x"], changed["y"], changed["value"] = x, y, values
-        try:
+        with self._new.writing():
             quadrant.add(changed)
             self._note(header, quadrant.count - 1)
-        except hdf5.FAULTS as fault:
-            raise self._new.fail(fault) from None
 
     def write_truth(self, name: str, table: NDArray[Any]) -> None:
         """Append rows to the table /truth/NAME; the first call makes it. Raises LinkError if the disk refuses."""
-        try:
+        with self._new.writing():
             if name not in self._truth:
                 growing: Any = dict(maxshape=(None,), chunks=(hdf5.TABLE_ROWS,), **hdf5.filters())
                 self._truth.create_dataset(name, (0,), table.dtype, **growing)
             hdf5.append(self._truth[name], table)
-        except hdf5.FAULTS as fault:
-            raise self._new.fail(fault) from None
 
     def _note(self, header: Header, position: int) -> None:
         self._index[self._held] = (*header[:2], header.source_frame, position, header.quadrant, header.quality)
@@ -210,14 +202,12 @@ class RecordingWriter:
 
     def close(self) -> None:
         """Write what is held back and give the file its name. Raises LinkError if the disk refuses."""
-        try:
+        with self._new.writing():
             for whole in self._dense.values():
                 whole.close()
             for changes in self._sparse.values():
                 changes.flush()
             self._flush_index()
-        except hdf5.FAULTS as fault:
-            raise self._new.fail(fault) from None
         self._new.finish()
 
     def __enter__(self) -> Self:

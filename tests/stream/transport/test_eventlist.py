@@ -119,6 +119,15 @@ def test_the_same_stream_makes_the_same_bytes_whatever_the_interval(tmp_path):
     assert len({path.read_bytes() for path in files}) == 1
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_files_longer_than_a_chunk_are_joined_alike(tmp_path, monkeypatch, late):
+    lists = [event_list(s, {0: 3, 3: 4}) for s in range(20)] + [event_list(3, {3: 2})] * late
+    (expected,) = write(tmp_path / "long", lists, interval_s=0.03)
+    monkeypatch.setattr("stream.transport.eventmerge.CHUNK_ROWS", 5)
+    (path,) = write(tmp_path / "short", lists, interval_s=0.03)
+    assert path.read_bytes() == expected.read_bytes()
+
+
 @settings(deadline=None, max_examples=15)
 @given(READOUTS, st.integers(1, 30), st.integers(1, 60))
 def test_nothing_is_lost_or_doubled(readouts, interval, roll):

@@ -1,0 +1,85 @@
+"""A daemon on the small camera, for the tests of the whole chain."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from config.load import load
+from sim.bad_pixels import scatter
+from sim.detector import Imperfections
+from sim.photons import XRays
+from sim.seeds import Seeds
+from sim.telemetry import Telemetry, dark, record
+from sim.tracks import Tracks
+from stream.stages.calibrate import Calibrate
+from stream.transport.maps import write_maps
+from stream.transport.recording import RecordingWriter
+from stream.wiring import processes
+
+ROOT = Path(__file__).parents[2]
+CONFIG = load("quick")
+TABLES = ("EVENTS", "REJECTED", "TRACKS", "FRAMES", "GAPS", "BADPIX", "GTI")
+
+
+def camera(readouts, folder, seed=3):
+    """Write sky.h5 and maps.h5 of a small camera into a folder."""
+    seeds = Seeds(seed)
+    model = Imperfections(common_mode_rms_adu=2, bad_pixels=scatter(CONFIG.detector, seeds, hot=2, flickering=1, dead=1))
+    sources = [XRays(per_frame=1.0), Tracks(per_frame=0.2)]
+    sky = Telemetry(CONFIG, sources, model, seeds)
+    with RecordingWriter(folder / "sky.h5", sky.start) as writer:
+        record(sky, readouts, writer)
+    stage = Calibrate()
+    for message in dark(CONFIG, model, seeds).messages(100):
+        list(stage.process(message))
+    list(stage.flush())
+    write_maps(folder / "maps.h5", stage.maps.values(), "dark")
+
+
+def raysieve(*arguments, **kwargs):
+    command = [sys.executable, "-m", "raysieve", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, **kwargs)
+
+
+class Daemon:
+    """`raysieve run`, ready when it is made."""
+
+    def __init__(self, folder, out, *arguments, once=True):
+        self.out, self.url = out, f"ipc://{folder}/links/frames.sock"
+        settings = {"correct.maps": folder / "maps.h5", "links.directory": f"{folder}/links"}
+        words = [w for key, value in settings.items() for w in ("--set", f"{key}={value}")]
+        command = [sys.executable, "-m", "raysieve", "run", "quick", *words, "--out", str(out), *arguments, "--quiet"]
+        self.process = subprocess.Popen(
+            command + (["--once"] if once else []), cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ
+        )
+        wait_for(lambda: len(self.status()) == len(processes()) or self.process.poll() is not None)
+
+    def status(self):
+        found = {}
+        for name in processes():
+            path = self.out / ".status" / f"{name}.json"
+            if path.is_file():
+                found[name] = json.loads(path.read_text())
+        return found
+
+    def end(self, timeout=60):
+        """Wait for the end; return the exit code and what was said."""
+        _, said = self.process.communicate(timeout=timeout)
+        return self.process.returncode, said
+
+
+def wait_for(condition, patience_s=60):
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def tables(path):
+    with fits.open(path) as hdus:
+        return {name: np.array(hdus[name].data) for name in TABLES}

@@ -1,0 +1,111 @@
+"""The daemon over sockets: equal to the batch job, and whole after every fault."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import msgpack
+import pytest
+import zmq
+from astropy.io import fits
+from stream.transport.link import Push
+from stream.transport.recording import Recording
+from tests.chain.daemon import TABLES, Daemon, camera, raysieve, tables, wait_for
+
+READOUTS = 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("chain")
+    camera(READOUTS, made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def batch(folder):
+    done = raysieve("process", folder / "sky.h5", "-c", "quick", "--maps", folder / "maps.h5", "--out", folder / "batch")
+    assert done.returncode == 0, done.stderr
+    return tables(folder / "batch" / "events.fits")
+
+
+def assert_equal(found, expected):
+    for name in TABLES:
+        assert found[name].tobytes() == expected[name].tobytes(), name
+
+
+def replay(folder, url, *arguments):
+    done = raysieve("replay", folder / "sky.h5", "--to", url, "--rate", "max", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_socket_pipeline_equals_the_batch_job_bit_for_bit(folder, batch, tmp_path):
+    daemon = Daemon(folder, tmp_path)
+    replay(folder, daemon.url)
+    assert daemon.end()[0] == 0
+    assert len(batch["EVENTS"]) > 100
+    assert_equal(tables(tmp_path / "events.fits"), batch)
+
+
+def test_over_tcp_too(folder, batch, tmp_path):
+    daemon = Daemon(folder, tmp_path, "--set", "links.transport=tcp", "--set", "links.first_port=35570")
+    replay(folder, "tcp://127.0.0.1:35570")
+    assert daemon.end()[0] == 0
+    assert_equal(tables(tmp_path / "events.fits"), batch)
+
+
+def test_garbage_on_the_socket_costs_no_good_frame(folder, batch, tmp_path):
+    daemon = Daemon(folder, tmp_path)
+    context = zmq.Context()
+    rogue = context.socket(zmq.PUSH)
+    rogue.connect(daemon.url)
+    header = msgpack.packb({"kind": "frame", "version": 99})
+    for parts in ([b"garbage"], [b""], [header, b"\0" * 8192], [b"\xff" * 100_000]):
+        rogue.send_multipart(parts)
+    rogue.close()
+    context.term()
+    wait_for(lambda: sum(daemon.status()["detect"]["source"].values()) >= 4)
+    replay(folder, daemon.url)
+    assert daemon.end()[0] == 0
+    assert_equal(tables(tmp_path / "events.fits"), batch)
+
+
+def test_sigterm_drains_what_was_accepted(folder, tmp_path):
+    daemon = Daemon(folder, tmp_path, once=False)
+    push = Push(daemon.url, queue=64, bind=False)
+    with Recording(folder / "sky.h5") as recording:
+        sent = 0
+        for message in recording.messages():
+            if sent == 161:  # Start and 40 read-outs, and no End
+                break
+            assert push.send(message, timeout_s=10)
+            sent += 1
+        push.close()
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.end()[0] == 0
+    (path,) = tmp_path.glob("*/events.fits")
+    assert len(tables(path)["FRAMES"]) == 160
+    assert fits.getval(path, "EXPOSURE", 1) == pytest.approx(40 * 0.005)
+
+
+def test_a_dead_process_ends_the_daemon_with_its_name(folder, tmp_path):
+    daemon = Daemon(folder, tmp_path, once=False)
+    time.sleep(0.5)
+    children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()
+    victims = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(victims[-1], signal.SIGKILL)
+    code, said = daemon.end()
+    assert code == 1
+    assert "raysieve: process" in said
+    assert "died" in said
+
+
+def test_a_second_stream_gets_a_folder_of_its_own(folder, tmp_path):
+    daemon = Daemon(folder, tmp_path, once=False)
+    replay(folder, daemon.url)
+    wait_for(lambda: len(list(tmp_path.glob("*/events.fits"))) == 1)
+    replay(folder, daemon.url)
+    wait_for(lambda: len(list(tmp_path.glob("*/events.fits"))) == 2)
+    daemon.process.send_signal(signal.SIGINT)
+    assert daemon.end()[0] == 0
