@@ -1,1 +1,68 @@
 """`raysieve convert`: event and pixel lists of missions, as recordings of the frames they were found in."""
+
+from pathlib import Path
+
+import click
+
+from stream.transport.foreign.islands import Converted
+
+FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def convert() -> None:
+    """Rebuild frames from the lists of a mission, so that they can be processed as if they came from the camera.
+
+    Example: raysieve convert acis evt2.fits.gz obs.h5 && raysieve process obs.h5 --config acis --out out
+    """
+
+
+@convert.command()
+@click.argument("events", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--bias", multiple=True, type=FILE, help="Flight bias frame of a CCD; once for each CCD.")
+@click.option("--bpix", type=FILE, help="Bad-pixel list.")
+def acis(events: Path, out: Path, bias: tuple[Path, ...], bpix: Path | None) -> None:
+    """Chandra ACIS, FAINT (3x3) or VFAINT (5x5) event list.
+
+    Example: raysieve convert acis evt2.fits.gz obs.h5 --bias bias0.fits.gz --bpix bpix1.fits.gz
+    """
+    from stream.transport.foreign import acis as reader
+
+    _say(out, reader.convert(events, _ready(out), bias=bias, bpix=bpix))
+
+
+@convert.command()
+@click.argument("events", type=FILE)
+@click.argument("out", type=FILE)
+def suzaku(events: Path, out: Path) -> None:
+    """Suzaku XIS 3x3 event list.
+
+    Example: raysieve convert suzaku xis0_evt.fits obs.h5
+    """
+    from stream.transport.foreign import suzaku as reader
+
+    _say(out, reader.convert(events, _ready(out)))
+
+
+@convert.command("wfi-pixels")
+@click.argument("pixels", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--adu-ev", type=click.FloatRange(min=0, min_open=True), help="Frames in ADU of this size, not in keV.")
+def wfi_pixels(pixels: Path, out: Path, adu_ev: float | None) -> None:
+    """Geant4 pixel list of the Athena WFI background group (FRAME, DETID, ACTX, ACTY, ENERGY).
+
+    Example: raysieve convert wfi-pixels pix.fits frames.h5
+    """
+    from stream.transport.foreign import wfi_pixels as reader
+
+    _say(out, reader.convert(pixels, _ready(out), adu_ev=adu_ev))
+
+
+def _ready(out: Path) -> Path:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def _say(out: Path, made: Converted) -> None:
+    click.echo(f"{out}: {made}")

@@ -128,7 +128,6 @@ class Push(_Link):
         if 0 < timeout_s <= time.monotonic() - began:
             raise LinkError(f"{self.url}: the reader did not take all that was sent within {timeout_s:g} s of the end")
 
-
     def _hold_wire(self, deadline: float) -> int | None:
         """Return a copy of the connection's descriptor, None if nobody came in time.
 

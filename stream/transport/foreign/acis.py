@@ -47,7 +47,7 @@ class _Chip:
 
 
 def convert(events: Path, out: Path, *, bias: Sequence[Path] = (), bpix: Path | None = None) -> islands.Converted:
-    """Write the recording of an event list with islands: one quadrant per CCD, every exposure from first to last.
+    """Write the recording of an event list with islands: one quadrant per CCD, all exposures of the observation.
 
     `bias`: flight bias frames, one for each CCD of the list; `bpix`: bad-pixel file.
     The gain of the recording is the median of ENERGY / PHA of all events, whatever their CCD.
@@ -63,7 +63,7 @@ def convert(events: Path, out: Path, *, bias: Sequence[Path] = (), bpix: Path | 
     listed = read_bad_pixels(bpix) if bpix else {}
     chips = {n: _chip(table, n, frames.get(n), listed.get(n)) for n in numbers}
     exposures = _exposures(table, numbers)
-    pixels = {n: _pixels(table, n, chips[n]) for n in numbers}
+    pixels = {n: _pixels(table, n, chips[n], int(exposures.source_frame[0])) for n in numbers}
     start = _start(table, chips)
     base = {n: (c.bias if c.known else np.full_like(c.bias, BLANK)).astype(np.uint16) for n, c in chips.items()}
     noise = {n: np.full(c.bias.shape, READ_NOISE_ADU) for n, c in chips.items()}
@@ -104,7 +104,6 @@ def _check(table: Table) -> None:
             raise ConfigError(f"{table.path}: {table.name}: column {name}: expected whole numbers in {low}..{high}")
     if table["EXPNO"].dtype.kind != "i" or table["EXPNO"].min() < 0:
         raise ConfigError(f"{table.path}: {table.name}: column EXPNO: expected whole numbers from 0")
-    times.check_count(table, "EXPNO", int(np.ptp(table["EXPNO"])) + 1)
 
 
 def _chip(table: Table, number: int, bias: NDArray[np.int64] | None, listed: NDArray[np.uint8] | None) -> _Chip:
@@ -126,26 +125,33 @@ def _chip(table: Table, number: int, bias: NDArray[np.int64] | None, listed: NDA
 
 
 def _exposures(table: Table, numbers: Sequence[int]) -> islands.Exposures:
-    """Return every exposure from the first to the last of the list; those outside the GTI of a CCD as not exposed."""
+    """Return every exposure of the observation, also before the first and after the last event.
+
+    Those outside the GTI of a CCD are not exposed there. Without GTI: from the first to the last event.
+    """
     frame_time_s = table.positive("TIMEDEL")
-    first, count = int(table["EXPNO"].min()), int(np.ptp(table["EXPNO"])) + 1
     begin = times.begin_s(table, frame_time_s)
-    intervals = read_tables(table.path, "GTI", {"START": (1,), "STOP": (1,)})
+    tables = read_tables(table.path, "GTI", {"START": (1,), "STOP": (1,)})
+    own = {n: table["CCD_ID"] == n for n in numbers}
+    good = {n: [gti for gti in tables if len(gti) and gti.number("CCD_ID", n) == n] for n in numbers}
+    first, last = int(table["EXPNO"].min()), int(table["EXPNO"].max())
+    for n in numbers:
+        early, late = times.reach(table["EXPNO"][own[n]], begin[own[n]] + frame_time_s / 2, good[n], frame_time_s)
+        first, last = max(0, min(first, early)), max(last, late)
+    times.check_count(table, "EXPNO", last + 1 - first)
     time_ns, exposed = {}, {}
-    for number in numbers:
-        own = table["CCD_ID"] == number
+    for n in numbers:
         try:
-            filled = times.fill(table["EXPNO"][own] - first, begin[own], count, frame_time_s)
+            filled = times.fill(table["EXPNO"][own[n]] - first, begin[own[n]], last + 1 - first, frame_time_s)
         except ValueError as fault:
-            raise ConfigError(f"{table.path}: CCD {number}: column TIME: {fault}") from None
-        good = [gti for gti in intervals if gti.number("CCD_ID", number) == number]
-        time_ns[number], exposed[number] = times.to_ns(filled), times.inside(filled + frame_time_s / 2, good)
-    return islands.Exposures(np.arange(first, first + count), time_ns, exposed)
+            raise ConfigError(f"{table.path}: CCD {n}: column TIME: {fault}") from None
+        time_ns[n], exposed[n] = times.to_ns(filled), times.inside(filled + frame_time_s / 2, good[n])
+    return islands.Exposures(np.arange(first, last + 1), time_ns, exposed)
 
 
-def _pixels(table: Table, number: int, chip: _Chip) -> islands.Pixels:
+def _pixels(table: Table, number: int, chip: _Chip, first: int) -> islands.Pixels:
     own = table["CCD_ID"] == number
-    readout = table["EXPNO"][own] - table["EXPNO"].min()
+    readout = table["EXPNO"][own] - first
     x, y = table["CHIPX"][own] - 1, table["CHIPY"][own] - chip.first_row
     found = islands.place(readout, x, y, table["PHAS"][own], chip.bias.shape)
     raw = found.value + chip.bias[found.y, found.x]

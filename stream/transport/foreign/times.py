@@ -48,6 +48,18 @@ def fill(
     return np.asarray(filled)
 
 
+def reach(
+    exposure: NDArray[np.int64], middle_s: NDArray[np.float64], intervals: Sequence[Table], frame_time_s: float
+) -> tuple[int, int]:
+    """Return the first and last exposure number whose middle is within the good time intervals, or has an event."""
+    low, high = int(exposure.argmin()), int(exposure.argmax())
+    first, last = int(exposure[low]), int(exposure[high])
+    for table in intervals:
+        first = min(first, int(exposure[low] - (middle_s[low] - table["START"].min()) // frame_time_s))
+        last = max(last, int(exposure[high] + (table["STOP"].max() - middle_s[high]) // frame_time_s))
+    return first, last
+
+
 def inside(middle_s: NDArray[np.float64], intervals: Sequence[Table]) -> NDArray[np.bool_]:
     """Return which times (s) are in the good time intervals (START, STOP); all if there are none."""
     good = np.zeros(len(middle_s), bool)

@@ -191,6 +191,21 @@ def test_closing_hands_over_what_was_accepted(url: str, opened: OpenLink) -> Non
     assert pull.receive(SOON_S) is None
 
 
+def test_closing_waits_for_what_a_busy_reader_has_not_read(url: str, opened: OpenLink) -> None:
+    pull = opened(Pull, url, queue=2, bind=True)
+    push = opened(Push, url, queue=2000, bind=False)
+    assert all(push.send(End(stream="s", frames=k), WAIT_S) for k in range(2000))
+    closing = threading.Thread(target=push.close, args=(WAIT_S,))
+    closing.start()
+    closing.join(SOON_S)  # all of it is small enough to be in the hands of the system now
+    received = []
+    while (message := pull.receive(SOON_S)) is not None:
+        time.sleep(0.0002)
+        received.append(message.frames)
+    closing.join()
+    assert received == list(range(2000))
+
+
 @pytest.mark.parametrize("bind", [True, False])
 def test_closing_without_a_reader_does_not_wait(url: str, bind: bool) -> None:
     push = Push(url, queue=3, bind=bind)
