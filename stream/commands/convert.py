@@ -65,4 +65,5 @@ def _ready(out: Path) -> Path:
 
 
 def _say(out: Path, made: Converted) -> None:
-    click.echo(f"{out}: {made}")
+    extra = f", {made.repeated} of them for overlapping islands that disagree" if made.repeated else ""
+    click.echo(f"{out}: {made.rows} rows as {made.readouts} read-outs{extra}")

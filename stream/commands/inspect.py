@@ -29,7 +29,7 @@ def inspect(file: Path, plot: Path | None) -> None:
         raise ConfigError(f"{file}: no such file")
     with file.open("rb") as stream:
         magic = stream.read(8)
-    if magic.startswith(b"SIMPLE"):
+    if magic.startswith((b"SIMPLE", b"\x1f\x8b")):
         _event_list(file, plot)
     elif magic == b"\x89HDF\r\n\x1a\n":
         _hdf5(file)
@@ -43,14 +43,14 @@ def _event_list(file: Path, plot: Path | None) -> None:
     tables, header = read_event_list(file)
     events = tables["EVENTS"]
     click.echo(f"{file}: event list of {header['TELESCOP']} {header['INSTRUME']}, run {header.get('OBS_ID', '')}")
-    click.echo(
-        f"  {header['TSTART']:.3f} to {header['TSTOP']:.3f} s, on-time {header['ONTIME']:.3f} s, "
-        f"exposure {header['EXPOSURE']:.3f} s"
-    )
-    names = ("single", "double", "triple", "quad", "invalid")
-    edges = [0, 1, 5, 9, 13, 14]
-    shares = np.histogram(events["PATTERN"], edges)[0]
-    click.echo("  events: " + ", ".join([str(len(events)), *(f"{n} {s}" for n, s in zip(names, shares, strict=True))]))
+    spans = {key: header[key] for key in ("TSTART", "TSTOP", "ONTIME", "EXPOSURE") if key in header}
+    click.echo("  " + ", ".join(f"{key} {value:.3f} s" for key, value in spans.items()))
+    if "PATTERN" in (events.dtype.names or ()):
+        names = ("single", "double", "triple", "quad", "invalid")
+        shares = np.histogram(events["PATTERN"], [0, 1, 5, 9, 13, 14])[0]
+        click.echo(f"  events: {len(events)}, " + ", ".join(f"{n} {s}" for n, s in zip(names, shares, strict=True)))
+    else:
+        click.echo(f"  events: {len(events)}")
     for name, table in tables.items():
         if name != "EVENTS":
             click.echo(f"  {name}: {len(table)} rows")

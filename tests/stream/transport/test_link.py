@@ -4,12 +4,10 @@ import gc
 import itertools
 import os
 import socket
-import stat
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,44 +28,6 @@ SOON_S = 0.1
 SIDE = 256  # pixels of a frame that is sent without a copy
 
 OpenLink = Callable[..., Any]
-
-
-@pytest.fixture
-def opened() -> Iterator[OpenLink]:
-    """Open links that are closed at the end of the test, whatever it did to them."""
-    with ExitStack() as stack:
-
-        def open_link(kind: Any, *args: Any, **options: Any) -> Any:
-            link = kind(*args, **({"queue": 100} | options))
-            stack.callback(link.close, *([0.0] if kind is Push else []))
-            return link
-
-        yield open_link
-
-
-@pytest.fixture(params=["ipc", "tcp"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An address where nobody listens yet, good for both ends in any order."""
-    if request.param == "ipc":
-        return f"ipc://{tmp_path}/links/frames.sock"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
-
-
-@pytest.fixture
-def ipc(tmp_path: Path) -> str:
-    return f"ipc://{tmp_path}/frames.sock"
-
-
-@pytest.fixture
-def raw(ipc: str) -> Iterator[Callable[[list[Any]], None]]:
-    """Send any parts to `ipc` from a socket that knows nothing of messages."""
-    with zmq.Context() as context, context.socket(zmq.PUSH) as sender:
-        sender.setsockopt(zmq.LINGER, 0)
-        sender.setsockopt(zmq.SNDTIMEO, int(WAIT_S * 1000))
-        sender.connect(ipc)
-        yield sender.send_multipart
 
 
 def frame(sequence: int, side: int = SIDE) -> Frame:
@@ -370,58 +330,3 @@ def test_samples_that_cannot_be_kept_do_not_stop_the_stream(
     raw(encode(frame(1)))
     assert numbers(pull, 1) == [1]
     assert pull.counters == {"messages": 1, "bad_header": 1, "bad_not_kept": 1}
-
-
-def test_the_folder_of_a_socket_is_for_the_user_alone(tmp_path: Path, opened: OpenLink) -> None:
-    folder = tmp_path / "a" / "links"
-    opened(Pull, f"ipc://{folder}/x.sock", bind=True)
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
-def test_a_socket_left_behind_is_replaced(ipc: str, opened: OpenLink) -> None:
-    with socket.socket(socket.AF_UNIX) as killed:
-        killed.bind(ipc.removeprefix("ipc://"))
-    assert Path(ipc.removeprefix("ipc://")).exists()
-    pull, push = opened(Pull, ipc, bind=True), opened(Push, ipc, bind=False)
-    assert push.send(frame(0), WAIT_S)
-    assert numbers(pull, 1) == [0]
-
-
-def test_a_file_in_the_way_is_not_touched(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("mine")
-    with pytest.raises(LinkError, match=r"notes.txt: cannot listen here: .* not a socket"):
-        Pull(f"ipc://{path}", queue=1, bind=True)
-    assert path.read_text() == "mine"
-
-
-def test_two_readers_of_one_address_are_a_link_error(url: str, opened: OpenLink) -> None:
-    pull = opened(Pull, url, bind=True)
-    with pytest.raises(LinkError) as caught:
-        Pull(url, queue=1, bind=True)
-    assert str(caught.value).startswith(f"{url}: cannot listen here: ")
-    push = opened(Push, url, bind=False)
-    assert push.send(frame(0), WAIT_S)
-    assert numbers(pull, 1) == [0]
-
-
-@pytest.mark.parametrize("bind", [True, False])
-@pytest.mark.parametrize(
-    "address", ["nowhere", "udp://127.0.0.1:1", "tcp://127.0.0.1:x", "ipc:///" + "x" * 200, "tcp://"]
-)
-def test_addresses_that_cannot_be_used_are_link_errors(address: str, bind: bool) -> None:
-    with pytest.raises(LinkError) as caught:
-        Push(address, queue=1, bind=bind)
-    assert str(caught.value).startswith(f"{address}: cannot ")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_folder_that_cannot_be_made_is_a_link_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(LinkError, match=r"x\.sock: cannot listen here"):
-        Pull(f"ipc://{tmp_path}/file/x.sock", queue=1, bind=True)
-
-
-def test_a_queue_without_limit_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1 message, got 0"):
-        Push("tcp://127.0.0.1:*", queue=0, bind=True)
