@@ -75,11 +75,12 @@ def replay(recording: Path, url: str, rate: str, loop: int, wait_s: float, as_js
                 if not push.send(message, timeout_s=wait_s):
                     raise LinkError(f"{url}: no reader took a message for {wait_s:g} s; {sent} frames sent")
                 if isinstance(message, Frame):
+                    began = began if sent else time.monotonic()
                     sent += 1
                     if sent % 100 == 0:
                         progress.update(task, completed=sent)
+        wall = max(time.monotonic() - began, 1e-9)
         push.close()
-        wall = time.monotonic() - began
     used = os.times()
     account = {"frames": sent, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
     click.echo(f"sent {sent} frames in {wall:.2f} s: {sent / wall:.0f} frames/s")

@@ -10,6 +10,8 @@ from stream.errors import ConfigError
 from stream.messages import End, Frame, Gap, Message, Quality, Start
 
 MISSING_RANGES = 1000  # how many declared gaps are remembered for frames that come late
+RESUMED = 16  # a number so little above a wild one: the source has gone on elsewhere, it was no accident
+WILD_JUMP = 100_000  # frames (8 min at 200 Hz) that a number may lie off both the last one and its own time stamp
 
 
 @dataclass(slots=True)
@@ -20,6 +22,7 @@ class _Line:
     expected: int | None = None
     held: dict[int, Frame | Gap] = field(default_factory=dict)
     missing: list[tuple[int, int]] = field(default_factory=list)
+    wild: int = -1  # a number that was not believed; one that follows on it is
 
 
 class Receive:
@@ -48,7 +51,12 @@ class Receive:
         elif self._start is None:
             self.counters["no_start"] += 1
         elif isinstance(message, Frame):
-            yield from self._take(self._checked(message))
+            self._frames += 1
+            frame = self._numbered(message)
+            if frame is None:  # believing it would make a gap of all that comes after
+                self.counters["wild_number"] += 1
+            else:
+                yield from self._take(self._checked(frame))
         elif isinstance(message, Gap) and message.quadrant in self._lines:
             yield from self._take(message)
         else:
@@ -69,32 +77,42 @@ class Receive:
         self._frames = 0
 
     def _checked(self, frame: Frame) -> Frame | Gap:
-        """Return the frame with its counter unwrapped, or a gap if it does not fit the stream."""
+        """Return the frame, or a gap if it does not fit the stream."""
         assert self._start is not None
-        self._frames += 1
-        sequence = self._unwrap(frame.sequence, frame.time_ns)
         if frame.quadrant not in self._lines:
             self.counters["unknown_quadrant"] += 1
         elif frame.pixels.shape != self._shapes[frame.quadrant] or frame.pixels.dtype != self._start.pixel_dtype:
             self.counters["shape"] += 1
         else:
-            return frame if sequence == frame.sequence else replace(frame, sequence=sequence)
-        return Gap(stream=frame.stream, first=sequence, last=sequence, quadrant=frame.quadrant, reason="shape")
+            return frame
+        number = frame.sequence
+        return Gap(stream=frame.stream, first=number, last=number, quadrant=frame.quadrant, reason="shape")
 
-    def _unwrap(self, sequence: int, time_ns: int) -> int:
-        """Return the full frame number of a counter that wraps: the one that fits the detector time best.
+    def _numbered(self, frame: Frame) -> Frame | None:
+        """Return the frame with its counter unwrapped: to the number that fits the detector time best.
 
         The counter alone cannot tell a gap of n * 2**bits frames from none (14 bits wrap in 82 s at 200 Hz).
+        None for a number that fits neither the time nor what came before.
         """
         assert self._start is not None
         if self._anchor is None:
-            self._anchor = sequence, time_ns
-        if self._start.sequence_bits == 0:
-            return sequence
-        period = 1 << self._start.sequence_bits
-        frames = (2 * (time_ns - self._anchor[1]) // self._start.frame_time_ns + 1) // 2
+            self._anchor = frame.sequence, frame.time_ns
+        frames = (2 * (frame.time_ns - self._anchor[1]) // self._start.frame_time_ns + 1) // 2
         predicted = self._anchor[0] + frames
-        return sequence + period * ((2 * (predicted - sequence) // period + 1) // 2)
+        number = frame.sequence
+        if self._start.sequence_bits:
+            period = 1 << self._start.sequence_bits
+            number += period * ((2 * (predicted - number) // period + 1) // 2)
+        line = self._lines.get(frame.quadrant) or _Line()
+        last = self._anchor[0] if line.expected is None else line.expected
+        unwrapped = bool(self._start.sequence_bits)  # then it fits the time by construction
+        fits_time = abs(number - predicted) <= WILD_JUMP and not (unwrapped and abs(number - last) > WILD_JUMP)
+        if number < 0 or (abs(number - last) > WILD_JUMP and not fits_time):
+            follows = 0 <= line.wild < number <= line.wild + RESUMED
+            line.wild = number
+            if not follows:
+                return None
+        return frame if number == frame.sequence else replace(frame, sequence=number)
 
     def _take(self, item: Frame | Gap) -> Iterable[Message]:
         line = self._lines.get(item.quadrant)

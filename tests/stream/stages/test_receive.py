@@ -92,6 +92,24 @@ def test_a_frame_of_the_wrong_shape_or_dtype_is_a_gap():
     assert (stage.counters["shape"], stage.counters["unknown_quadrant"]) == (2, 1)
 
 
+@pytest.mark.parametrize("bits", [0, 14])
+def test_a_wild_number_does_not_cost_the_frames_after_it(bits):
+    stage = Receive(CONFIG)
+    wild = [replace(frame(2, pixels=SMALL), sequence=2**60), replace(frame(2, pixels=SMALL), time_ns=-(2**60))]
+    sent = [frame(0, pixels=SMALL), frame(1, pixels=SMALL), wild[0 if bits == 0 else 1], frame(2, pixels=SMALL)]
+    out = push(stage, replace(ONE, sequence_bits=bits), *sent, frame(3, pixels=SMALL), End(stream="test"))
+    assert numbers(m for m in out if isinstance(m, Frame | Gap)) == [0, 1, 2, 3]
+    assert stage.counters["wild_number"] == 1
+
+
+def test_a_source_that_goes_on_elsewhere_is_followed():
+    far = [replace(frame(n, pixels=SMALL), time_ns=frame(n - 10**6).time_ns) for n in range(10**6, 10**6 + 4)]
+    stage = Receive(CONFIG)
+    out = push(stage, ONE, frame(0, pixels=SMALL), frame(1, pixels=SMALL), *far, End(stream="test"))
+    assert numbers(m for m in out if isinstance(m, Frame)) == [0, 1, 10**6 + 1, 10**6 + 2, 10**6 + 3]
+    assert stage.counters["wild_number"] == 1
+
+
 def test_frames_without_a_stream_are_counted():
     stage = Receive(CONFIG)
     assert push(stage, frame(0)) == []
