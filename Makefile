@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench figures docs clean
+.PHONY: run test check bench soak docs clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
@@ -22,11 +22,21 @@ check: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/ready  ## speed and quality beside the rivals, written to docs/figures
-	-$(BIN)/python -m pip install --quiet -e '.[bench]'
+bench: .venv/bench  ## speed and quality beside the rival, written to docs/figures
 	$(BIN)/python -m pytest bench --benchmark-disable-gc --benchmark-timer=time.process_time --benchmark-columns=min,median,rounds
 	$(BIN)/python -m bench.quality
+	$(BIN)/python -m bench.real
 	$(BIN)/python -m bench.realtime --seconds 60
+
+soak: .venv/ready  ## memory over a million frames
+	$(BIN)/python -m bench.soak
+
+.venv/bench: .venv/ready
+	-$(BIN)/python -m pip install --quiet -e '.[bench]'
+	@touch $@
+
+docs: .venv/ready  ## docs/measured.md and the table of the README, from docs/figures
+	$(BIN)/python -m bench.pages
 
 clean:
 	rm -rf .venv out build dist

@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 
 import numpy as np
+
 from bench import figures, scenes
 from stream.messages import Frame
 from stream.stages.record import Record

@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.progress import Progress
-from stream.transport.recording import RecordingWriter
 
 from config.load import load
 from config.schema import Config
@@ -17,6 +16,7 @@ from sim.seeds import Seeds
 from sim.telemetry import Telemetry, dark, record
 from sim.tracks import Tracks
 from stream.commands.options import configured
+from stream.transport.recording import RecordingWriter
 
 
 @click.group()

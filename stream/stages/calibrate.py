@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import ConfigError
+from stream.kernels.bad_pixels import BadRules, find_bad
 from stream.kernels.common_mode import row_common_mode
 from stream.kernels.dark import add_dark, offset_and_noise, robust_start
 from stream.messages import Frame, Maps, Message, Start
-from stream.stages.bad_pixels import BadRules, find_bad
 
 START_FRAMES = 32  # kept for the robust start: 16 MiB of a 512 x 512 quadrant
 LEAST_FRAMES = 16  # a median of fewer is no start

@@ -24,7 +24,7 @@ from stream.messages import (
     Start,
     empty,
 )
-from stream.stages.thresholds import Thresholds
+from stream.thresholds import Thresholds
 
 NEW_BAD_PER_FRAME = 1000
 NOISE_SHIFT = 12  # the noise follows 16 times slower than the offset: its relative error is that of 8192 samples

@@ -28,7 +28,7 @@ from stream.messages import (
     Start,
     empty,
 )
-from stream.stages.thresholds import Thresholds
+from stream.thresholds import Thresholds
 
 TRACKS_PER_FRAME = 4_000
 REFRESH_FRAMES = 1000  # split thresholds in sigma are taken anew from the noise map

@@ -7,7 +7,7 @@ import numpy as np
 
 from config.schema import Config
 from stream.messages import BAD_PIXEL, EVENT, READOUT, TRACK, End, EventList, Gap, Message, Product, Quality, Start
-from stream.stages.tables import (
+from stream.tables import (
     BADPIX,
     FRAMES,
     TRACKS,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+
 from config.load import load
 from sim.bad_pixels import scatter
 from sim.detector import Imperfections
@@ -29,7 +30,9 @@ TABLES = ("EVENTS", "REJECTED", "TRACKS", "FRAMES", "GAPS", "BADPIX", "GTI")
 def camera(readouts, folder, seed=3):
     """Write sky.h5 and maps.h5 of a small camera into a folder."""
     seeds = Seeds(seed)
-    model = Imperfections(common_mode_rms_adu=2, bad_pixels=scatter(CONFIG.detector, seeds, hot=2, flickering=1, dead=1))
+    model = Imperfections(
+        common_mode_rms_adu=2, bad_pixels=scatter(CONFIG.detector, seeds, hot=2, flickering=1, dead=1)
+    )
     sources = [XRays(per_frame=1.0), Tracks(per_frame=0.2)]
     sky = Telemetry(CONFIG, sources, model, seeds)
     with RecordingWriter(folder / "sky.h5", sky.start) as writer:

@@ -1,5 +1,6 @@
 """The daemon over sockets: equal to the batch job, and whole after every fault."""
 
+import itertools
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ import msgpack
 import pytest
 import zmq
 from astropy.io import fits
+
 from stream.transport.link import Push
 from stream.transport.recording import Recording
 from tests.chain.daemon import TABLES, Daemon, camera, raysieve, tables, wait_for
@@ -25,7 +27,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def batch(folder):
-    done = raysieve("process", folder / "sky.h5", "-c", "quick", "--maps", folder / "maps.h5", "--out", folder / "batch")
+    done = raysieve(
+        "process", folder / "sky.h5", "-c", "quick", "--maps", folder / "maps.h5", "--out", folder / "batch"
+    )
     assert done.returncode == 0, done.stderr
     return tables(folder / "batch" / "events.fits")
 
@@ -75,12 +79,8 @@ def test_sigterm_drains_what_was_accepted(folder, tmp_path):
     daemon = Daemon(folder, tmp_path, once=False)
     push = Push(daemon.url, queue=64, bind=False)
     with Recording(folder / "sky.h5") as recording:
-        sent = 0
-        for message in recording.messages():
-            if sent == 161:  # Start and 40 read-outs, and no End
-                break
+        for message in itertools.islice(recording.messages(), 161):  # Start and 40 read-outs, and no End
             assert push.send(message, timeout_s=10)
-            sent += 1
         push.close()
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.end()[0] == 0

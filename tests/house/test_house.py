@@ -4,10 +4,11 @@ import ast
 import subprocess
 from pathlib import Path
 
-import config.load
 import pytest
-import stream.wiring
 from click.testing import CliRunner
+
+import config.load
+import stream.wiring
 from raysieve import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from click.testing import CliRunner
+
 from raysieve import cli
 
 DATA = Path(os.environ.get("RAYSIEVE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))

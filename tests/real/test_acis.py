@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from tests.real.conftest import pair
 
 pytestmark = pytest.mark.real

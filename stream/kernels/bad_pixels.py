@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.messages import DEAD, FLICKERING, HOT
+HOT, FLICKERING, DEAD = 1, 2, 3  # as in stream.messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
