@@ -69,7 +69,12 @@ def show(figure: dict[str, Any]) -> str:
 
 def page(found: dict[str, dict[str, Any]]) -> str:
     """Return docs/measured.md."""
-    lines = ["# Measured", "", "Made by `make docs` from `docs/figures`; intervals are 68 %. CPU seconds, not wall.", ""]
+    lines = [
+        "# Measured",
+        "",
+        "Made by `make docs` from `docs/figures`; intervals are 68 %. CPU seconds, not wall.",
+        "",
+    ]
     for name, title in TITLES.items():
         if name not in found:
             continue

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from bench import figures
 from numpy.typing import NDArray
 from scipy.stats import beta
+
+from bench import figures
 from tests.real.conftest import DATA, invoke, pair, tables
 
 COMMAND = "python -m bench.real"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench import figures, scenes
-from stream.kernels.common_mode import row_common_mode
+from stream.kernels.common_mode import NO_LIMIT, row_common_mode
 from stream.kernels.hits import find_hits
 from stream.messages import Frame
 
@@ -53,9 +53,10 @@ def test_kernel(benchmark, frames, kernel):
     offset = np.rint(scenes.maps()[0].offset * 256).astype(np.int32)
     common, out = np.zeros(512, np.float32), np.empty((20_000, 2), np.int16)
     threshold = np.full((512, 512), 72, np.uint16)
+    rule = (np.int32(28 * 256), NO_LIMIT)
     work = {
         "hits": lambda f: find_hits(f.pixels, offset, common, threshold, out),
-        "common mode": lambda f: row_common_mode(f.pixels, offset, np.int32(28 * 256), common),
+        "common mode": lambda f: row_common_mode(f.pixels, offset, rule, common),
     }[kernel]
     measure(benchmark, f"kernel {kernel}, 2 events", lambda: [work(f) for f in frames["2"]])
 

@@ -53,6 +53,8 @@ class Correct(Section):
     maps: str = ""
     """Map file (`raysieve calibrate-dark`) or recording with maps; relative to the working directory."""
     common_mode: Literal["row", "none"] = "row"
+    common_mode_limit_adu: Annotated[float, Field(gt=0, le=8192)] = 450.0
+    """No working detector has more. A frame most of whose rows have is dead (stuck, saturated, not read)."""
     track: bool = True
     """Follow offset and noise from pixels without signal."""
     track_every: Annotated[int, Field(ge=1, le=64)] = 8

@@ -18,6 +18,7 @@ class Quality(IntFlag):
     OVERFLOW = 16  # more hits than a frame can hold: its events are not used
     COMMON_MODE = 32  # a row whose common mode could not be found
     REPEATED_EXPOSURE = 64  # more islands of an exposure already given: adds no livetime
+    DEAD = 128  # most rows have no common mode (stuck, saturated, not read): its events are not used
 
 
 class Flag(IntFlag):
@@ -231,7 +232,7 @@ class Gap:
     first: int
     last: int
     quadrant: int
-    reason: str  # lost, overflow, duplicate, wire, shape
+    reason: str  # lost, shape, damaged, overflow, dead, start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

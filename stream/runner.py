@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -112,8 +113,9 @@ class Runner:
             return
         text = json.dumps(self.summary() | {"final": final})
         temporary = self._status.with_suffix(".tmp")
-        temporary.write_text(text)
-        os.replace(temporary, self._status)
+        with suppress(OSError):  # a full disk is the sink's to report: it knows what was lost
+            temporary.write_text(text)
+            os.replace(temporary, self._status)
 
     def summary(self) -> dict[str, Any]:
         """Return counters of the process, its source and its stages, latencies, CPU seconds."""

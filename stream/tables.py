@@ -153,14 +153,17 @@ def readout_key(table: Table) -> NDArray[np.int64]:
     return key
 
 
+UNUSABLE = Quality.OVERFLOW | Quality.DEAD
+
+
 def usable(readouts: Table) -> NDArray[np.bool_]:
     """Return (n,) bool: the events of this READOUT row are used."""
-    return (readouts["quality"] & Quality.OVERFLOW) == 0
+    return (readouts["quality"] & UNUSABLE) == 0
 
 
 def adds_livetime(readouts: Table) -> NDArray[np.bool_]:
     """Return (n,) bool: this READOUT row adds livetime. A late one does, a repeated exposure does not."""
-    return (readouts["quality"] & (Quality.OVERFLOW | Quality.REPEATED_EXPOSURE)) == 0
+    return (readouts["quality"] & (UNUSABLE | Quality.REPEATED_EXPOSURE)) == 0
 
 
 def _source_numbers(quadrants: Iterable[Quadrant]) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from config.load import load
 from config.schema import Config
 from stream.commands.options import configured
 from stream.errors import ConfigError
-from stream.messages import Frame, Gap, Message
+from stream.messages import Frame, Gap, Maps, Message
 from stream.stages.calibrate import Calibrate
 from stream.transport.eventlist import EventListWriter
 from stream.transport.inproc import run
@@ -51,7 +51,7 @@ def process(
 def _process(path: Path, config: Config, folder: Path, named: Path | None, overwrite: bool) -> list[Path]:
     """Process one recording; return the event lists written."""
     with Recording(path) as recording, Progress(console=Console(stderr=True), transient=True) as progress:
-        stages = build_all(config, read_maps(named) if named else recording.maps())
+        stages = build_all(config, _maps(named) if named else recording.maps())
         sink = EventListWriter(folder, overwrite=overwrite)
         task = progress.add_task(path.name, total=len(recording))
         run(_watched(recording.messages(), lambda n: progress.update(task, completed=n)), stages, sink)
@@ -60,6 +60,13 @@ def _process(path: Path, config: Config, folder: Path, named: Path | None, overw
         for reason, count in sorted(getattr(stage, "counters", {}).items()):
             click.echo(f"{path.name}: {stage.name}: {reason}: {count}", err=True)
     return list(sink.written)
+
+
+def _maps(path: Path) -> dict[int, Maps]:
+    maps = read_maps(path)
+    if not maps:
+        raise ConfigError(f"{path}: no maps in this file; expected what `raysieve calibrate-dark` writes")
+    return maps
 
 
 def _watched(messages: Iterator[Message], progress: Callable[[int], None]) -> Iterator[Message]:

@@ -73,7 +73,9 @@ def replay(recording: Path, url: str, rate: str, loop: int, wait_s: float, as_js
             sent = 0
             for message in _paced(_looped(source, loop), speed):
                 if not push.send(message, timeout_s=wait_s):
-                    raise LinkError(f"{url}: no reader took a message for {wait_s:g} s; {sent} frames sent")
+                    raise LinkError(
+                        f"{url}: no reader took a message for {wait_s:g} s; the last of {sent} frames are lost"
+                    )
                 if isinstance(message, Frame):
                     began = began if sent else time.monotonic()
                     sent += 1

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+NO_LIMIT = np.int32(2**30)
 MIN_SHARE = 0.5  # of the pixels must be within the window for a row to have a common mode
 
 
@@ -29,15 +30,17 @@ def row_median(row, offset):
 
 
 @njit(cache=True, nogil=True)
-def row_common_mode(pixels, offset, window, out):
+def row_common_mode(pixels, offset, rule, out):
     """Robust mean of pixels - offset in each row, written to `out`; returns how many rows have none.
 
-    pixels (rows, columns) uint16 ADU; offset (rows, columns) int32, 1/256 ADU; window: half width in 1/256 ADU
-    of what counts as noise (4 sigma); out (rows,) float32 ADU, 0 where no common mode is found.
+    pixels (rows, columns) uint16 ADU; offset (rows, columns) int32, 1/256 ADU; rule = (window, limit), 1/256 ADU: half
+    width of what counts as noise (4 sigma), and the largest common mode that a working detector has; out (rows,)
+    float32 ADU, 0 where no common mode is found.
     The mean is taken around 0 first and again around itself when it is off centre; a row that left the window
-    altogether starts from its median, so a step of any height is found in the frame in which it happens.
-    Rows without enough quiet pixels (saturated, masked, not read) get 0.
+    altogether starts from its median: a step of any height below the limit is found in the frame in which it happens.
+    Rows without enough quiet pixels (saturated, masked, not read, stuck) get 0.
     """
+    window, limit = rule
     lost = 0
     rows, columns = pixels.shape
     enough = np.int32(MIN_SHARE * columns)
@@ -53,7 +56,7 @@ def row_common_mode(pixels, offset, window, out):
                 break
             centre += np.int32(np.rint(total / count))
             total, count = sum_near(row, off, centre, window)
-        if count < enough:
+        if count < enough or abs(centre) > limit:
             out[y] = 0
             lost += 1
         else:

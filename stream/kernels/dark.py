@@ -6,7 +6,7 @@ Fixed point as in the rest of the chain: "1/256 ADU" is an integer of that unit.
 import numpy as np
 from numba import njit
 
-from stream.kernels.common_mode import row_common_mode
+from stream.kernels.common_mode import NO_LIMIT, row_common_mode
 
 MAX_CLIP = np.int32(1 << 21)  # 8192 ADU: squares of 2 million frames still fit into int64
 CLIP_SIGMA = 6.0  # what a Gaussian loses beyond it (2e-9, and 2e-4 where sigma is 30 % low) biases nothing
@@ -73,7 +73,7 @@ def robust_start(stack):
     median_and_spread(stack, common, offset, spread)
     window = noise_window(spread)
     for frame, level in zip(stack, common, strict=True):
-        row_common_mode(frame, offset, window, level)
+        row_common_mode(frame, offset, (window, NO_LIMIT), level)
     median_and_spread(stack, common, offset, spread)
     typical = max(float(np.median(spread)), 128.0)  # the ADC's own step, where there is no noise at all
     limit = np.minimum(CLIP_SIGMA * np.maximum(spread, typical), MAX_CLIP).astype(np.int32)

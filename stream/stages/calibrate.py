@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from stream.errors import ConfigError
 from stream.kernels.bad_pixels import BadRules, find_bad
-from stream.kernels.common_mode import row_common_mode
+from stream.kernels.common_mode import NO_LIMIT, row_common_mode
 from stream.kernels.dark import add_dark, offset_and_noise, robust_start
 from stream.messages import Frame, Maps, Message, Start
 
@@ -66,7 +66,7 @@ class DarkMaps:
 
     def _accumulate(self, pixels: NDArray[np.uint16]) -> None:
         common = np.empty(self.shape[0], np.float32)
-        row_common_mode(pixels, self._start, self._window, common)
+        row_common_mode(pixels, self._start, (self._window, NO_LIMIT), common)
         np.minimum(self._lowest, pixels, out=self._lowest)
         np.maximum(self._highest, pixels, out=self._highest)
         add_dark(pixels, self._start, self._limit, common, self._top, self._sums, self._row_sums)

@@ -147,8 +147,11 @@ class Correct:
         if self._config.common_mode == "row":
             # A fresh array: read-outs that wait for their other quadrants keep theirs.
             chip.common_mode = np.empty_like(chip.common_mode)
-            lost = row_common_mode(frame.pixels, chip.offset, np.int32(chip.window_q8), chip.common_mode)
+            limits = (np.int32(chip.window_q8), np.int32(256 * self._config.common_mode_limit_adu))
+            lost = row_common_mode(frame.pixels, chip.offset, limits, chip.common_mode)
             quality = Quality.COMMON_MODE if lost else 0
+            if 2 * lost > len(chip.common_mode):
+                return 0, quality | Quality.DEAD
         found = find_hits(frame.pixels, chip.offset, chip.common_mode, chip.threshold, self._hits)
         if self._config.track and found >= 0:
             every = self._config.track_every
@@ -198,7 +201,7 @@ class Correct:
         pixels.flags.writeable = False  # as frames from a socket are
         offset, one = np.full((8, 8), 25_600, np.int32), np.ones((8, 8), np.float32)
         common, thr = np.zeros(8, np.float32), np.full((8, 8), 50, np.uint16)
-        row_common_mode(pixels, offset, np.int32(1000), common)
+        row_common_mode(pixels, offset, (np.int32(1000), np.int32(9999)), common)
         find_hits(pixels, offset, common, thr, self._hits)
         follow_rows(pixels, offset, one, common, 0, 1, (np.int32(9999), 4.0, 8, 2.0**-NOISE_SHIFT))
         image = one.copy()

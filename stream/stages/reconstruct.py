@@ -102,14 +102,12 @@ class Reconstruct:
 
     def _take(self, corrected: CorrectedFrame) -> Iterable[Message]:
         frame = corrected.frame
-        if frame.quality & Quality.OVERFLOW:  # more hits than a frame can hold: no event of it can be trusted
-            yield Gap(
-                stream=frame.stream,
-                first=frame.sequence,
-                last=frame.sequence,
-                quadrant=frame.quadrant,
-                reason="overflow",
-            )
+        for reason in (Quality.OVERFLOW, Quality.DEAD):  # no event of it can be trusted
+            if frame.quality & reason:
+                number = frame.sequence
+                name = str(reason.name).lower()
+                yield Gap(stream=frame.stream, first=number, last=number, quadrant=frame.quadrant, reason=name)
+                break
         late = frame.sequence <= self._given
         readout = self._open_readouts.setdefault(
             frame.sequence, _ReadOut(frame.time_ns, frame.trace, Quality.LATE if late else 0)

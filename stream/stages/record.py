@@ -223,6 +223,7 @@ def _counts(readouts: Table, gaps: Iterable[Gap], start: Start) -> dict[str, Car
     cards["NREADOUT"] = len(readouts)
     for card, bit in (
         ("NOVERFLW", Quality.OVERFLOW),
+        ("NDEAD", Quality.DEAD),
         ("NLATE", Quality.LATE),
         ("NREPEAT", Quality.REPEATED_EXPOSURE),
     ):

@@ -31,8 +31,8 @@ def open_file(path: Path, formats: tuple[str, ...]) -> h5py.File:
     except FAULTS as fault:
         raise ConfigError(f"{path}: {reason(fault)}; expected {' or '.join(formats)} (HDF5)") from None
     try:
-        kind, version = file.attrs.get("format"), file.attrs.get("version")
-        if not isinstance(kind, str) or kind not in formats:
+        kind, version = read_text(file, "format"), file.attrs.get("version")
+        if kind not in formats:
             raise ConfigError(f"{path}: attribute format: expected {' or '.join(formats)}, got {str(kind)[:40]!r}")
         if not isinstance(version, np.integer) or version != VERSION:
             raise ConfigError(f"{path}: attribute version: expected {VERSION}, got {str(version)[:40]}")
@@ -43,6 +43,19 @@ def open_file(path: Path, formats: tuple[str, ...]) -> h5py.File:
         file.close()
         raise
     return file
+
+
+def write_text(place: Any, name: str, text: str) -> None:
+    """Write a text attribute, of fixed length: in a damaged heap of variable-length ones HDF5 can read for ever."""
+    place.attrs[name] = np.bytes_(text.encode())
+
+
+def read_text(place: Any, name: str) -> str:
+    """Return a text attribute written by `write_text`; "" if there is none."""
+    type_of = h5py.h5a.open(place.id, name.encode()).get_type() if name in place.attrs else None
+    if type_of is None or type_of.get_class() != h5py.h5t.STRING or type_of.is_variable_str():
+        return ""
+    return bytes(place.attrs[name]).decode("utf-8", "replace")
 
 
 def dataset(group: Any, name: str, dtype: Any, shape: tuple[int | None, ...]) -> Any:
@@ -149,7 +162,7 @@ class NewFile:
         with self.writing():
             # This format keeps checksums of its own tables, and appends without a search.
             self.file = h5py.File(self._disk, "w", libver=("v110", "v110"), rdcc_nbytes=CACHE_BYTES)
-            self.file.attrs["format"] = kind
+            write_text(self.file, "format", kind)
             self.file.attrs["version"] = np.int64(VERSION)
 
     @contextmanager

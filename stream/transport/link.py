@@ -39,6 +39,7 @@ class _Link:
         try:
             self._socket = self._context.socket(kind)
             self._prepare()
+            self._socket.setsockopt(zmq.LINGER, 0)  # a link that nobody closes must not hold up the end of its process
             for option, value in options.items():  # a queue size counts only if set before bind or connect
                 self._socket.setsockopt(option, value)
             if bind:

@@ -34,7 +34,7 @@ def write_maps(path: Path, maps: Iterable[Maps], run_id: str) -> None:
     """
     new = hdf5.NewFile(Path(path), MAPS)
     with new.writing():
-        new.file.attrs["run_id"] = run_id
+        hdf5.write_text(new.file, "run_id", run_id)
         save(new.file, maps)
     new.finish()
 
@@ -55,7 +55,8 @@ def save(file: Any, maps: Iterable[Maps]) -> dict[int, str]:
     for given in maps:
         made = build(given.quadrant, given.offset, given.noise, given.bad)
         place = group.create_group(f"q{made.quadrant}")
-        place.attrs["version"] = versions[made.quadrant] = made.version
+        versions[made.quadrant] = made.version
+        hdf5.write_text(place, "version", made.version)
         for name, _ in _LAYOUT:
             array = getattr(made, name)
             place.create_dataset(name, data=array, chunks=array.shape, **hdf5.filters())
@@ -82,8 +83,7 @@ def _load(group: Any, name: str) -> Maps:
         raise ValueError(f"{name}: expected rows x columns of 1..{hdf5.MAX_SIDE}, got {shape}")
     arrays = [hdf5.dataset(group[name], part, dtype, shape)[()] for part, dtype in _LAYOUT]
     made = build(int(name[1:]), *arrays)
-    if group[name].attrs.get("version") != made.version:
-        claimed = str(group[name].attrs.get("version"))[:20]
+    if (claimed := hdf5.read_text(group[name], "version")[:20]) != made.version:
         raise ValueError(f"{name}: version {claimed} is not that of its arrays ({made.version})")
     offset, noise = made.offset[made.bad == 0], made.noise[made.bad == 0]
     if not (np.isfinite(offset).all() and np.isfinite(noise).all() and (noise >= 0).all()):

@@ -141,12 +141,11 @@ class Recording:
         yield self.start
         for rows in self._blocks():
             for row in rows.tolist():
-                yield self._frame(*row)
+                yield self._frame(row)
         yield End(stream=self.start.stream, frames=len(self))
 
-    def _frame(
-        self, sequence: int, time_ns: int, source_frame: int, position: int, quadrant: int, quality: int
-    ) -> Frame | Gap:
+    def _frame(self, row: tuple[int, ...]) -> Frame | Gap:
+        sequence, time_ns, source_frame, position, quadrant, quality = row  # as in INDEX
         stream = self.start.stream
         try:
             pixels = self._quadrants[quadrant][position]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.kernels.common_mode import row_common_mode
+from stream.kernels.common_mode import NO_LIMIT, row_common_mode
 from stream.kernels.follow import count_hits, find_flickering, follow_rows
 from stream.kernels.hits import NEVER, find_hits, find_hits_in_image
 
@@ -17,7 +17,7 @@ def noise_frame(seed=0, rows=64, columns=512, offset=500.0, rms=7.0):
 
 def common_mode(pixels, offset=500):
     out = np.empty(len(pixels), np.float32)
-    lost = row_common_mode(pixels, np.full(pixels.shape, offset * 256, np.int32), WINDOW, out)
+    lost = row_common_mode(pixels, np.full(pixels.shape, offset * 256, np.int32), (WINDOW, NO_LIMIT), out)
     return out, lost
 
 
@@ -29,6 +29,13 @@ def test_steps_of_any_height_are_found(step):
     assert lost == 0
     assert out[10:20].mean() == pytest.approx(step, abs=0.4)
     assert abs(out[20:].mean()) < 0.2
+
+
+def test_no_working_row_has_a_step_beyond_the_limit():
+    out = np.empty(2, np.float32)
+    pixels = np.array([np.full(64, 0), np.full(64, 510)], np.uint16)
+    assert row_common_mode(pixels, np.full(pixels.shape, 500 * 256, np.int32), (WINDOW, np.int32(400 * 256)), out) == 1
+    assert out.tolist() == [0, 10]
 
 
 def test_signal_does_not_move_the_common_mode():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.kernels.common_mode import row_common_mode
+from stream.kernels.common_mode import NO_LIMIT, row_common_mode
 from stream.kernels.dark import add_dark, median_and_spread, offset_and_noise, robust_start
 
 SHAPE = (12, 64)
@@ -23,7 +23,7 @@ def run(frames, top=65535):
     sums, row_sums = np.zeros((3, *start.shape), np.int64), np.zeros((2, start.shape[0]), np.int64)
     common = np.empty(start.shape[0], np.float32)
     for frame in frames:
-        row_common_mode(frame, start, window, common)
+        row_common_mode(frame, start, (window, NO_LIMIT), common)
         add_dark(frame, start, limit, common, np.float32(top), sums, row_sums)
     return start, sums, row_sums
 
