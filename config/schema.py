@@ -129,6 +129,8 @@ class Reconstruct(Section):
     """Quadrant id -> its own event threshold (chips of different kind in one camera)."""
     sum_window: Literal[3, 5] = 3
     """The energy is the sum of the pixels at or above split in this window."""
+    sum_corner_grades: list[int] | None = None
+    """If given: corners of the 3x3 window are summed only in these mission grades, and only between two sides."""
     border_px: Annotated[int, Field(ge=0, le=16)] = 0
     """No event has its centre in the outermost pixels of a quadrant."""
     outer_ring_invalidates: bool = True

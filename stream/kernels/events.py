@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 BORDER, BAD_NEIGHBOUR, BAD_OUTER, SATURATED, PILE_UP = 1, 2, 4, 8, 32
 R_PATTERN, R_OUTER_RING, R_MIP, R_BAD_PIXEL = 1, 2, 4, 16
 INVALID = 13
+NO_CORNERS, ENCLOSED_CORNERS, ALL_CORNERS = 0, 1, 2  # of the 3x3 window; enclosed: between two sides that hold signal
 POSITIONS = 129  # entries of Rules.position
 
 
@@ -29,6 +30,7 @@ class Rules(NamedTuple):
     saturation: float
     blank: float  # value of a pixel without data
     sum_radius: int  # 1: 3x3, 2: 5x5
+    corners: NDArray[np.uint8]  # (256,) by neighbour mask: ALL_CORNERS, ENCLOSED_CORNERS or NO_CORNERS in the sum
     border: int
     outer_ring_invalidates: bool
     reject: int  # bits of REASON that reject
@@ -135,20 +137,23 @@ def charge_loss(pattern, energy_ev, at_ev, loss_ev):
 @njit(cache=True, nogil=True)
 def describe(event, above, rules):
     """Fill pattern, sums, energies and reasons of one event from its window and the bits of its pixels above split."""
-    island = event.island
     mask = outer = pixels = 0
     bit = 1
+    for k in range(25):
+        inner = abs(k // 5 - 2) < 2 and abs(k % 5 - 2) < 2
+        if inner and k != 12:
+            mask |= bit if (above >> k) & 1 else 0
+            bit <<= 1
+        outer += (above >> k) & 1 if not inner else 0
     total = np.float64(0)  # so that the order of the pixels does not show
     for k in range(25):
         dy, dx = k // 5 - 2, k % 5 - 2
-        inner = abs(dy) < 2 and abs(dx) < 2
         holds = (above >> k) & 1
-        if inner and k != 12:
-            mask |= bit if holds else 0
-            bit <<= 1
-        outer += holds if not inner else 0
+        if abs(dy) == 1 and abs(dx) == 1 and rules.corners[mask] != ALL_CORNERS:
+            sides = (above >> (12 + 5 * dy)) & (above >> (12 + dx)) & 1
+            holds &= sides if rules.corners[mask] == ENCLOSED_CORNERS else 0
         if holds and max(abs(dy), abs(dx)) <= rules.sum_radius:
-            total += island[k]
+            total += event.island[k]
             pixels += 1
     pattern = rules.patterns[mask]
     if outer and pattern > 0 and rules.outer_ring_invalidates:
@@ -166,8 +171,8 @@ def describe(event, above, rules):
     reason |= R_MIP if summed_ev >= rules.mip_ev else 0
     reason |= R_BAD_PIXEL if event.flag & BAD_NEIGHBOUR else 0
     event.reason = reason & rules.reject
-    event.sub_x = position_in_pixel(island, above, rules.position, True)
-    event.sub_y = position_in_pixel(island, above, rules.position, False)
+    event.sub_x = position_in_pixel(event.island, above, rules.position, True)
+    event.sub_y = position_in_pixel(event.island, above, rules.position, False)
 
 
 @njit(cache=True, nogil=True)

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from config.schema import Config
 from config.schema import Reconstruct as Section
-from stream.kernels.events import POSITIONS, Rules, find_events
+from stream.kernels.events import ALL_CORNERS, ENCLOSED_CORNERS, NO_CORNERS, POSITIONS, Rules, find_events
 from stream.kernels.islands import find_tracks, measure_distances
 from stream.kernels.pattern import grade_table, pattern_table
 from stream.messages import (
@@ -223,6 +223,15 @@ def _stamp(table: NDArray[np.void], stamp: tuple[int, int, int, int]) -> None:
     table["frame"], table["time_ns"], table["source_frame"], table["quadrant"] = stamp
 
 
+def _corners(section: Section) -> NDArray[np.uint8]:
+    """Return for each neighbour mask which corners are summed, (256,) uint8."""
+    if section.sum_corner_grades is None:
+        return np.full(256, ALL_CORNERS, np.uint8)
+    grades = grade_table(section.grades.masks, section.grades.otherwise)
+    enclosed = np.isin(grades, section.sum_corner_grades)
+    return np.where(enclosed, ENCLOSED_CORNERS, NO_CORNERS).astype(np.uint8)
+
+
 def _rules(section: Section, start: Start) -> Rules:
     """Translate the configuration for the kernels; numbers of fixed type, so that Numba compiles once."""
     whole = np.dtype(start.pixel_dtype).kind == "u"
@@ -248,6 +257,7 @@ def _rules(section: Section, start: Start) -> Rules:
         saturation=float(start.saturation),
         blank=float(start.blank) if start.blank >= 0 else float("nan"),
         sum_radius=section.sum_window // 2,
+        corners=_corners(section),
         border=int(section.border_px),
         outer_ring_invalidates=bool(section.outer_ring_invalidates),
         reject=reject,

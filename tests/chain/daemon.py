@@ -52,11 +52,11 @@ def raysieve(*arguments, **kwargs):
 class Daemon:
     """`raysieve run`, ready when it is made."""
 
-    def __init__(self, folder, out, *arguments, once=True):
+    def __init__(self, folder, out, *arguments, once=True, config="quick", maps=None):
         self.out, self.url = out, f"ipc://{folder}/links/frames.sock"
-        settings = {"correct.maps": folder / "maps.h5", "links.directory": f"{folder}/links"}
+        settings = {"correct.maps": maps or folder / "maps.h5", "links.directory": f"{folder}/links"}
         words = [w for key, value in settings.items() for w in ("--set", f"{key}={value}")]
-        command = [sys.executable, "-m", "raysieve", "run", "quick", *words, "--out", str(out), *arguments, "--quiet"]
+        command = [sys.executable, "-m", "raysieve", "run", config, *words, "--out", str(out), *arguments, "--quiet"]
         self.process = subprocess.Popen(
             command + (["--once"] if once else []), cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ
         )

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.load import load
+from config.schema import Grades
 from stream.kernels.events import POSITIONS, charge_loss, find_events
 from stream.kernels.hits import find_hits_in_image
 from stream.kernels.islands import find_tracks, measure_distances
@@ -150,6 +151,17 @@ def test_sum_over_5x5():
     image[8, 8], image[8, 10] = 500, 50
     assert reconstruct(image, sum_window=5)["signal"][0] == 550
     assert reconstruct(image, sum_window=3)["signal"][0] == 500
+
+
+def test_corners_that_no_two_sides_enclose_can_be_left_out():
+    image = blank_image()
+    image[8, 8], image[8, 9], image[9, 8], image[9, 9], image[7, 7] = 500, 100, 90, 80, 70
+    assert reconstruct(image)["signal"][0] == 840
+    mask = 1 + 16 + 64 + 128
+    for grade, signal, pixels in ((6, 770, 4), (7, 690, 3)):
+        grades = Grades(masks={str(grade): [mask]}, otherwise=0)
+        (event,) = reconstruct(image, sum_corner_grades=[6], grades=grades)
+        assert (event["neighbours"], event["signal"], event["pixels"]) == (mask, signal, pixels)
 
 
 def test_shared_charge_gives_the_position():
