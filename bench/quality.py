@@ -211,10 +211,10 @@ def rival() -> object | None:
 def main() -> None:
     """Measure all and write docs/figures/quality.json."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--readouts", type=int, default=2000, help="frames for the false-event rate")
+    arguments.add_argument("--readouts", type=int, default=4000, help="frames for the false-event rate")
     readouts = arguments.parse_args().readouts
     assert PHOTON.names is not None
-    found = energies(2, max(200, readouts)) | energies(50, 200) | false_events(readouts)
+    found = energies(2, max(200, readouts // 2)) | energies(50, 200) | false_events(readouts)
     figures.write("quality", COMMAND, found | hot_pixel() | row_step() | track())
 
 

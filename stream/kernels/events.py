@@ -176,16 +176,18 @@ def describe(event, above, rules):
 
 
 @njit(cache=True, nogil=True)
-def find_events(pixels, offset, common_mode, bad, split, hits, rules, out):
+def find_events(pixels, offset, common_mode, bad, split, hits, rules, place, out):
     """Make an event of every hit that is a local maximum of its 3x3 window.
 
     pixels (rows, columns) uint16 ADU or float32 signal; offset (rows, columns) int32, 1/256 ADU, or empty where pixels
     are signal already; common_mode (rows,) float32; bad (rows, columns) uint8, 0 = good; split (rows, columns) float32
-    threshold in the pixels' unit; hits (n, 2) int16: row, column; out: table of EVENT.
-    Returns how many events are written, at most len(out); 0 for no hits. Times, quadrant, focal-plane position and
-    distances are left to the caller.
+    threshold in the pixels' unit; hits (n, 2) int16: row, column; place = (frame, time_ns, source_frame, quadrant,
+    x and y of pixel (0, 0) in the focal plane); out: table of EVENT.
+    Returns (how many events are written, at most len(out); their FLAG bits together); (0, 0) for no hits. Distances are
+    left to `measure_distances`.
     """
-    n = 0
+    n = flags = 0
+    frame, time_ns, source_frame, quadrant, origin_x, origin_y = place
     rows, columns = pixels.shape
     border = rules.border
     for k in range(hits.shape[0]):
@@ -199,5 +201,8 @@ def find_events(pixels, offset, common_mode, bad, split, hits, rules, out):
         flag, above = cut_window(pixels, offset, common_mode, bad, split, rules, y, x, event.island)
         event.flag = flag
         describe(event, above, rules)
+        event.frame, event.time_ns, event.source_frame, event.quadrant = frame, time_ns, source_frame, quadrant
+        event.focal_x, event.focal_y = origin_x + x + event.sub_x, origin_y + y + event.sub_y
+        flags |= event.flag
         n += 1
-    return n
+    return n, flags

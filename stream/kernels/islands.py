@@ -5,6 +5,9 @@ from numba import njit
 
 from stream.kernels.events import signal_of
 
+IN_TRACK = 16  # of FLAG
+R_IN_TRACK = 8  # of REASON
+
 
 @njit(cache=True, nogil=True)
 def grow_island(pixels, offset, common_mode, bad, split, seen, stack, y, x):
@@ -49,16 +52,17 @@ def fill_track(track, pixels, offset, common_mode, stack, size, gain_ev):
 
 
 @njit(cache=True, nogil=True)
-def find_tracks(pixels, offset, common_mode, bad, split, hits, rule, seen, stack, tracks, track_pixels):
+def find_tracks(pixels, offset, common_mode, bad, split, hits, rule, place, seen, stack, tracks, marks):
     """Find the particle tracks: islands at or above split of enough pixels, or with a bright enough one.
 
     Arrays as in `find_events`. Islands grow from the hits: one without any pixel above the event threshold is noise.
-    rule = (least_pixels, peak in the pixels' unit, gain_ev); seen (rows, columns) uint8, zero before and after;
-    stack (rows * columns, 2) int16, scratch; tracks: table of TRACK; track_pixels (m, 3) int16: row, column, 1 if
-    the pixel is at or above the peak. Returns (tracks, track pixels) written, at most what the tables hold; (0, 0)
-    for no hits.
+    rule = (least_pixels, peak in the unit of pixels, gain_ev); place as in `find_events`; seen (rows, columns) uint8, 0
+    before and after; stack (rows * columns, 2) int16, scratch; tracks: table of TRACK; marks (m, 3) int32: x and y in
+    the focal plane of each pixel of a track, 1 if it is at or above the peak. Returns (tracks, marks) written, at most
+    what the tables hold; (0, 0) for no hits.
     """
     least, bright, gain_ev = rule
+    frame, time_ns, source_frame, quadrant, origin_x, origin_y = place
     n = filled = 0
     grown = 0  # what to clear in `seen` at the end lies in stack[:grown]
     for k in range(hits.shape[0]):
@@ -74,14 +78,16 @@ def find_tracks(pixels, offset, common_mode, bad, split, hits, rule, seen, stack
         if size < least and peak < bright:
             continue
         if n < tracks.shape[0]:
-            fill_track(tracks[n], pixels, offset, common_mode, island, size, gain_ev)
+            track = tracks[n]
+            fill_track(track, pixels, offset, common_mode, island, size, gain_ev)
+            track.frame, track.time_ns, track.source_frame, track.quadrant = frame, time_ns, source_frame, quadrant
             n += 1
         for j in range(size):
-            if filled == track_pixels.shape[0]:
+            if filled == marks.shape[0]:
                 break
             v, u = island[j, 0], island[j, 1]
-            track_pixels[filled, 0], track_pixels[filled, 1] = v, u
-            track_pixels[filled, 2] = signal_of(pixels, offset, common_mode, v, u) >= bright
+            marks[filled, 0], marks[filled, 1] = origin_x + u, origin_y + v
+            marks[filled, 2] = signal_of(pixels, offset, common_mode, v, u) >= bright
             filled += 1
     for j in range(grown):
         seen[stack[j, 0], stack[j, 1]] = 0
@@ -89,21 +95,29 @@ def find_tracks(pixels, offset, common_mode, bad, split, hits, rule, seen, stack
 
 
 @njit(cache=True, nogil=True)
-def measure_distances(events, places, marks):
-    """Write to each event its distance to the nearest track pixel and to the nearest MIP pixel, in pixels.
+def measure_distances(events, origins, marks, reject, rejected):
+    """Write to each event its distance to the nearest pixel of a track and to the nearest MIP pixel, in pixels.
 
-    events: table of EVENT; places (n, 2) int32: x, y of each centre in the focal plane, pixels; marks (m, 3) int32:
-    x, y of each track pixel, 1 if it is a MIP pixel. Distances are -1 where the read-out has no such pixel.
+    events: table of EVENT; origins (256, 2) int32: x and y in the focal plane of pixel (0, 0) of each quadrant; marks
+    (m, 3) int32 as `find_tracks` gives them, of all quadrants of the read-out. Distances are -1 where it has no such
+    pixel. Events in a track are flagged, and rejected if `reject` has that bit; rejected (256,) int32 counts the
+    rejected events of each quadrant.
     """
+    rejected[:] = 0
     for k in range(events.shape[0]):
+        event = events[k]
+        x = np.int64(origins[event.quadrant, 0]) + event.x
+        y = np.int64(origins[event.quadrant, 1]) + event.y
         track = mip = np.int64(-1)
         for j in range(marks.shape[0]):
-            dx = np.int64(places[k, 0] - marks[j, 0])
-            dy = np.int64(places[k, 1] - marks[j, 1])
-            d = dx * dx + dy * dy
+            d = (x - marks[j, 0]) ** 2 + (y - marks[j, 1]) ** 2
             if track < 0 or d < track:
                 track = d
             if marks[j, 2] and (mip < 0 or d < mip):
                 mip = d
-        events[k].track_distance = np.sqrt(np.float64(track)) if track >= 0 else np.float64(-1)
-        events[k].mip_distance = np.sqrt(np.float64(mip)) if mip >= 0 else np.float64(-1)
+        event.track_distance = np.sqrt(np.float64(track)) if track >= 0 else np.float64(-1)
+        event.mip_distance = np.sqrt(np.float64(mip)) if mip >= 0 else np.float64(-1)
+        if track == 0:
+            event.flag |= IN_TRACK
+            event.reason |= R_IN_TRACK & reject
+        rejected[event.quadrant] += event.reason != 0

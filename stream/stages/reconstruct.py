@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,9 @@ from stream.messages import (
 from stream.thresholds import Thresholds
 
 TRACKS_PER_FRAME = 4_000
+MARK = np.dtype(np.int32)  # (n, 3): x and y in the focal plane of a pixel of a track, 1 if it is a MIP pixel
+SATURATED, FLAG_SATURATED = int(Quality.SATURATED), int(Flag.SATURATED)
+UNUSABLE = int(Quality.OVERFLOW | Quality.DEAD)
 REFRESH_FRAMES = 1000  # split thresholds in sigma are taken anew from the noise map
 
 
@@ -45,7 +49,7 @@ class _ReadOut:
     events: list[NDArray[np.void]] = field(default_factory=list)
     tracks: list[NDArray[np.void]] = field(default_factory=list)
     marks: list[NDArray[np.int32]] = field(default_factory=list)
-    readouts: list[NDArray[np.void]] = field(default_factory=list)
+    readouts: list[tuple[float, ...]] = field(default_factory=list)  # rows of READOUT
     bad_pixels: list[NDArray[np.void]] = field(default_factory=list)
 
 
@@ -65,7 +69,9 @@ class Reconstruct:
         self._rules = _rules(self._config, Start(stream="", run_id="", quadrants=(), frame_time_ns=1, live_time_ns=1))
         self._events = np.zeros(self._config.max_events, EVENT)
         self._tracks = np.zeros(TRACKS_PER_FRAME, TRACK)
-        self._marks = np.empty((16 * self._config.max_hits, 3), np.int16)
+        self._marks = np.empty((16 * self._config.max_hits, 3), MARK)
+        self._origins = np.zeros((256, 2), np.int32)
+        self._rejected = np.zeros(256, np.int32)
         self._open_readouts: dict[int, _ReadOut] = {}
         self._given = -1
         self._warm_up()
@@ -94,7 +100,6 @@ class Reconstruct:
         self._split: dict[int, NDArray[np.float32]] = {}
         self._seen = {q.id: np.zeros((q.rows, q.columns), np.uint8) for q in start.quadrants}
         self._stack = np.empty((max(q.rows * q.columns for q in start.quadrants), 2), np.int16)
-        self._origins = np.zeros((256, 2), np.int32)
         for q in start.quadrants:
             self._origins[q.id] = q.origin_x_px, q.origin_y_px
         self._counts = dict.fromkeys(self._quadrants, 0)
@@ -102,12 +107,10 @@ class Reconstruct:
 
     def _take(self, corrected: CorrectedFrame) -> Iterable[Message]:
         frame = corrected.frame
-        for reason in (Quality.OVERFLOW, Quality.DEAD):  # no event of it can be trusted
-            if frame.quality & reason:
-                number = frame.sequence
-                name = str(reason.name).lower()
-                yield Gap(stream=frame.stream, first=number, last=number, quadrant=frame.quadrant, reason=name)
-                break
+        if frame.quality & UNUSABLE:  # no event of it can be trusted
+            reason = "overflow" if frame.quality & Quality.OVERFLOW else "dead"
+            number = frame.sequence
+            yield Gap(stream=frame.stream, first=number, last=number, quadrant=frame.quadrant, reason=reason)
         late = frame.sequence <= self._given
         readout = self._open_readouts.setdefault(
             frame.sequence, _ReadOut(frame.time_ns, frame.trace, Quality.LATE if late else 0)
@@ -122,36 +125,26 @@ class Reconstruct:
     def _find(self, corrected: CorrectedFrame, readout: _ReadOut) -> None:
         frame, quadrant = corrected.frame, self._quadrants[corrected.frame.quadrant]
         signal = (frame.pixels, corrected.offset, corrected.common_mode, corrected.bad, self._split_of(corrected))
-        found = filled = tracks = 0
+        stamp = (frame.sequence, frame.time_ns, frame.source_frame, quadrant.id)
+        place = (*stamp, quadrant.origin_x_px, quadrant.origin_y_px)
+        found = filled = tracks = flags = 0
         if len(corrected.hits):
-            found = find_events(*signal, corrected.hits, self._rules, self._events)
+            found, flags = find_events(*signal, corrected.hits, self._rules, place, self._events)
             gain = self._rules.gain_ev
             rule = (self._config.track_pixels, np.float32(self._config.track_peak_ev / gain), gain)
             scratch = (self._seen[quadrant.id], self._stack, self._tracks, self._marks)
-            tracks, filled = find_tracks(*signal, corrected.hits, rule, *scratch)
-        events = self._events[:found].copy()
-        stamp = (frame.sequence, frame.time_ns, frame.source_frame, quadrant.id)
-        _stamp(events, stamp)
-        events["focal_x"] = quadrant.origin_x_px + events["x"] + events["sub_x"]
-        events["focal_y"] = quadrant.origin_y_px + events["y"] + events["sub_y"]
-        track_rows = self._tracks[:tracks].copy()
-        _stamp(track_rows, stamp)
-        marks = self._marks[:filled].astype(np.int32)
-        quality = int(frame.quality) | (Quality.SATURATED if (events["flag"] & Flag.SATURATED).any() else 0)
-        row = np.zeros(1, READOUT)
-        _stamp(row, stamp)
-        row["quality"], row["hits"], row["events"], row["tracks"] = quality, len(corrected.hits), found, tracks
-        row["common_mode"] = corrected.common_mode.mean()
+            tracks, filled = find_tracks(*signal, corrected.hits, rule, place, *scratch)
+        quality = int(frame.quality) | (SATURATED if flags & FLAG_SATURATED else 0)
+        common = float(np.add.reduce(corrected.common_mode)) / len(corrected.common_mode)
+        row = (*stamp, quality, len(corrected.hits), found, 0, tracks, common)
         readout.quality |= quality
-        readout.events.append(events)
-        readout.tracks.append(track_rows)
-        readout.marks.append(
-            np.column_stack(
-                [quadrant.origin_x_px + marks[:, 1], quadrant.origin_y_px + marks[:, 0], marks[:, 2]]
-            ).astype(np.int32)
-        )
         readout.readouts.append(row)
-        readout.bad_pixels.append(corrected.new_bad)
+        readout.events.append(self._events[:found].copy())
+        if tracks:
+            readout.tracks.append(self._tracks[:tracks].copy())
+            readout.marks.append(self._marks[:filled].copy())
+        if len(corrected.new_bad):
+            readout.bad_pixels.append(corrected.new_bad)
 
     def _split_of(self, corrected: CorrectedFrame) -> NDArray[np.float32]:
         assert self._start is not None
@@ -173,34 +166,21 @@ class Reconstruct:
         self._given = max(self._given, sequence)
         if len(readout.quadrants) < len(self._quadrants):
             readout.quality |= Quality.MISSING_QUADRANT
-        events = np.concatenate(readout.events)
-        self._measure(events, np.concatenate(readout.marks))
-        readouts = np.concatenate(readout.readouts)
-        for row in readouts:
-            row["rejected"] = np.count_nonzero(events["reason"][events["quadrant"] == row["quadrant"]])
+        events = _joined(readout.events, EVENT)
+        readouts = np.array(readout.readouts, READOUT)
+        measure_distances(events, self._origins, _joined(readout.marks, MARK), self._rules.reject, self._rejected)
+        readouts["rejected"] = self._rejected[readouts["quadrant"]]
         return EventList(
             stream=self._start.stream,
             sequence=sequence,
             time_ns=readout.time_ns,
             quality=int(readout.quality),
             events=events,
-            tracks=np.concatenate(readout.tracks),
+            tracks=_joined(readout.tracks, TRACK),
             readouts=readouts,
-            bad_pixels=np.concatenate(readout.bad_pixels),
+            bad_pixels=_joined(readout.bad_pixels, BAD_PIXEL),
             trace=readout.trace,
         )
-
-    def _measure(self, events: NDArray[np.void], marks: NDArray[np.int32]) -> None:
-        if not len(events):
-            return
-        places = self._origins[events["quadrant"]]
-        places[:, 0] += events["x"]
-        places[:, 1] += events["y"]
-        measure_distances(events, places, marks)
-        inside = events["track_distance"] == 0
-        events["flag"][inside] |= np.uint16(Flag.IN_TRACK)
-        if self._rules.reject & Reason.IN_TRACK:
-            events["reason"][inside] |= np.uint16(Reason.IN_TRACK)
 
     def _warm_up(self) -> None:
         """Compile every kernel on a small frame of each kind, so that the first real one meets its deadline."""
@@ -212,15 +192,19 @@ class Reconstruct:
         ):
             pixels.flags.writeable = False  # as frames from a socket are
             signal = (pixels, offset, one[0], bad, one)
-            find_events(*signal, hits, self._rules, self._events)
+            place = (0, 0, 0, 0, 0, 0)
+            find_events(*signal, hits, self._rules, place, self._events)
             rule = (5, np.float32(1), self._rules.gain_ev)
-            find_tracks(*signal, hits, rule, bad, np.empty((64, 2), np.int16), self._tracks, self._marks)
-        measure_distances(empty(EVENT), np.zeros((0, 2), np.int32), np.zeros((0, 3), np.int32))
-        assert empty(BAD_PIXEL).size == 0
+            stack = np.empty((64, 2), np.int16)
+            find_tracks(*signal, hits, rule, place, bad, stack, self._tracks, self._marks)
+        measure_distances(empty(EVENT), self._origins, self._marks[:0], 0, self._rejected)
 
 
-def _stamp(table: NDArray[np.void], stamp: tuple[int, int, int, int]) -> None:
-    table["frame"], table["time_ns"], table["source_frame"], table["quadrant"] = stamp
+def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    """Return the parts as one table; no rows for no parts."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty((0, 3) if dtype is MARK else 0, dtype)
 
 
 def _corners(section: Section) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from stream.messages import EVENT, TRACK, Flag, Start
 from stream.stages.reconstruct import _rules
 from tests.stream.kernels.plain import EPIC, events_of, tracks_of
 
+PLACE = (3, 15, -1, 2, 5, 7)  # frame, time_ns, source_frame, quadrant, origin x and y
 SECTION = load("wfi").reconstruct.model_copy(update={"charge_loss": None})
 START = Start(stream="t", run_id="r", quadrants=(), frame_time_ns=1, live_time_ns=1, pixel_dtype="<f4", saturation=1e9)
 
@@ -26,7 +27,7 @@ def reconstruct(image, event=100.0, split=30.0, **changes):
     splits = np.full(image.shape, split, np.float32)
     bad = np.zeros(image.shape, np.uint8)
     no_offset, no_common = np.empty((0, 0), np.int32), np.zeros(len(image), np.float32)
-    n = find_events(image, no_offset, no_common, bad, splits, hits[:count], rules, out)
+    n, _ = find_events(image, no_offset, no_common, bad, splits, hits[:count], rules, PLACE, out)
     return out[:n]
 
 
@@ -65,14 +66,14 @@ def test_events_agree_with_the_plain_twin(image):
 def test_tracks_agree_with_the_plain_twin(image):
     hits = np.empty((image.size, 2), np.int16)
     count, _ = find_hits_in_image(image, np.float32(100), hits)
-    marks, tracks = np.empty((image.size, 3), np.int16), np.zeros(image.size, TRACK)
+    marks, tracks = np.empty((image.size, 3), np.int32), np.zeros(image.size, TRACK)
     bad, seen = np.zeros(image.shape, np.uint8), np.zeros(image.shape, np.uint8)
     signal = (image, np.empty((0, 0), np.int32), np.zeros(14, np.float32), bad, np.full(image.shape, 30, np.float32))
     stack = np.empty((image.size, 2), np.int16)
-    n, filled = find_tracks(*signal, hits[:count], (5, np.float32(350), 1.0), seen, stack, tracks, marks)
+    n, filled = find_tracks(*signal, hits[:count], (5, np.float32(350), 1.0), PLACE, seen, stack, tracks, marks)
     expected = tracks_of(image, 30, 100, 5, 350)
     assert n == len(expected)
-    assert {(int(y), int(x)) for y, x, _ in marks[:filled]} == set().union(*expected)
+    assert {(int(y) - 7, int(x) - 5) for x, y, _ in marks[:filled]} == set().union(*expected)
     assert sorted(tracks["pixels"][:n]) == sorted(map(len, expected))
     assert not seen.any()
 
@@ -186,13 +187,24 @@ def test_charge_loss_is_interpolated_by_pattern():
 
 def test_distances_to_tracks_and_mip_pixels():
     events = np.zeros(2, EVENT)
-    places = np.array([[10, 10], [100, 10]], np.int32)
+    events["x"], events["y"], events["quadrant"], events["reason"] = [10, 0], 10, [0, 1], [0, 2]
+    origins, rejected = np.zeros((256, 2), np.int32), np.zeros(256, np.int32)
+    origins[1] = 100, 0
     marks = np.array([[13, 14, 0], [100, 22, 1]], np.int32)
-    measure_distances(events, places, marks)
+    measure_distances(events, origins, marks, 0, rejected)
     assert events["track_distance"].tolist() == [5, 12]
     assert events["mip_distance"][1] == 12
-    measure_distances(events, places, marks[:1])
+    assert rejected[:2].tolist() == [0, 1]
+    measure_distances(events, origins, marks[:1], 0, rejected)
     assert events["mip_distance"].tolist() == [-1, -1]
+
+
+def test_events_in_a_track_are_flagged_and_rejected_if_asked():
+    events = np.zeros(1, EVENT)
+    marks = np.zeros((1, 3), np.int32)
+    for reject, reason in ((0, 0), (8, 8)):
+        measure_distances(events, np.zeros((256, 2), np.int32), marks, reject, np.zeros(256, np.int32))
+        assert (events["flag"][0], events["reason"][0]) == (Flag.IN_TRACK, reason)
 
 
 def test_an_empty_image_has_no_events():
