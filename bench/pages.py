@@ -62,7 +62,8 @@ def read() -> dict[str, dict[str, Any]]:
 
 def show(figure: dict[str, Any]) -> str:
     """Return value, unit and interval of a figure."""
-    value = f"{figure['value']:,}" if isinstance(figure["value"], int) else f"{figure['value']:,.4g}"
+    number = figure["value"]
+    value = f"{number:,.0f}" if isinstance(number, int) or abs(number) >= 1000 else f"{number:.4g}"
     interval = f" [{figure['ci'][0]:.3g}, {figure['ci'][1]:.3g}]" if figure["ci"] else ""
     return f"{value}{interval} {figure['unit']}"
 

@@ -1,6 +1,8 @@
 """`raysieve simulate`: frames of known truth."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -9,7 +11,6 @@ from rich.progress import Progress
 from config.load import load
 from config.schema import Config
 from sim.bad_pixels import scatter
-from sim.charge import Source
 from sim.detector import Imperfections
 from sim.photons import XRays
 from sim.seeds import Seeds
@@ -17,6 +18,30 @@ from sim.telemetry import Telemetry, dark, record
 from sim.tracks import Tracks
 from stream.commands.options import configured
 from stream.transport.recording import RecordingWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """The options of `simulate wfi`."""
+
+    readouts: int
+    photons: float
+    tracks: float
+    noise_e: float
+    common_mode_adu: float
+    hot: int
+    without_signal: bool
+    seed: int
+
+    def camera(self, config: Config) -> Telemetry:
+        """Return the camera in front of its sources, or with its shutter closed."""
+        seeds = Seeds(self.seed)
+        bad = scatter(config.detector, seeds, hot=self.hot, flickering=self.hot, dead=self.hot)
+        model = Imperfections(noise_e=self.noise_e, common_mode_rms_adu=self.common_mode_adu, bad_pixels=bad)
+        if self.without_signal:
+            return dark(config, model, seeds)
+        photons = XRays(per_frame=self.photons, cloud_px=config.reconstruct.charge_cloud_px)
+        return Telemetry(config, [photons, Tracks(per_frame=self.tracks)], model, seeds)
 
 
 @click.group()
@@ -38,19 +63,7 @@ def simulate() -> None:
 @click.option("--hot", default=4, type=click.IntRange(0), help="Hot pixels in the whole camera.")
 @click.option("--dark", "without_signal", is_flag=True, help="The same camera with its shutter closed.")
 @click.option("--seed", default=0, help="Same seed, same frames.")
-def wfi(
-    out: Path,
-    config_name: str,
-    overrides: tuple[str, ...],
-    readouts: int,
-    photons: float,
-    tracks: float,
-    noise_e: float,
-    common_mode_adu: float,
-    hot: int,
-    without_signal: bool,
-    seed: int,
-) -> None:
+def wfi(out: Path, config_name: str, overrides: tuple[str, ...], **given: Any) -> None:
     """Write a recording of the configured camera: noise, common mode, bad pixels, X-rays and straight tracks.
 
     The truth (photons, track pixels, bad pixels) is written into the recording.
@@ -58,27 +71,14 @@ def wfi(
     Example: raysieve simulate wfi demo.h5 --config wfi --readouts 200 --photons 2 --seed 1
     """
     config = load(config_name, overrides)
-    seeds = Seeds(seed)
-    model = Imperfections(
-        noise_e=noise_e,
-        common_mode_rms_adu=common_mode_adu,
-        bad_pixels=scatter(config.detector, seeds, hot=hot, flickering=hot, dead=hot),
-    )
-    camera = dark(config, model, seeds) if without_signal else _camera(config, model, seeds, photons, tracks)
+    scene = Scene(**given)
+    camera = scene.camera(config)
     console = Console(stderr=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     with RecordingWriter(out, camera.start) as writer, Progress(console=console, transient=True) as progress:
-        task = progress.add_task(f"simulate {out.name}", total=readouts)
-        record(camera, readouts, writer, lambda done: progress.update(task, completed=done))
-    click.echo(f"{out}: {readouts * len(config.detector.quadrants)} frames")
-
-
-def _camera(config: Config, model: Imperfections, seeds: Seeds, photons: float, tracks: float) -> Telemetry:
-    sources: list[Source] = [
-        XRays(per_frame=photons, cloud_px=config.reconstruct.charge_cloud_px),
-        Tracks(per_frame=tracks),
-    ]
-    return Telemetry(config, sources, model, seeds)
+        task = progress.add_task(f"simulate {out.name}", total=scene.readouts)
+        record(camera, scene.readouts, writer, lambda done: progress.update(task, completed=done))
+    click.echo(f"{out}: {scene.readouts * len(config.detector.quadrants)} frames")
 
 
 @simulate.command("charge-loss")

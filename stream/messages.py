@@ -1,5 +1,6 @@
 """What travels: frozen messages of numbers and arrays. Detector time is integer nanoseconds since MJDREF."""
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any
@@ -194,6 +195,11 @@ class Maps:
     noise: NDArray[np.float32]  # rms without signal
     bad: NDArray[np.uint8]  # 0 good, HOT, FLICKERING or DEAD
     version: str
+
+
+def version_of(offset: NDArray[np.float32], noise: NDArray[np.float32], bad: NDArray[np.uint8]) -> str:
+    """Return the version of maps: 12 hexadecimal digits of the SHA-256 of the three arrays, in this order."""
+    return hashlib.sha256(offset.tobytes() + noise.tobytes() + bad.tobytes()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """Frame -> nothing: offset, noise and bad pixels of a dark run, given as `maps` at its end."""
 
-import hashlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,7 +9,7 @@ from stream.errors import ConfigError
 from stream.kernels.bad_pixels import BadRules, find_bad
 from stream.kernels.common_mode import NO_LIMIT, row_common_mode
 from stream.kernels.dark import add_dark, offset_and_noise, robust_start
-from stream.messages import Frame, Maps, Message, Start
+from stream.messages import Frame, Maps, Message, Start, version_of
 
 START_FRAMES = 32  # kept for the robust start: 16 MiB of a 512 x 512 quadrant
 LEAST_FRAMES = 16  # a median of fewer is no start
@@ -132,11 +131,6 @@ class Calibrate:
             return False
         dark.add(frame.pixels)
         return True
-
-
-def version_of(offset: NDArray[np.float32], noise: NDArray[np.float32], bad: NDArray[np.uint8]) -> str:
-    """Return the version of maps: the first 12 hexadecimal digits of the SHA-256 of the three arrays, in this order."""
-    return hashlib.sha256(offset.tobytes() + noise.tobytes() + bad.tobytes()).hexdigest()[:12]
 
 
 def _warm_up() -> None:

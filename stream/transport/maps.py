@@ -1,6 +1,5 @@
 """Calibration maps on disk: HDF5, /maps/qID/{offset, noise, bad} with their version; in map files and in recordings."""
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import ConfigError
-from stream.messages import DEAD, Maps
+from stream.messages import DEAD, Maps, version_of
 from stream.transport import hdf5
 
 MAPS, RECORDING = "raysieve maps", "raysieve recording"  # attribute `format` of the files that hold maps
 _LAYOUT = (("offset", "<f4"), ("noise", "<f4"), ("bad", "|u1"))
-
-
-def version_of(offset: NDArray[np.float32], noise: NDArray[np.float32], bad: NDArray[np.uint8]) -> str:
-    """Return the version of maps: 12 hexadecimal digits of the SHA-256 of the three arrays, in this order."""
-    return hashlib.sha256(offset.tobytes() + noise.tobytes() + bad.tobytes()).hexdigest()[:12]
 
 
 def build(quadrant: int, offset: NDArray[Any], noise: NDArray[Any], bad: NDArray[Any]) -> Maps:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.errors import ConfigError, LinkError
-from stream.messages import DEAD, FLICKERING, Maps
-from stream.transport.maps import build, read_maps, version_of, write_maps
+from stream.messages import DEAD, FLICKERING, Maps, version_of
+from stream.transport.maps import build, read_maps, write_maps
 from stream.transport.recording import RecordingWriter
 from tests.stream.transport.recordings import COLUMNS, ROWS, start
 

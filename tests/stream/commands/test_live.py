@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from stream.commands.live import _looped, _paced, _speed
+from stream.errors import ConfigError
+from stream.messages import End, Frame, Start
+from stream.transport.recording import Recording, RecordingWriter
+from tests.stream.stages.streams import START, frame
+
+
+@pytest.fixture
+def recording(tmp_path):
+    with RecordingWriter(tmp_path / "r.h5", START) as writer:
+        for n in range(3):
+            for q in range(4):
+                writer.write(frame(n, q))
+    with Recording(tmp_path / "r.h5") as made:
+        yield made
+
+
+def test_a_loop_is_one_stream_whose_numbers_and_times_go_on(recording):
+    messages = list(_looped(recording, 3))
+    frames = [m for m in messages if isinstance(m, Frame)]
+    assert [type(m) for m in messages].count(Start) == 1
+    assert messages[-1] == End(stream="test", frames=36)
+    assert [m.sequence for m in frames] == list(np.repeat(np.arange(9), 4))
+    assert [m.time_ns for m in frames] == [m.sequence * 5_000_000 for m in frames]
+
+
+@pytest.mark.parametrize(("text", "speed"), [("live", 1.0), ("max", 0.0), ("2", 2.0), ("0.5", 0.5)])
+def test_rates(text, speed):
+    assert _speed(text) == speed
+
+
+@pytest.mark.parametrize("text", ["", "fast", "0", "-1", "inf", "nan"])
+def test_wrong_rates_are_refused(text):
+    with pytest.raises(ConfigError, match="expected live, max or a positive number"):
+        _speed(text)
+
+
+def test_frames_are_stamped_when_they_are_due(recording):
+    stamps = [m.trace[0] for m in _paced(_looped(recording, 1), 1.0) if isinstance(m, Frame)]
+    assert stamps == sorted(stamps)
+    assert stamps[-1] - stamps[0] >= 2 * 5_000_000  # never early; how late is the machine's business

@@ -1,0 +1,28 @@
+import math
+
+import numpy as np
+import pytest
+
+from stream.clock import Latencies
+
+
+def test_quantiles_are_right_to_a_bin():
+    latencies = Latencies()
+    durations = np.random.default_rng(1).lognormal(14, 1, 5000).astype(int)
+    for duration in durations:
+        latencies.add(int(duration))
+    for share in (0.5, 0.99, 0.999):
+        assert latencies.quantile_ms(share) == pytest.approx(np.quantile(durations, share) * 1e-6, rel=0.05)
+    assert latencies.summary()["max_ms"] == pytest.approx(durations.max() * 1e-6, abs=1e-4)
+
+
+def test_without_durations_there_is_no_quantile():
+    assert math.isnan(Latencies().quantile_ms(0.5))
+    assert Latencies().summary()["count"] == 0
+
+
+def test_extremes_are_counted():
+    latencies = Latencies()
+    for duration in (0, 1, 10**15):
+        latencies.add(duration)
+    assert latencies.summary()["count"] == 3

@@ -1,0 +1,106 @@
+"""The one loop, with a source and a sink that hold lists."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from stream.errors import ConfigError, StageError
+from stream.messages import End, EventList, Gap, Start
+from stream.runner import Runner
+from stream.stages.correct import Correct
+from stream.stages.receive import Receive
+from stream.stages.reconstruct import Reconstruct
+from stream.transport.inproc import chain, drain
+from tests.stream.stages.streams import CONFIG, START, frame, maps
+
+
+class Listed:
+    """A source that gives these messages, then nothing."""
+
+    def __init__(self, *messages):
+        self.counters = Counter()
+        self._messages = list(messages)
+
+    def receive(self, timeout_s):
+        return self._messages.pop(0) if self._messages else None
+
+
+class Kept:
+    def __init__(self):
+        self.messages, self.closed = [], False
+
+    def send(self, message):
+        self.messages.append(message)
+
+    def close(self):
+        self.closed = True
+
+
+def run(*messages, once=True, silence_s=1e9, stages=None, status=None, stopping=lambda: True):
+    sink = Kept()
+    stages = [Receive(CONFIG), Correct(CONFIG, maps()), Reconstruct(CONFIG)] if stages is None else stages
+    runner = Runner("detect", Listed(*messages), stages, sink, status)
+    runner.run(stopping, silence_s, once)
+    return runner, sink
+
+
+FRAMES = [frame(n, q, trace=(1,)) for n in range(3) for q in range(4)]
+
+
+def test_a_stream_runs_to_its_end():
+    runner, sink = run(START, *FRAMES, End(stream="test"))
+    assert [type(m) for m in sink.messages] == [Start, EventList, EventList, EventList, End]
+    assert sink.closed
+    summary = runner.summary()
+    assert summary["counters"]["in_Frame"] == 12
+    assert summary["latencies"]["frame to events"]["count"] == 3
+
+
+def test_a_stop_closes_an_open_stream_and_loses_nothing_that_came():
+    _, sink = run(START, *FRAMES[:-1], once=False)
+    lists = [m for m in sink.messages if isinstance(m, EventList)]
+    assert len(lists[-1].readouts) == 3
+    assert [m.first for m in sink.messages if isinstance(m, Gap)] == [2]
+    assert isinstance(sink.messages[-1], End)
+
+
+def test_a_silent_source_counts_as_lost():
+    runner, sink = run(START, *FRAMES, silence_s=0.0, stopping=lambda: False)
+    assert runner.summary()["counters"]["source_lost"] == 1
+    assert isinstance(sink.messages[-1], End)
+
+
+def test_the_status_is_written_whole(tmp_path):
+    run(START, *FRAMES, End(stream="test"), status=tmp_path / "detect.json")
+    status = json.loads((tmp_path / "detect.json").read_text())
+    assert status["final"]
+    assert status["counters"]["out_EventList"] == 3
+
+
+class Broken:
+    name = "broken"
+
+    def process(self, message):
+        raise ZeroDivisionError("oh")
+
+    def flush(self):
+        return ()
+
+
+def test_a_bug_names_its_stage_and_the_frame():
+    with pytest.raises(StageError, match="stage broken, Frame frame 2 quadrant 1: ZeroDivisionError: oh"):
+        list(chain([Broken()], frame(2, 1)))
+
+
+def test_a_deliberate_failure_passes_as_it_is():
+    stages = [Receive(CONFIG), Correct(CONFIG, {})]
+    with pytest.raises(ConfigError, match="no offset map"):
+        list(chain(stages, START))
+
+
+def test_draining_sends_what_is_held_through_the_stages_behind():
+    stages = [Receive(CONFIG), Correct(CONFIG, maps()), Reconstruct(CONFIG)]
+    for message in (START, frame(0), frame(2)):  # 2 waits in `receive` for 1, 0 in `reconstruct` for its quadrants
+        assert not [m for m in chain(stages, message) if isinstance(m, EventList)]
+    assert [m.sequence for m in drain(stages) if isinstance(m, EventList)] == [0, 2]
