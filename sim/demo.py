@@ -5,10 +5,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 
 from config.load import load
@@ -76,25 +75,26 @@ def _wait_until_ready(daemon: "subprocess.Popen[bytes]", out: Path, patience_s: 
         time.sleep(0.1)
 
 
-def _report(out: Path, frames: int) -> Table:
+def _report(out: Path, frames: int) -> Group:
     """Return the account of the run: frames, losses, events by pattern, latencies by stage."""
     status = {p.stem: json.loads(p.read_text()) for p in (out / ".status").glob("*.json")}
     detect, record = status["detect"], status["record"]
-    counters: dict[str, Any] = detect["counters"]
-    table = Table(title="report", box=None, show_header=False, title_justify="left")
-    table.add_row("frames sent / taken / lost", f"{frames} / {counters.get('in_Frame', 0)} / {_lost(detect)}")
-    table.add_row("read-outs recorded", str(record["counters"].get("in_EventList", 0)))
-    patterns = ", ".join(f"{name} {counters.get(name, 0)}" for name in ("single", "double", "triple", "quad"))
-    table.add_row("events", f"{counters.get('events', 0)}: {patterns}")
-    table.add_row("rejected / tracks", f"{counters.get('rejected', 0)} / {counters.get('tracks', 0)}")
-    table.add_row("bad pixels found while running", str(counters.get("bad_pixels", 0)))
+    counters, received = detect["counters"], detect["stages"].get("receive", {})
+    account = Table(box=None, show_header=False, pad_edge=False)
+    account.add_row("frames sent", str(frames))
+    account.add_row("frames taken", str(counters.get("in_Frame", 0)))
+    account.add_row("frames lost", str(received.get("lost", 0)))
+    account.add_row("read-outs recorded", str(record["counters"].get("in_EventList", 0)))
+    patterns = ", ".join(f"{counters.get(name, 0)} {name}s" for name in ("single", "double", "triple", "quad"))
+    account.add_row("events", f"{counters.get('events', 0)}: {patterns}")
+    account.add_row("rejected, tracks", f"{counters.get('rejected', 0)}, {counters.get('tracks', 0)}")
+    account.add_row("bad pixels", str(counters.get("bad_pixels", 0)))
+    account.add_row("CPU", ", ".join(f"{name} {s['cpu_s']:.1f} s" for name, s in status.items()))
+    spans = Table(box=None, pad_edge=False)
+    for name in ("latency", "p50 ms", "p99 ms", "max ms"):
+        spans.add_column(name, justify="left" if name == "latency" else "right")
     for process in (detect, record):
         for label, span in process["latencies"].items():
-            text = f"p50 {span['p50_ms']:.2f}  p99 {span['p99_ms']:.2f}  max {span['max_ms']:.2f} ms"
-            table.add_row(f"{process['process']}: {label}", text)
-        table.add_row(f"{process['process']}: CPU", f"{process['cpu_s']:.1f} s")
-    return table
-
-
-def _lost(detect: dict[str, Any]) -> int:
-    return int(detect["stages"].get("receive", {}).get("lost", 0))
+            name = {"arrive": f"link to {process['process']}"}.get(label, label)
+            spans.add_row(name, *(f"{span[key]:.3f}" for key in ("p50_ms", "p99_ms", "max_ms")))
+    return Group("", account, "", spans)
