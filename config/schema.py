@@ -65,7 +65,7 @@ class Correct(Section):
     hot_frames: Annotated[int, Field(ge=2, le=100)] = 8
     """A pixel above the event threshold this many frames in a row is hot."""
     find_bad: bool = True
-    flicker_window_frames: Annotated[int, Field(ge=50)] = 1000
+    flicker_window_frames: Annotated[int, Field(ge=50, le=65_000)] = 1000
     flicker_hits: Annotated[int, Field(ge=3)] = 12
     """Hits in one window that make a pixel flickering, if its eight neighbours do not share them."""
 
@@ -150,8 +150,9 @@ class Reconstruct(Section):
     grades: Grades
     max_hits: Count = 20_000
     """Pixels above the event threshold in one frame; above, the frame is a counted gap."""
-    max_events: Count = 4_000
-    join_window_frames: Annotated[int, Field(ge=1, le=4096)] = 8
+    max_events: Annotated[int, Field(ge=1, le=10_000)] = 4_000
+    """Of one frame; above, it is a counted gap as well."""
+    join_window_frames: Annotated[int, Field(ge=1, le=4096)] = 16
     """How many later read-outs may begin before one is closed without its missing quadrants."""
 
     @model_validator(mode="after")
@@ -199,3 +200,9 @@ class Config(Section):
     reconstruct: Reconstruct
     record: Record = Record()
     links: Links = Links()
+
+    @model_validator(mode="after")
+    def _join_after_reorder(self) -> "Config":
+        if self.reconstruct.join_window_frames <= self.receive.reorder_window_frames:
+            raise ValueError("reconstruct.join_window_frames must be above receive.reorder_window_frames")
+        return self

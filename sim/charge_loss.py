@@ -11,7 +11,7 @@ from sim.detector import Imperfections
 from sim.photons import XRays
 from sim.seeds import Seeds
 from sim.telemetry import Telemetry
-from stream.messages import EventList, Maps, Message
+from stream.messages import EventList, Flag, Maps, Message
 from stream.stage import Stage
 from stream.stages.correct import Correct
 from stream.stages.reconstruct import Reconstruct
@@ -66,7 +66,8 @@ def _simulate(
     events = np.concatenate([e.events for e in reconstructed(plain, camera.messages(readouts), maps)])
     truth = camera.truth(readouts)["photons"]
     event, photon = match(events, truth)
-    valid = events["reason"][event] == 0
+    # At the border of a quadrant charge is lost for another reason.
+    valid = (events["reason"][event] == 0) & (events["flag"][event] & np.uint16(Flag.BORDER) == 0)
     event, photon = event[valid], photon[valid]
     measured = events["energy_ev"][event]
     return events["pattern"][event], measured, truth["electrons"][photon] * np.float32(PAIR_ENERGY_EV) - measured

@@ -99,7 +99,7 @@ READOUT = np.dtype(  # one row for each quadrant of a read-out that was processe
         ("source_frame", "<i8"),
         ("quadrant", "<u1"),
         ("quality", "<u2"),
-        ("hits", "<i4"),  # pixels at or above the event threshold
+        ("hits", "<i4"),  # pixels above the event threshold
         ("events", "<i4"),
         ("rejected", "<i4"),
         ("tracks", "<i4"),
@@ -249,5 +249,4 @@ class End:
     frames: int = -1
 
 
-type_of_message = (Start, Frame, EventList, Product, Gap, End)
 Message = Start | Frame | CorrectedFrame | EventList | Product | Gap | End

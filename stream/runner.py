@@ -14,6 +14,7 @@ from stream.messages import CorrectedFrame, End, EventList, Frame, Message, Star
 from stream.stage import Stage
 from stream.transport.inproc import Sink, chain, drain
 
+SILENT_FRAMES = 20  # no source is silent before it has missed so many read-outs
 POLL_S = 0.1  # how soon a stop is noticed when nothing arrives
 REPORT_NS = 1_000_000_000
 
@@ -42,6 +43,7 @@ class Source(Protocol):
     """Where messages come from."""
 
     counters: Counter[str]
+    queue: int  # messages that may have been accepted and not yet given
 
     def receive(self, timeout_s: float) -> Message | None:
         """Return the next message, or None if none came in time."""
@@ -51,8 +53,9 @@ class Source(Protocol):
 class Runner:
     """Runs the stages of one process on what arrives, until told to stop or the stream is over.
 
-    `stopping()` asks for an orderly end: what has arrived is processed, then the stages are flushed.
-    Silence of an open stream for `silence_s` counts as the loss of its source: the stream is closed.
+    `stopping()` asks for an orderly end: what was accepted until then is processed, also while more arrives, then the
+    stages are flushed. Silence of an open stream for `silence_s` counts as the loss of its source: the stream is
+    closed, and opened again should its frames go on.
     """
 
     def __init__(self, name: str, source: Source, stages: Sequence[Stage], sink: Sink, status: Path | None) -> None:
@@ -62,23 +65,27 @@ class Runner:
         self._latencies: dict[str, Latencies] = {}
         self._counters: Counter[str] = Counter()
         self._open: Start | None = None
+        self._lost: Start | None = None  # the stream whose source fell silent
         self._reported = 0
 
     def run(self, stopping: Callable[[], bool], silence_s: float, once: bool) -> None:
         """Loop until `stopping()`, or with `once` until the first stream has ended."""
         heard = now_ns()
+        left = self._source.queue  # messages that may wait when the stop comes: they were accepted
         self._report(final=False)
-        while True:
+        while left > 0:
             message = self._source.receive(POLL_S)
+            left -= 1 if stopping() else 0
             if message is not None:
                 heard = now_ns()
-                self._handle(message, heard)
+                self._take(message, heard)
                 if once and isinstance(message, End):
                     break
             elif stopping():
                 break
-            elif self._open is not None and now_ns() - heard > silence_s * 1e9:
+            elif self._open is not None and now_ns() - heard > self._patience_ns(silence_s):
                 self._counters["source_lost"] += 1
+                self._lost = self._open
                 self._handle(End(stream=self._open.stream), now_ns())
                 if once:
                     break
@@ -90,6 +97,20 @@ class Runner:
             self._sink.send(result)
         self._sink.close()
         self._report(final=True)
+
+    def _patience_ns(self, silence_s: float) -> float:
+        assert self._open is not None
+        return max(silence_s * 1e9, SILENT_FRAMES * self._open.frame_time_ns)
+
+    def _take(self, message: Message, arrived: int) -> None:
+        """Handle a message; a source that was given up and goes on opens its stream again."""
+        if isinstance(message, Start):
+            self._lost = None
+        elif isinstance(message, Frame) and self._lost is not None and self._open is None:
+            self._counters["source_back"] += 1
+            self._handle(self._lost, arrived)
+            self._lost = None
+        self._handle(message, arrived)
 
     def _handle(self, message: Message, arrived: int) -> None:
         kind = type(message).__name__

@@ -2,17 +2,20 @@
 
 import itertools
 import json
+import math
 import multiprocessing
+import os
 import re
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from config.schema import Config
-from stream.errors import LinkError, RaysieveError
+from stream.errors import ConfigError, LinkError, RaysieveError
 from stream.messages import End, Message, Start
 from stream.runner import Runner
 from stream.transport.eventlist import EventListWriter
@@ -30,7 +33,7 @@ class Supervisor:
     def __init__(self, config: Config, out: Path, *, once: bool, overwrite: bool) -> None:
         self._status = out / ".status"
         self._status.mkdir(parents=True, exist_ok=True)
-        for old in self._status.glob("*.json"):
+        for old in (*self._status.glob("*.json"), *self._status.glob("*.error")):
             old.unlink()
         self._stopping = False
         self._asked: set[str] = set()
@@ -78,6 +81,9 @@ class Supervisor:
         return found
 
     def _ask_to_stop(self, *_: object) -> None:
+        if self._stopping:
+            for process in self._processes.values():
+                process.kill()
         self._stopping = True
 
     def _stop_next(self) -> None:
@@ -117,8 +123,10 @@ def run_process(name: str, config_json: str, out: str, once: bool, overwrite: bo
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the supervisor's; it drains in order
     signal.signal(signal.SIGTERM, lambda *_: stop.__setitem__(0, True))
     status = Path(out) / ".status" / f"{name}.json"
+    supervisor = os.getppid()  # a process whose supervisor was killed drains and ends, or it would hold its link
     try:
-        _serve(name, Config.model_validate_json(config_json), Path(out), once, overwrite, status, lambda: stop[0])
+        config = Config.model_validate_json(config_json)
+        _serve(name, config, Path(out), once, overwrite, status, lambda: stop[0] or os.getppid() != supervisor)
     except RaysieveError as fault:
         status.with_suffix(".error").write_text(str(fault))
         raise SystemExit(1) from None
@@ -131,8 +139,12 @@ class StreamFolders:
     """Writes every stream into a folder of its own, named by its run."""
 
     def __init__(self, out: Path) -> None:
+        """Recover what a killed daemon has left in the folders of its streams."""
         self._out = out
         self._writer: EventListWriter | None = None
+        for parts in sorted(out.glob("*/.events.parts")):
+            with suppress(ConfigError):  # it recovers first, and then refuses to write over finished lists
+                EventListWriter(parts.parent).close()
 
     def send(self, message: Message) -> None:
         """Open a folder at Start, finish it at End."""
@@ -180,7 +192,10 @@ def _serve(
 ) -> None:
     maps = read_maps(Path(config.correct.maps)) if config.correct.maps else {}
     rows = rows_of(name)
-    source = Pull(url_of(rows[0].link, config.links), queue=rows[0].queue, bind=True)
+    samples = out / ".quarantine"
+    source = Pull(url_of(rows[0].link, config.links), queue=rows[0].queue, bind=True, quarantine=samples)
+    # Only the first process hears the source itself; the others are told of its end.
+    silence_s = config.links.silence_s if name == processes()[0] else math.inf
     stages = [build(row.stage, config, maps) for row in rows]
     after = link_after(name)
     sink: Sink
@@ -189,6 +204,6 @@ def _serve(
     else:
         sink = LinkSink(Push(url_of(after.link, config.links), queue=after.queue, bind=False), stopping)
     try:
-        Runner(name, source, stages, sink, status).run(stopping, config.links.silence_s, once)
+        Runner(name, source, stages, sink, status).run(stopping, silence_s, once)
     finally:
         source.close()

@@ -42,6 +42,9 @@ def process(
     """
     config = load(config_name, overrides)
     named = maps or (Path(config.correct.maps) if config.correct.maps else None)
+    stems = [path.stem for path in inputs]
+    if len(set(stems)) < len(stems):
+        raise ConfigError("inputs of the same name would share a folder: process them one by one")
     for path in inputs:
         folder = out / path.stem if len(inputs) > 1 else out
         for written in _process(path, config, folder, named, overwrite):

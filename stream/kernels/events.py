@@ -59,7 +59,7 @@ def is_peak(pixels, offset, common_mode, bad, blank, y, x):
                 continue
             if pixels[v, u] == blank:
                 return False
-            if bad[v, u] != 0:
+            if bad[v, u] != 0 or not np.isfinite(pixels[v, u]):
                 continue
             other = signal_of(pixels, offset, common_mode, v, u)
             earlier = dy < 0 or (dy == 0 and dx < 0)
@@ -183,8 +183,8 @@ def find_events(pixels, offset, common_mode, bad, split, hits, rules, place, out
     are signal already; common_mode (rows,) float32; bad (rows, columns) uint8, 0 = good; split (rows, columns) float32
     threshold in the pixels' unit; hits (n, 2) int16: row, column; place = (frame, time_ns, source_frame, quadrant,
     x and y of pixel (0, 0) in the focal plane); out: table of EVENT.
-    Returns (how many events are written, at most len(out); their FLAG bits together); (0, 0) for no hits. Distances are
-    left to `measure_distances`.
+    Returns (how many events are written, -1 if `out` is too short; their FLAG bits together); (0, 0) for no hits.
+    Distances are left to `measure_distances`.
     """
     n = flags = 0
     frame, time_ns, source_frame, quadrant, origin_x, origin_y = place
@@ -194,8 +194,10 @@ def find_events(pixels, offset, common_mode, bad, split, hits, rules, place, out
         y, x = int(hits[k, 0]), int(hits[k, 1])
         if y < border or x < border or y >= rows - border or x >= columns - border:
             continue
-        if n == out.shape[0] or not is_peak(pixels, offset, common_mode, bad, rules.blank, y, x):
+        if not is_peak(pixels, offset, common_mode, bad, rules.blank, y, x):
             continue
+        if n == out.shape[0]:
+            return -1, flags
         event = out[n]
         event.x, event.y = x, y
         flag, above = cut_window(pixels, offset, common_mode, bad, split, rules, y, x, event.island)

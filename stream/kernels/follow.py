@@ -5,26 +5,26 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def follow_rows(pixels, offset, variance, common_mode, rows_from, rows_step, rule):
+def follow_rows(pixels, offset, variance, common_mode, threshold, rows_from, rows_step, rule):
     """Let offset and variance of every `rows_step`-th row follow the pixels without signal; in place.
 
     pixels (rows, columns) uint16 ADU; offset (rows, columns) int32, 1/256 ADU; variance (rows, columns) float32,
-    ADU^2; common_mode (rows,) float32 ADU; rule = (signal, clip, offset_shift, noise_weight): a value at or above
-    `signal` (1/256 ADU) does not count, one beyond `clip` sigma counts as clipped, so that a pixel whose level has
-    moved is found again but a photon's neighbour moves it little; a new value weighs 2**-offset_shift in the offset
-    and noise_weight in the variance.
+    ADU^2; common_mode (rows,) float32 ADU; threshold (rows, columns) uint16 ADU, of events; rule = (clip, offset_shift,
+    noise_weight): a value above both the pixel's threshold and `clip` sigma is signal and does not count, one beyond
+    `clip` sigma below the threshold counts as clipped, so that a pixel whose level has moved is found again but a
+    photon's neighbour moves it little; a new value weighs 2**-offset_shift in the offset, noise_weight in the variance.
     """
-    signal, clip, offset_shift, noise_weight = rule
+    clip, offset_shift, noise_weight = rule
     half = np.int32(1) << np.int32(offset_shift - 1)
     square = np.float32(clip * clip)
     for y in range(rows_from, pixels.shape[0], rows_step):
-        row, off, var = pixels[y], offset[y], variance[y]
+        row, off, var, thr = pixels[y], offset[y], variance[y], threshold[y]
         level = np.int32(np.rint(common_mode[y] * np.float32(256)))
         for i in range(row.size):
             d = (np.int32(row[i]) << np.int32(8)) - off[i] - level
             limit = np.int32(np.float32(256) * np.float32(clip) * np.sqrt(var[i]))
             kept = min(max(d, -limit), limit)
-            kept = np.int32(0) if d >= signal else kept
+            kept = np.int32(0) if d > max(np.int32(thr[i]) << np.int32(8), limit) else kept
             # Rounded, not truncated: a floor would pull the offset down by half a step for ever.
             off[i] += (kept + half) >> np.int32(offset_shift)
             e = np.float32(d) * np.float32(1 / 256)
@@ -33,8 +33,23 @@ def follow_rows(pixels, offset, variance, common_mode, rows_from, rows_step, rul
 
 
 @njit(cache=True, nogil=True)
+def is_alone(window, y, x):
+    """Whether the eight neighbours of a pixel together have fewer than half of its hits.
+
+    A source, however bright, is spread over its neighbours by the mirror and by charge sharing; a bad pixel is alone.
+    window (rows, columns) uint16, hits in the running window of frames.
+    """
+    rows, columns = window.shape
+    around = -np.int64(window[y, x])
+    for v in range(max(0, y - 1), min(rows, y + 2)):
+        for u in range(max(0, x - 1), min(columns, x + 2)):
+            around += np.int64(window[v, u])
+    return 2 * around < np.int64(window[y, x])
+
+
+@njit(cache=True, nogil=True)
 def count_hits(hits, number, streak, last, window, hot_frames, out):
-    """Count each hit pixel's frames in a row; list those that have become hot.
+    """Count each hit pixel's frames in a row; list those that have become hot: so many in a row, and alone in it.
 
     hits (n, 2) int16: row, column; number: the frame's running number; streak (rows, columns) uint8, frames in a row;
     last (rows, columns) int32, number of the last frame with a hit; window (rows, columns) uint16, hits in the running
@@ -46,7 +61,7 @@ def count_hits(hits, number, streak, last, window, hot_frames, out):
         streak[y, x] = streak[y, x] + 1 if last[y, x] == number - 1 and streak[y, x] < 255 else 1
         last[y, x] = number
         window[y, x] += 1
-        if streak[y, x] >= hot_frames and n < out.shape[0]:
+        if streak[y, x] >= hot_frames and n < out.shape[0] and is_alone(window, y, x):
             out[n, 0] = y
             out[n, 1] = x
             n += 1
@@ -55,10 +70,9 @@ def count_hits(hits, number, streak, last, window, hot_frames, out):
 
 @njit(cache=True, nogil=True)
 def find_flickering(window, least, out):
-    """List the pixels with at least `least` hits whose eight neighbours together have fewer than half of them.
+    """List the pixels with at least `least` hits that are alone with them.
 
-    A source, however bright, is spread over its neighbours by the mirror and by charge sharing; a flickering pixel is
-    alone. window (rows, columns) uint16, hits in one window of frames; out (n, 2) int16: row, column.
+    window (rows, columns) uint16, hits in one window of frames; out (n, 2) int16: row, column.
     Returns how many are listed, at most len(out).
     """
     n = 0
@@ -70,13 +84,7 @@ def find_flickering(window, least, out):
         if peak < least:
             continue
         for x in range(columns):
-            if window[y, x] < least:
-                continue
-            around = -np.int64(window[y, x])
-            for v in range(max(0, y - 1), min(rows, y + 2)):
-                for u in range(max(0, x - 1), min(columns, x + 2)):
-                    around += np.int64(window[v, u])
-            if 2 * around < np.int64(window[y, x]) and n < out.shape[0]:
+            if window[y, x] >= least and n < out.shape[0] and is_alone(window, y, x):
                 out[n, 0] = y
                 out[n, 1] = x
                 n += 1

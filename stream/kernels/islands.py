@@ -22,7 +22,9 @@ def grow_island(pixels, offset, common_mode, bad, split, seen, stack, y, x):
         k += 1
         for v in range(max(0, cy - 1), min(rows, cy + 2)):
             for u in range(max(0, cx - 1), min(columns, cx + 2)):
-                if seen[v, u] or bad[v, u] or not signal_of(pixels, offset, common_mode, v, u) >= split[v, u]:
+                if seen[v, u] or bad[v, u] or not np.isfinite(pixels[v, u]):
+                    continue
+                if signal_of(pixels, offset, common_mode, v, u) < split[v, u]:
                     continue
                 seen[v, u] = 1
                 if size < stack.shape[0]:

@@ -55,7 +55,8 @@ class DarkMaps:
             self._begin()
         offset, noise = offset_and_noise(self._start, self._sums, self._row_sums)
         seen = (self.frames - self._sums[0], self._highest - self._lowest)
-        return offset, noise, find_bad((offset, noise), seen, self.frames, self._rules)
+        bad = find_bad((offset, noise), seen, self.frames, self._rules)
+        return offset, shrink_noise(noise, self._sums[0], bad == 0), bad
 
     def _begin(self) -> None:
         self._start, self._limit, self._window = robust_start(np.stack(self._held))
@@ -77,16 +78,15 @@ def shrink_noise(noise: NDArray[np.float32], counts: NDArray[np.int64], good: ND
     A noise measured in n frames is wrong by 1 / sqrt(2 n) of itself. Pixels that are thought too quiet give false
     events: with 1000 frames a 5 sigma threshold lets 19 % more through than it should. Each log noise is drawn towards
     the median of the good pixels by the share of their variance that sampling explains (empirical Bayes; Efron and
-    Morris 1973, JASA 68, 117). A pixel more than 4 sampling errors off is different in truth and keeps its own value.
+    Morris 1973, JASA 68, 117). A pixel more than 4 sigma off is different in truth and keeps its own value.
     """
     if not good.any():
         return noise
     log, sampling = np.log(np.maximum(noise, np.float32(1e-6))), 0.5 / np.maximum(counts, 1)
     median = np.median(log[good])
-    usual = good & (np.abs(log - median) < 4 * np.sqrt(sampling))
-    if not usual.any():
-        return noise
-    true = max(float(np.var(log[usual]) - np.mean(sampling[usual])), 0.0)
+    spread = (1.4826 * np.median(np.abs(log[good] - median))) ** 2
+    true = max(float(spread - np.median(sampling[good])), 0.0)
+    usual = good & (np.abs(log - median) < 4 * np.sqrt(true + sampling))
     drawn = median + (log - median) * true / (true + sampling)
     return np.where(usual, np.exp(drawn), noise).astype(np.float32)
 

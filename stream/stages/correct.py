@@ -42,7 +42,6 @@ class _Chip:
     threshold: NDArray[np.uint16]
     common_mode: NDArray[np.float32]
     window_q8: int  # what counts as noise for the common mode, 1/256 ADU
-    signal_q8: int  # lowest event threshold, 1/256 ADU
     streak: NDArray[np.uint8]
     last: NDArray[np.int32]
     hits: NDArray[np.uint16]
@@ -114,7 +113,6 @@ class Correct:
             threshold=threshold,
             common_mode=np.zeros(quadrant.rows, np.float32),
             window_q8=max(256, int(256 * self._config.clip_sigma * level)),
-            signal_q8=256 * int(threshold.min()),
             streak=np.zeros(shape, np.uint8),
             last=np.full(shape, -9, np.int32),
             hits=np.zeros(shape, np.uint16),
@@ -123,12 +121,13 @@ class Correct:
 
     def _correct(self, frame: Frame) -> CorrectedFrame:
         chip = self._chips[frame.quadrant]
-        chip.number += 1
+        chip.number = chip.number % 2**30 + 1  # far from the end of an int32; one streak is cut in 62 days
         found, quality = self._adu(frame, chip) if frame.pixels.dtype.kind == "u" else self._image(frame, chip)
+        seen = self._hits[:found] if found >= 0 else self._hits  # also of a frame with too many: hot pixels may be why
+        new_bad = self._watch(frame, chip, seen) if self._config.find_bad else empty(BAD_PIXEL)
         if found < 0:
             found, quality = 0, quality | Quality.OVERFLOW
         hits = self._hits[:found].copy()
-        new_bad = self._watch(frame, chip, hits) if self._config.find_bad else empty(BAD_PIXEL)
         if len(chip.known_bad):
             chip.known_bad["frame"], chip.known_bad["time_ns"] = frame.sequence, frame.time_ns
             new_bad, chip.known_bad = np.concatenate([chip.known_bad, new_bad]), empty(BAD_PIXEL)
@@ -153,10 +152,11 @@ class Correct:
             if 2 * lost > len(chip.common_mode):
                 return 0, quality | Quality.DEAD
         found = find_hits(frame.pixels, chip.offset, chip.common_mode, chip.threshold, self._hits)
-        if self._config.track and found >= 0:
+        if self._config.track:
             every = self._config.track_every
-            rule = (np.int32(chip.signal_q8), self._config.clip_sigma, self._config.track_shift, 2.0**-NOISE_SHIFT)
-            follow_rows(frame.pixels, chip.offset, chip.variance, chip.common_mode, chip.number % every, every, rule)
+            rule = (self._config.clip_sigma, self._config.track_shift, 2.0**-NOISE_SHIFT)
+            maps = (chip.offset, chip.variance, chip.common_mode, chip.threshold)
+            follow_rows(frame.pixels, *maps, chip.number % every, every, rule)
             if chip.number % REFRESH_FRAMES == 0:
                 self._refresh(frame.quadrant, chip)
         return int(found), quality
@@ -203,7 +203,7 @@ class Correct:
         common, thr = np.zeros(8, np.float32), np.full((8, 8), 50, np.uint16)
         row_common_mode(pixels, offset, (np.int32(1000), np.int32(9999)), common)
         find_hits(pixels, offset, common, thr, self._hits)
-        follow_rows(pixels, offset, one, common, 0, 1, (np.int32(9999), 4.0, 8, 2.0**-NOISE_SHIFT))
+        follow_rows(pixels, offset, one, common, thr, 0, 1, (4.0, 8, 2.0**-NOISE_SHIFT))
         image = one.copy()
         image.flags.writeable = False
         find_hits_in_image(image, np.float32(5), self._hits)

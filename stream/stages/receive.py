@@ -8,10 +8,9 @@ from config.load import digest
 from config.schema import Config
 from stream.errors import ConfigError
 from stream.messages import End, Frame, Gap, Message, Quality, Start
+from stream.numbering import Numbering
 
 MISSING_RANGES = 1000  # how many declared gaps are remembered for frames that come late
-RESUMED = 16  # a number so little above a wild one: the source has gone on elsewhere, it was no accident
-WILD_JUMP = 100_000  # frames (8 min at 200 Hz) that a number may lie off both the last one and its own time stamp
 
 
 @dataclass(slots=True)
@@ -22,7 +21,6 @@ class _Line:
     expected: int | None = None
     held: dict[int, Frame | Gap] = field(default_factory=dict)
     missing: list[tuple[int, int]] = field(default_factory=list)
-    wild: int = -1  # a number that was not believed; one that follows on it is
 
 
 class Receive:
@@ -51,14 +49,9 @@ class Receive:
         elif self._start is None:
             self.counters["no_start"] += 1
         elif isinstance(message, Frame):
-            self._frames += 1
-            frame = self._numbered(message)
-            if frame is None:  # believing it would make a gap of all that comes after
-                self.counters["wild_number"] += 1
-            else:
-                yield from self._take(self._checked(frame))
-        elif isinstance(message, Gap) and message.quadrant in self._lines:
-            yield from self._take(message)
+            yield from self._number(message)
+        elif isinstance(message, Gap):
+            yield from self._note(message)
         else:
             yield message
 
@@ -66,6 +59,8 @@ class Receive:
         """Give what waits for missing frames, and the gaps before it."""
         if self._start is not None:
             for quadrant in self._lines:
+                for known in self._numbering[quadrant].flush():
+                    yield from self._take(self._checked(known))
                 yield from self._drain(quadrant, keep=0)
 
     def _open(self, start: Start) -> None:
@@ -73,8 +68,27 @@ class Receive:
         self._start = start
         self._shapes = {q.id: (q.rows, q.columns) for q in start.quadrants}
         self._lines = {q.id: _Line() for q in start.quadrants}
-        self._anchor: tuple[int, int] | None = None  # frame number and time of the first frame
+        self._numbering = {q.id: Numbering(start, self.counters) for q in start.quadrants}
+        self._first: int | None = None  # number of the first frame of all
         self._frames = 0
+
+    def _number(self, frame: Frame) -> Iterable[Message]:
+        """Take a frame of this stream under its full number, or put it off until the next one tells its place."""
+        assert self._start is not None
+        if frame.stream != self._start.stream:
+            self.counters["other_stream"] += 1
+            return
+        self._frames += 1
+        self._first = frame.sequence if self._first is None else self._first
+        numbering = self._numbering.get(frame.quadrant)
+        for known in numbering.take(frame) if numbering else [frame]:
+            yield from self._take(self._checked(known))
+
+    def _note(self, gap: Gap) -> Iterable[Message]:
+        """Take a gap that the source itself tells of."""
+        for quadrant in self._lines if gap.quadrant < 0 else [gap.quadrant]:
+            self._frames += gap.last - gap.first + 1
+            yield from self._take(replace(gap, quadrant=quadrant))
 
     def _checked(self, frame: Frame) -> Frame | Gap:
         """Return the frame, or a gap if it does not fit the stream."""
@@ -88,32 +102,6 @@ class Receive:
         number = frame.sequence
         return Gap(stream=frame.stream, first=number, last=number, quadrant=frame.quadrant, reason="shape")
 
-    def _numbered(self, frame: Frame) -> Frame | None:
-        """Return the frame with its counter unwrapped: to the number that fits the detector time best.
-
-        The counter alone cannot tell a gap of n * 2**bits frames from none (14 bits wrap in 82 s at 200 Hz).
-        None for a number that fits neither the time nor what came before.
-        """
-        assert self._start is not None
-        if self._anchor is None:
-            self._anchor = frame.sequence, frame.time_ns
-        frames = (2 * (frame.time_ns - self._anchor[1]) // self._start.frame_time_ns + 1) // 2
-        predicted = self._anchor[0] + frames
-        number = frame.sequence
-        if self._start.sequence_bits:
-            period = 1 << self._start.sequence_bits
-            number += period * ((2 * (predicted - number) // period + 1) // 2)
-        line = self._lines.get(frame.quadrant) or _Line()
-        last = self._anchor[0] if line.expected is None else line.expected
-        unwrapped = bool(self._start.sequence_bits)  # then it fits the time by construction
-        fits_time = abs(number - predicted) <= WILD_JUMP and not (unwrapped and abs(number - last) > WILD_JUMP)
-        if number < 0 or (abs(number - last) > WILD_JUMP and not fits_time):
-            follows = 0 <= line.wild < number <= line.wild + RESUMED
-            line.wild = number
-            if not follows:
-                return None
-        return frame if number == frame.sequence else replace(frame, sequence=number)
-
     def _take(self, item: Frame | Gap) -> Iterable[Message]:
         line = self._lines.get(item.quadrant)
         if line is None:
@@ -121,7 +109,7 @@ class Receive:
             return
         first = item.sequence if isinstance(item, Frame) else item.first
         if line.expected is None:
-            line.expected = line.begun = min(first, self._anchor[0]) if self._anchor else first
+            line.expected = line.begun = min(first, first if self._first is None else self._first)
         if first < line.expected:
             yield from self._late(line, item, first)
         elif first in line.held:
@@ -174,12 +162,12 @@ class Receive:
     def _close(self, end: End) -> Iterable[Message]:
         """Declare what is missing at the end: quadrants that stopped early, and a tail that the source counted."""
         yield from self.flush()
-        if self._start is not None and self._anchor is not None:
+        if self._start is not None and self._first is not None:
             last = max((line.expected or 0) for line in self._lines.values()) - 1
             if end.frames > self._frames:
-                last = max(last, self._anchor[0] + -(-end.frames // len(self._lines)) - 1)
+                last = max(last, self._first + -(-end.frames // len(self._lines)) - 1)
             for quadrant, line in self._lines.items():
-                line.expected = self._anchor[0] if line.expected is None else line.expected
+                line.expected = self._first if line.expected is None else line.expected
                 if line.expected <= last:
                     yield self._gap(line, quadrant, last)
         self._start = None

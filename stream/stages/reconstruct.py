@@ -107,22 +107,23 @@ class Reconstruct:
 
     def _take(self, corrected: CorrectedFrame) -> Iterable[Message]:
         frame = corrected.frame
-        if frame.quality & UNUSABLE:  # no event of it can be trusted
-            reason = "overflow" if frame.quality & Quality.OVERFLOW else "dead"
-            number = frame.sequence
-            yield Gap(stream=frame.stream, first=number, last=number, quadrant=frame.quadrant, reason=reason)
         late = frame.sequence <= self._given
         readout = self._open_readouts.setdefault(
             frame.sequence, _ReadOut(frame.time_ns, frame.trace, Quality.LATE if late else 0)
         )
-        self._find(corrected, readout)
+        quality = self._find(corrected, readout)
+        if quality & UNUSABLE:  # no event of it can be trusted
+            reason = "overflow" if quality & Quality.OVERFLOW else "dead"
+            number = frame.sequence
+            yield Gap(stream=frame.stream, first=number, last=number, quadrant=frame.quadrant, reason=reason)
         readout.quadrants.add(frame.quadrant)
         if late or len(readout.quadrants) == len(self._quadrants):
             yield from self._give_up_to(frame.sequence)
         elif len(self._open_readouts) > self._config.join_window_frames:
             yield from self._give_up_to(min(self._open_readouts))
 
-    def _find(self, corrected: CorrectedFrame, readout: _ReadOut) -> None:
+    def _find(self, corrected: CorrectedFrame, readout: _ReadOut) -> int:
+        """Find events and tracks of one frame; returns its QUALITY."""
         frame, quadrant = corrected.frame, self._quadrants[corrected.frame.quadrant]
         signal = (frame.pixels, corrected.offset, corrected.common_mode, corrected.bad, self._split_of(corrected))
         stamp = (frame.sequence, frame.time_ns, frame.source_frame, quadrant.id)
@@ -135,6 +136,9 @@ class Reconstruct:
             scratch = (self._seen[quadrant.id], self._stack, self._tracks, self._marks)
             tracks, filled = find_tracks(*signal, corrected.hits, rule, place, *scratch)
         quality = int(frame.quality) | (SATURATED if flags & FLAG_SATURATED else 0)
+        if found < 0 or tracks == TRACKS_PER_FRAME:
+            quality |= Quality.OVERFLOW
+            found = tracks = filled = 0
         common = float(np.add.reduce(corrected.common_mode)) / len(corrected.common_mode)
         row = (*stamp, quality, len(corrected.hits), found, 0, tracks, common)
         readout.quality |= quality
@@ -145,6 +149,7 @@ class Reconstruct:
             readout.marks.append(self._marks[:filled].copy())
         if len(corrected.new_bad):
             readout.bad_pixels.append(corrected.new_bad)
+        return int(quality)
 
     def _split_of(self, corrected: CorrectedFrame) -> NDArray[np.float32]:
         assert self._start is not None

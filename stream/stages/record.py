@@ -6,7 +6,20 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from config.schema import Config
-from stream.messages import BAD_PIXEL, EVENT, READOUT, TRACK, End, EventList, Gap, Message, Product, Quality, Start
+from stream.messages import (
+    BAD_PIXEL,
+    EVENT,
+    READOUT,
+    TRACK,
+    End,
+    EventList,
+    Gap,
+    Message,
+    Product,
+    Quality,
+    Start,
+    empty,
+)
 from stream.tables import (
     BADPIX,
     FRAMES,
@@ -25,6 +38,7 @@ from stream.tables import (
 
 Card = str | int | float | bool
 
+MAX_HELD_GAPS = 20_000
 MAX_HELD_BYTES = 256 * 2**20
 """Above, an interval is given in pieces: memory stays bounded whatever the rate or the clock does."""
 _LIST_BYTES = 1024  # what an empty list takes
@@ -55,7 +69,7 @@ class Record:
             return self._take(message)
         if isinstance(message, Gap) and self._start is not None:
             self._gaps.append(message)
-            return ()
+            return (self._give(self._start),) if len(self._gaps) >= MAX_HELD_GAPS else ()
         if isinstance(message, Start):
             before = self.flush()
             self._open(message)
@@ -79,6 +93,8 @@ class Record:
         self._begin_ns: int | None = None  # of the interval
         self._file_begin_ns: int | None = None
         self._file_bytes = 0
+        self._rolled = False
+        self._all_bad = empty(BAD_PIXEL)  # of the stream: every file has them all
         self._known = np.empty((0, 2), np.int64)  # frame and time of read-outs, to give a gap its time
         self._forget()
 
@@ -107,6 +123,8 @@ class Record:
         self._tracks.append(message.tracks)
         self._readouts.append(_marked(message))
         self._bad_pixels.append(message.bad_pixels)
+        if len(message.bad_pixels):
+            self._all_bad = np.concatenate([self._all_bad, message.bad_pixels])
         self._quality |= message.quality
         self._held_bytes += _LIST_BYTES + message.events.nbytes + message.tracks.nbytes + message.readouts.nbytes
         return given
@@ -115,6 +133,9 @@ class Record:
         tables, counts = self._tables(start)
         begin_ns = self._begin_ns or 0
         self._choose_file(begin_ns, sum(table.nbytes for table in tables.values()))
+        if self._rolled:
+            self._rolled = False
+            tables["BADPIX"] = renamed(in_order([self._all_bad], BAD_PIXEL), BADPIX, start.frame_time_ns // 2)
         header = {"ROLL": self._roll, "INTERVAL": self._given, **_identity(start), **_settings(self._config), **counts}
         product = Product(
             stream=start.stream,
@@ -137,6 +158,7 @@ class Record:
         over_size = self._file_bytes > 0 and self._file_bytes + new_bytes > self._config.record.roll_bytes
         if over_time or over_size:
             self._roll += 1
+            self._rolled = True
             self._file_begin_ns = begin_ns
             self._file_bytes = 0
         self._file_bytes += new_bytes
@@ -223,6 +245,7 @@ def _counts(readouts: Table, gaps: Iterable[Gap], start: Start) -> dict[str, Car
     cards["NREADOUT"] = len(readouts)
     for card, bit in (
         ("NOVERFLW", Quality.OVERFLOW),
+        ("NDEAD", Quality.DEAD),
         ("NDEAD", Quality.DEAD),
         ("NLATE", Quality.LATE),
         ("NREPEAT", Quality.REPEATED_EXPOSURE),

@@ -50,7 +50,7 @@ COLUMNS = {  # name -> unit, meaning; "": no unit; PIXEL: that of a pixel of the
     "YMAX":       ("pixel", "last row"),
     "PEAK":       ("eV",    "brightest pixel"),
     "QUALITY":    ("",      "bits as in QUALBITn"),
-    "NHITS":      ("",      "pixels at or above the event threshold"),
+    "NHITS":      ("",      "pixels above the event threshold"),
     "NEVENTS":    ("",      "events found, rejected ones included"),
     "NREJECT":    ("",      "rejected ones among the events"),
     "NTRACKS":    ("",      "particle tracks"),
@@ -89,11 +89,12 @@ COMMENTS = {
     "NEXTEND": "tables in this file",
     "INTERVAL": "first interval in this file", "TSTARTNS": "[ns] TSTART, exact", "TSTOPNS": "[ns] TSTOP, exact",
     "NREADOUT": "quadrant read-outs in FRAMES", "NOVERFLW": "of them with more hits than can be held",
+    "NDEAD": "of them without a common mode: stuck, not read",
     "NLATE": "of them late", "NREPEAT": "of them repeated exposures: no livetime",
     "NGAPREAD": "quadrant read-outs named in GAPS", "NDISCARD": "events of overflowed frames, left out",
 }
 # fmt: on
-_SUMMED = ("NREADOUT", "NOVERFLW", "NLATE", "NREPEAT", "NGAPREAD", "NDISCARD")
+_SUMMED = ("NREADOUT", "NOVERFLW", "NDEAD", "NLATE", "NREPEAT", "NGAPREAD", "NDISCARD")
 _CLASSES = {"EVENTS": ("EVENTS", "ACCEPTED"), "REJECTED": ("EVENTS", "REJECTED"), "GTI": ("GTI", "STANDARD")}
 _BITS = {"FLAG": ("FLAGBIT", Flag), "REASON": ("REASBIT", Reason), "QUALITY": ("QUALBIT", Quality)}
 _DEFAULTS: Cards = {

@@ -174,6 +174,7 @@ class Pull(_Link):
     ) -> None:
         options: dict[int, int] = {zmq.RCVHWM: _checked(queue), zmq.MAXMSGSIZE: limits.max_part_bytes}
         super().__init__(url, options, bind=bind, kind=zmq.PULL)
+        self.queue = 4 * queue  # ours, the sender's, and what lies between
         self._limits = limits
         self._quarantine = Quarantine(quarantine) if quarantine else None
 

@@ -49,6 +49,12 @@ def raysieve(*arguments, **kwargs):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, **kwargs)
 
 
+def start(*arguments):
+    """Start a command and do not wait for it."""
+    command = [sys.executable, "-m", "raysieve", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 class Daemon:
     """`raysieve run`, ready when it is made."""
 

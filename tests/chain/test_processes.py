@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from stream.transport.link import Push
 from stream.transport.recording import Recording
-from tests.chain.daemon import TABLES, Daemon, camera, raysieve, tables, wait_for
+from tests.chain.daemon import TABLES, Daemon, camera, raysieve, start, tables, wait_for
 
 READOUTS = 60
 
@@ -87,6 +87,41 @@ def test_sigterm_drains_what_was_accepted(folder, tmp_path):
     (path,) = tmp_path.glob("*/events.fits")
     assert len(tables(path)["FRAMES"]) == 160
     assert fits.getval(path, "EXPOSURE", 1) == pytest.approx(40 * 0.005)
+
+
+def test_sigterm_ends_the_daemon_while_frames_still_come(folder, tmp_path):
+    daemon = Daemon(folder, tmp_path, once=False)
+    camera_process = start("replay", folder / "sky.h5", "--to", daemon.url, "--loop", "1000", "--wait", "2")
+    wait_for(lambda: daemon.status()["record"]["counters"].get("in_EventList", 0) > 20)
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.end()[0] == 0
+    camera_process.kill()
+    camera_process.wait()
+    (path,) = tmp_path.glob("*/events.fits")
+    found = tables(path)
+    frames = len(found["FRAMES"])
+    assert frames > 80
+    assert fits.getval(path, "LIVETIME", 1) == pytest.approx(frames / 4 * 0.005)
+
+
+def test_a_killed_daemon_is_recovered_by_the_next(folder, tmp_path):
+    settings = ("--set", "record.interval_s=0.05")
+    daemon = Daemon(folder, tmp_path, *settings, once=False)
+    push = Push(daemon.url, queue=64, bind=False)
+    with Recording(folder / "sky.h5") as recording:
+        for message in itertools.islice(recording.messages(), 201):  # 50 read-outs and no End
+            assert push.send(message, timeout_s=10)
+    wait_for(lambda: daemon.status()["record"]["counters"].get("in_EventList", 0) == 50)
+    children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()
+    for pid in (daemon.process.pid, *map(int, children)):
+        os.kill(pid, signal.SIGKILL)
+    daemon.process.communicate()
+    push.close(0)
+    again = Daemon(folder, tmp_path, *settings, once=False)
+    (path,) = tmp_path.glob("*/events_recovered.fits")
+    assert len(tables(path)["FRAMES"]) >= 160  # all but the interval that was open
+    again.process.send_signal(signal.SIGTERM)
+    assert again.end()[0] == 0
 
 
 def test_a_dead_process_ends_the_daemon_with_its_name(folder, tmp_path):

@@ -20,6 +20,7 @@ class Listed:
 
     def __init__(self, *messages):
         self.counters = Counter()
+        self.queue = 64
         self._messages = list(messages)
 
     def receive(self, timeout_s):

@@ -90,9 +90,10 @@ def test_image_hits_skip_what_is_not_finite():
 def follow(frames, offset=500.0, rms=7.0, shift=6, weight=1 / 512):
     shape = frames[0].shape
     maps = np.full(shape, int(offset * 256), np.int32), np.full(shape, rms**2, np.float32)
-    rule = (np.int32(72 * 256), 4.0, shift, weight)
+    rule = (4.0, shift, weight)
+    threshold = np.full(shape, 72, np.uint16)
     for frame in frames:
-        follow_rows(frame, *maps, np.zeros(shape[0], np.float32), 0, 1, rule)
+        follow_rows(frame, *maps, np.zeros(shape[0], np.float32), threshold, 0, 1, rule)
     return maps[0] / 256, np.sqrt(maps[1])
 
 

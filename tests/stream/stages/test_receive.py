@@ -99,15 +99,64 @@ def test_a_wild_number_does_not_cost_the_frames_after_it(bits):
     sent = [frame(0, pixels=SMALL), frame(1, pixels=SMALL), wild[0 if bits == 0 else 1], frame(2, pixels=SMALL)]
     out = push(stage, replace(ONE, sequence_bits=bits), *sent, frame(3, pixels=SMALL), End(stream="test"))
     assert numbers(m for m in out if isinstance(m, Frame | Gap)) == [0, 1, 2, 3]
-    assert stage.counters["wild_number"] == 1
+    assert stage.counters["wild_time" if bits else "wild_number"] == 1
 
 
 def test_a_source_that_goes_on_elsewhere_is_followed():
     far = [replace(frame(n, pixels=SMALL), time_ns=frame(n - 10**6).time_ns) for n in range(10**6, 10**6 + 4)]
     stage = Receive(CONFIG)
     out = push(stage, ONE, frame(0, pixels=SMALL), frame(1, pixels=SMALL), *far, End(stream="test"))
-    assert numbers(m for m in out if isinstance(m, Frame)) == [0, 1, 10**6 + 1, 10**6 + 2, 10**6 + 3]
-    assert stage.counters["wild_number"] == 1
+    assert numbers(m for m in out if isinstance(m, Frame)) == [0, 1, *range(10**6, 10**6 + 4)]
+    assert not stage.counters["wild_number"]
+
+
+@pytest.mark.parametrize("bits", [0, 14])
+def test_a_wild_time_stamp_is_replaced_by_what_the_number_says(bits):
+    stage = Receive(CONFIG)
+    wild = replace(frame(0, pixels=SMALL), time_ns=10**12)  # 200,000 frames ahead
+    sent = [wild, *[frame(n, pixels=SMALL) for n in range(1, 40)]]
+    sent[30] = replace(sent[30], time_ns=10**18)
+    out = push(stage, replace(ONE, sequence_bits=bits), *sent, End(stream="test"))
+    frames = [m for m in out if isinstance(m, Frame)]
+    assert [m.sequence for m in frames] == list(range(40))  # a wild first stamp does not cost the frames after it
+    assert frames[30].time_ns == frames[29].time_ns + 5_000_000
+    assert not [m for m in out if isinstance(m, Gap)]
+
+
+def test_a_slow_clock_makes_no_gaps():
+    stage = Receive(CONFIG)
+    slow = [replace(frame(n, pixels=SMALL), sequence=n % 256, time_ns=int(n * 5_000_500)) for n in range(8000)]
+    out = push(stage, replace(ONE, sequence_bits=8), *slow, End(stream="test"))
+    assert [m.sequence for m in out if isinstance(m, Frame)] == list(range(8000))
+    assert not [m for m in out if isinstance(m, Gap)]
+
+
+def test_corrupt_numbers_now_and_then_cost_only_their_own_frames():
+    sent = [frame(n, pixels=SMALL) for n in range(300)]
+    for n in range(20, 300, 30):
+        sent[n] = replace(sent[n], sequence=n + 1000 + n % 7)
+    stage = Receive(CONFIG)
+    out = push(stage, ONE, *sent, End(stream="test", frames=300))
+    frames = [m for m in out if isinstance(m, Frame)]
+    assert len(frames) == 300 - 10
+    assert not [m for m in frames if m.quality]
+    assert stage.counters["lost"] == stage.counters["wild_number"] == 10
+
+
+def test_frames_of_another_stream_are_counted():
+    stage = Receive(CONFIG)
+    out = push(stage, ONE, frame(0, pixels=SMALL), replace(frame(1, pixels=SMALL), stream="other"))
+    assert numbers(m for m in out if isinstance(m, Frame)) == [0]
+    assert stage.counters["other_stream"] == 1
+
+
+def test_a_gap_of_all_quadrants_accounts_for_each():
+    stage = Receive(CONFIG)
+    gap = Gap(stream="test", first=1, last=2, quadrant=-1, reason="damaged")
+    sent = [frame(n, q, SMALL) for n in (0, 3) for q in range(4)]
+    out = push(stage, START, *sent[:4], gap, *sent[4:], End(stream="test", frames=16))
+    assert [(m.quadrant, m.first, m.last) for m in out if isinstance(m, Gap)] == [(q, 1, 2) for q in range(4)]
+    assert not stage.counters
 
 
 def test_frames_without_a_stream_are_counted():
