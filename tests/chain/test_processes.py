@@ -118,6 +118,7 @@ def test_a_killed_daemon_is_recovered_by_the_next(folder, tmp_path):
     daemon.process.communicate()
     push.close(0)
     again = Daemon(folder, tmp_path, *settings, once=False)
+    wait_for(lambda: list(tmp_path.glob("*/events_recovered.fits")))
     (path,) = tmp_path.glob("*/events_recovered.fits")
     assert len(tables(path)["FRAMES"]) >= 160  # all but the interval that was open
     again.process.send_signal(signal.SIGTERM)
