@@ -50,7 +50,7 @@ def energies(photons_per_frame: int, readouts: int) -> Figures:
     frames = [m for m in camera.messages(readouts) if isinstance(m, Frame)]
     truth = camera.truth(readouts)["photons"]
     _, isolated = match(truth_as_events(truth), truth)
-    deep = run_ours(five_sigma(), frames)
+    deep = run_ours(scenes.five_sigma(), frames)
     at_five_sigma = len(match(deep, truth)[0])
     events = run_ours(scenes.config(), frames)
     event, photon = match(events, truth)
@@ -84,12 +84,6 @@ def energies(photons_per_frame: int, readouts: int) -> Figures:
     return result
 
 
-def five_sigma() -> Config:
-    """Return wfi.toml with thresholds from the noise map: 5 sigma for events, 3 for splits."""
-    events = {"event_threshold_ev": None, "event_threshold_sigma": 5.0}
-    return scenes.changed("reconstruct", **events, split_threshold_ev=None, split_threshold_sigma=3.0)
-
-
 def truth_as_events(truth: NDArray[np.void]) -> NDArray[np.void]:
     """Return photons at their pixels, to count which of them are isolated."""
     table = np.zeros(len(truth), [("frame", "i8"), ("quadrant", "u1"), ("x", "i2"), ("y", "i2")])
@@ -102,7 +96,7 @@ def false_events(readouts: int) -> Figures:
     """Return false events per frame at 5 sigma (split 3 sigma), 2 events per frame."""
     camera = scenes.camera(2, seed=5)
     truth = camera.truth(readouts)["photons"]
-    chain, finder = scenes.chain(five_sigma()), rival()
+    chain, finder = scenes.chain(scenes.five_sigma()), rival()
     ours = theirs = 0
     for readout in range(readouts):
         (frame,) = camera.frames(readout)
@@ -115,7 +109,11 @@ def false_events(readouts: int) -> Figures:
             table["frame"] = readout
             theirs += false_share(table, photons)
     result: Figures = {
-        "false events at 5 sigma": (ours / readouts, "per frame", figures.poisson_interval(ours, readouts))
+        "false events at 5 sigma, threshold rounded up to whole ADU": (
+            ours / readouts,
+            "per frame",
+            figures.poisson_interval(ours, readouts),
+        )
     }
     if finder is not None:
         interval = figures.poisson_interval(theirs, readouts)

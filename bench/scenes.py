@@ -36,6 +36,12 @@ def changed(section: str, **values: object) -> Config:
     return config().model_copy(update={section: part})
 
 
+def five_sigma() -> Config:
+    """Return the configuration with thresholds from the noise map: 5 sigma for events, 3 for splits, as aare has."""
+    events = {"event_threshold_ev": None, "event_threshold_sigma": 5.0}
+    return changed("reconstruct", **events, split_threshold_ev=None, split_threshold_sigma=3.0)
+
+
 def camera(photons: float, tracks: float = 0.0, seed: int = 3, model: Imperfections | None = None) -> Telemetry:
     """Return a camera with a fixed number of photons of uniform energy (0.3-10 keV) in each frame."""
     sources: list[Source] = [XRays(per_frame=photons, fixed=True, spectrum="uniform")]

@@ -17,7 +17,7 @@ from rich.table import Table
 from config.load import load
 from stream.clock import now_ns
 from stream.errors import ConfigError, LinkError
-from stream.messages import End, Frame, Message, Start
+from stream.messages import End, Frame, Gap, Message
 from stream.supervisor import Supervisor
 from stream.transport.link import Push
 from stream.transport.recording import Recording
@@ -114,15 +114,14 @@ def _looped(source: Recording, loop: int) -> Iterator[Message]:
     sent = 0
     for turn in range(loop):
         for message in held if held is not None else source.messages():
-            if isinstance(message, Start | End):
-                continue
+            shift = turn * count
             if isinstance(message, Frame):
                 sent += 1
-                shift = turn * count
-                message = replace(
-                    message, sequence=message.sequence + shift, time_ns=message.time_ns + shift * start.frame_time_ns
-                )
-            yield message
+                time_ns = message.time_ns + shift * start.frame_time_ns
+                yield replace(message, sequence=message.sequence + shift, time_ns=time_ns)
+            elif isinstance(message, Gap):
+                sent += message.last - message.first + 1
+                yield replace(message, first=message.first + shift, last=message.last + shift)
     yield End(stream=start.stream, frames=sent)
 
 
@@ -134,11 +133,13 @@ def _paced(messages: Iterator[Message], speed: float) -> Iterator[Message]:
             if first is None:
                 time.sleep(START_LEAD_S if speed > 0 else 0)
                 first = message.time_ns, now_ns()
+            stamp = now_ns()
             if speed > 0:
                 due = first[1] + int((message.time_ns - first[0]) / speed)
                 while (left := due - now_ns()) > 0:
                     time.sleep(left * 1e-9)
-            message = replace(message, trace=(now_ns(),))
+                stamp = due  # not when it could be sent: a full link must show in the latencies
+            message = replace(message, trace=(stamp,))
         yield message
 
 

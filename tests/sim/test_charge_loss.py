@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from config.load import load
 from sim.charge_loss import CLASSES, match, measure
 from sim.photons import PHOTON
