@@ -41,7 +41,7 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Turn the raw frame stream of an X-ray camera into clean science while it is still running.
 
-    Example: raysieve process night.h5 --config config/wfi.toml --out out
+    Example: raysieve process night.h5 --config config/wfi.toml --maps maps.h5 --out out
     """
 
 

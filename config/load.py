@@ -22,7 +22,8 @@ def find(name: str | Path) -> Path:
     """
     path = Path(name)
     shipped = SHIPPED / (path.name if path.suffix == ".toml" else f"{path.name}.toml")
-    for candidate in (path, shipped):
+    plain = path.parent in (Path(), Path("config"))  # a mistyped path must not find something else
+    for candidate in (path, shipped) if plain else (path,):
         if candidate.is_file():
             return candidate
     known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))

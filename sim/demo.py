@@ -36,7 +36,7 @@ def demo(config_name: str, out: Path, loops: int) -> None:
     _raysieve("simulate", "wfi", str(observation), *camera, "--readouts", str(READOUTS))
     console.print("[bold]2/4[/] offset, noise and bad-pixel maps from the dark run")
     _raysieve("calibrate-dark", str(dark), str(maps))
-    console.print(f"[bold]3/4[/] the daemon, fed at its real rate: {loops} x {READOUTS} read-outs")
+    console.print(f"[bold]3/4[/] the daemon, fed at its real rate: {loops} times the same {READOUTS} read-outs")
     url = url_of(TABLE[0].link, config.links)
     for old in (out / ".status").glob("*.json"):
         old.unlink()

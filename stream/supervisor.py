@@ -24,6 +24,8 @@ from stream.transport.link import Pull, Push
 from stream.transport.maps import read_maps
 from stream.wiring import build, link_after, processes, rows_of, url_of
 
+ECHO_S = 1.0  # signals so soon after the first are the same wish
+DEAD_S = 3.0  # how long the others may take once a process has died
 DRAIN_S = 20.0  # what has been accepted must be on disk within this time after a stop
 
 
@@ -37,6 +39,8 @@ class Supervisor:
             old.unlink()
         self._stopping = False
         self._asked: set[str] = set()
+        self._asked_at = 0.0
+        self._patience_s = DRAIN_S
         context = multiprocessing.get_context("spawn")
         arguments = (config.model_dump_json(), str(out), once, overwrite)
         self._processes: dict[str, BaseProcess] = {
@@ -81,9 +85,12 @@ class Supervisor:
         return found
 
     def _ask_to_stop(self, *_: object) -> None:
-        if self._stopping:
+        """Drain; a second signal ends at once, but not the echo of the first that `timeout` and others send."""
+        if self._stopping and time.monotonic() - self._asked_at > ECHO_S:
             for process in self._processes.values():
                 process.kill()
+        if not self._stopping:
+            self._asked_at = time.monotonic()
         self._stopping = True
 
     def _stop_next(self) -> None:
@@ -93,35 +100,45 @@ class Supervisor:
             if process.is_alive():
                 if name not in self._asked:
                     self._asked.add(name)
-                    process.terminate()  # SIGTERM: the runner finishes what it has accepted
+                    _drain(process)
                 return
 
     def _check(self) -> None:
         for name, process in self._processes.items():
-            if process.exitcode not in (None, 0):
+            unborn = self._stopping and not (self._status / f"{name}.json").is_file()  # had nothing yet to lose
+            if process.exitcode not in (None, 0) and not unborn:
+                self._patience_s = DEAD_S  # the others wait for it in vain
                 reason = self._status / f"{name}.error"
                 text = reason.read_text().strip() if reason.is_file() else f"exit code {process.exitcode}"
                 raise LinkError(f"process {name} died: {text}")
 
     def _end(self) -> None:
-        deadline = time.monotonic() + DRAIN_S
+        deadline = time.monotonic() + self._patience_s
         for name in processes():
             process = self._processes[name]
             if process.pid is None:
                 continue
             if process.is_alive():
-                process.terminate()
+                _drain(process)
             process.join(max(0.1, deadline - time.monotonic()))
             if process.is_alive():
                 process.kill()
                 process.join()
 
 
+def _drain(process: BaseProcess) -> None:
+    """Ask a process to finish what it has accepted. Signals to the whole group are for the supervisor alone."""
+    if process.pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGUSR1)
+
+
 def run_process(name: str, config_json: str, out: str, once: bool, overwrite: bool) -> None:
     """Run one process of the table (the entry point of a child)."""
     stop = [False]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the supervisor's; it drains in order
-    signal.signal(signal.SIGTERM, lambda *_: stop.__setitem__(0, True))
+    for number in (signal.SIGINT, signal.SIGTERM):  # the supervisor's: it drains in the order of the data
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, lambda *_: stop.__setitem__(0, True))
     status = Path(out) / ".status" / f"{name}.json"
     supervisor = os.getppid()  # a process whose supervisor was killed drains and ends, or it would hold its link
     try:
@@ -133,6 +150,7 @@ def run_process(name: str, config_json: str, out: str, once: bool, overwrite: bo
     except Exception as fault:
         status.with_suffix(".error").write_text(f"{type(fault).__name__}: {fault}")
         raise
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # all is done: a late signal must not look like a crash
 
 
 class StreamFolders:
@@ -192,6 +210,8 @@ def _serve(
 ) -> None:
     maps = read_maps(Path(config.correct.maps)) if config.correct.maps else {}
     rows = rows_of(name)
+    if not maps and config.correct.common_mode != "none" and any(row.stage == "correct" for row in rows):
+        raise ConfigError("correct.maps: no map file; make one with `raysieve calibrate-dark` and name it with --set")
     samples = out / ".quarantine"
     source = Pull(url_of(rows[0].link, config.links), queue=rows[0].queue, bind=True, quarantine=samples)
     # Only the first process hears the source itself; the others are told of its end.

@@ -38,7 +38,7 @@ def process(
 
     One input gives OUT/events.fits, several give OUT/NAME/events.fits each.
 
-    Example: raysieve process demo.h5 --config config/wfi.toml --out out
+    Example: raysieve process demo.h5 --config config/wfi.toml --maps maps.h5 --out out
     """
     config = load(config_name, overrides)
     named = maps or (Path(config.correct.maps) if config.correct.maps else None)
@@ -83,6 +83,9 @@ def _watched(messages: Iterator[Message], progress: Callable[[int], None]) -> It
         yield message
 
 
+LEAST_NOISE_ADU = 0.05  # every ADC has more
+
+
 @click.command("calibrate-dark")
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
@@ -99,6 +102,8 @@ def calibrate_dark(recording: Path, out: Path) -> None:
             list(stage.process(message))
         run_id = dark.start.run_id
     list(stage.flush())
+    if any(found.noise[found.bad == 0].mean() < LEAST_NOISE_ADU for found in stage.maps.values()):
+        raise ConfigError(f"{recording}: no read-out noise; expected frames of a detector, not of a converted list")
     maps = stage.maps
     write_maps(out, maps.values(), run_id)
     for number, found in sorted(maps.items()):

@@ -52,6 +52,8 @@ def suzaku(events: Path, out: Path) -> None:
 def wfi_pixels(pixels: Path, out: Path, adu_ev: float | None) -> None:
     """Geant4 pixel list of the Athena WFI background group (FRAME, DETID, ACTX, ACTY, ENERGY).
 
+    A list without FRAME (`rawpix`) becomes one frame for each primary: its exposure means nothing.
+
     Example: raysieve convert wfi-pixels pix.fits frames.h5
     """
     from stream.transport.foreign import wfi_pixels as reader

@@ -128,6 +128,8 @@ class Correct:
         if found < 0:
             found, quality = 0, quality | Quality.OVERFLOW
         hits = self._hits[:found].copy()
+        if len(new_bad):  # masked from this frame on: no event may be made of them
+            hits = hits[chip.bad[hits[:, 0], hits[:, 1]] == 0]
         if len(chip.known_bad):
             chip.known_bad["frame"], chip.known_bad["time_ns"] = frame.sequence, frame.time_ns
             new_bad, chip.known_bad = np.concatenate([chip.known_bad, new_bad]), empty(BAD_PIXEL)

@@ -175,10 +175,15 @@ class Receive:
 
 
 def check_geometry(start: Start, config: Config) -> None:
-    """Raise ConfigError unless the stream's quadrants are those of the configuration (if it names any)."""
+    """Raise ConfigError unless quadrants and frame time are those of the configuration (if it names quadrants)."""
     detector = config.detector
     if not detector.quadrants:
         return
+    if start.frame_time_ns != round(detector.frame_time_s * 1e9):
+        raise ConfigError(
+            f"stream {start.stream}: frames of {start.frame_time_ns * 1e-6:g} ms, the configuration expects "
+            f"{detector.frame_time_s * 1e3:g} ms (detector.frame_time_s)"
+        )
     known = {q.id for q in detector.quadrants}
     for quadrant in start.quadrants:
         if quadrant.id not in known or (quadrant.rows, quadrant.columns) != (detector.rows, detector.columns):

@@ -156,7 +156,7 @@ class EventListWriter:
         for path in sorted(p for p in self._directory.iterdir() if ours.fullmatch(p.name)):
             if not overwrite:
                 found = "".join(f" (and {p} was recovered)" for p in self.recovered)
-                raise ConfigError(f"{path}: is there already: expected an empty folder, or to overwrite{found}")
+                raise ConfigError(f"{path}: is there already: expected an empty folder, or --overwrite{found}")
             path.unlink()
 
 

@@ -15,7 +15,7 @@ def events_of(signal, event_threshold, split_threshold):
     for y in range(rows):
         for x in range(columns):
             value = padded[y + 2, x + 2]
-            if not value >= event_threshold:
+            if not value > event_threshold:
                 continue
             near = padded[y : y + 5, x : x + 5]
             earlier = [near[2 + dy, 2 + dx] for dy, dx, b in BITS if b < 16]
@@ -37,6 +37,6 @@ def tracks_of(signal, split_threshold, event_threshold, least, bright):
     for k in range(1, count + 1):
         inside = labels == k
         peak = signal[inside].max()
-        if peak >= event_threshold and (inside.sum() >= least or peak >= bright):
+        if peak > event_threshold and (inside.sum() >= least or peak >= bright):
             tracks.add(frozenset(zip(*map(list, np.nonzero(inside)), strict=True)))
     return tracks

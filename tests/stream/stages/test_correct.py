@@ -110,3 +110,9 @@ def test_the_maps_follow_a_drift():
     section = CONFIG.correct.model_copy(update={"track_every": 1, "track_shift": 6, "common_mode": "none"})
     results = corrected(*sent, config=CONFIG.model_copy(update={"correct": section}))
     assert results[-1].offset.mean() / 256 == pytest.approx(502, abs=0.05)
+
+
+def test_no_hit_remains_of_a_pixel_that_is_masked_in_the_frame():
+    results = corrected(*[with_pixels(n, {(5, 6): 5000}) for n in range(10)])
+    (masked,) = [r for r in results if len(r.new_bad)]
+    assert len(masked.hits) == 0
