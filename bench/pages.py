@@ -49,12 +49,15 @@ def read() -> dict[str, dict[str, Any]]:
     return {p.stem: json.loads(p.read_text()) for p in figures.FOLDER.glob("*.json")}
 
 
+def number(value: float) -> str:
+    """Return a number with four digits, without an exponent where a person would write none."""
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.4g}"
+
+
 def show(figure: dict[str, Any]) -> str:
     """Return value, unit and interval of a figure."""
-    number = figure["value"]
-    value = f"{number:,.0f}" if isinstance(number, int) or abs(number) >= 1000 else f"{number:.4g}"
-    interval = f" [{figure['ci'][0]:.3g}, {figure['ci'][1]:.3g}]" if figure["ci"] else ""
-    return f"{value}{interval} {figure['unit']}"
+    interval = f" [{number(figure['ci'][0])}, {number(figure['ci'][1])}]" if figure["ci"] else ""
+    return f"{number(figure['value'])}{interval} {figure['unit']}"
 
 
 def page(found: dict[str, dict[str, Any]]) -> str:
