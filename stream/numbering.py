@@ -26,8 +26,19 @@ class Numbering:
         self._doubt: Frame | None = None  # waits, with the number that it would have
         self._odd_times = 0
 
-    def take(self, frame: Frame) -> list[Frame]:
-        """Return the frames that are believed now, with full numbers: none, this one, or the one in doubt before it."""
+    @property
+    def last(self) -> tuple[int, int] | None:
+        """Number and time (ns) of the newest frame that was believed; None before the first."""
+        return self._last
+
+    def take(self, frame: Frame, beside: tuple[int, int] | None = None) -> list[Frame]:
+        """Return the frames that are believed now, with full numbers: none, this one, or the one in doubt before it.
+
+        beside: `last` of another quadrant. A counter that wraps means nothing for the first frame of a quadrant that
+        comes later than the others: it is counted from theirs.
+        """
+        if self._last is None and self._period:
+            self._last = beside
         if self._last is None:
             return [self._believe(frame, frame.sequence)]
         given: list[Frame] = []

@@ -51,7 +51,7 @@ class Supervisor:
     def run(self, show: Callable[[dict[str, Any]], None], ready: Callable[[], None]) -> dict[str, Any]:
         """Run until the stream is over or a signal asks for the end; return the last status of every process.
 
-        `show` gets the status twice a second, `ready` is called once all processes are warm.
+        `show` gets the status four times a second, `ready` is called once all processes are warm.
         Raises LinkError naming the process that died.
         """
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -117,7 +117,8 @@ def _table(config: Config) -> Table:
         table.add_column(name, justify="right" if name in ("per s", "queue") else "left")
     quadrants = len(config.detector.quadrants) or 1
     for row in TABLE:
-        rate = (quadrants if row.takes != "EventList" else 1) / config.detector.frame_time_s
+        share = quadrants / 4 if row.takes != "EventList" else 1  # the table is for four quadrants and 5 ms
+        rate = row.rate_hz * share * 0.005 / config.detector.frame_time_s
         url = url_of(row.link, config.links) if row.link else ""
         queue = str(row.queue) if row.queue else ""
         table.add_row(row.stage, row.takes, row.gives, f"{rate:.0f}", row.process, queue, row.when_full, url)

@@ -81,7 +81,8 @@ class Receive:
         self._frames += 1
         self._first = frame.sequence if self._first is None else self._first
         numbering = self._numbering.get(frame.quadrant)
-        for known in numbering.take(frame) if numbering else [frame]:
+        beside = max((n.last for n in self._numbering.values() if n.last is not None), default=None)
+        for known in numbering.take(frame, beside) if numbering else [frame]:
             yield from self._take(self._checked(known))
 
     def _note(self, gap: Gap) -> Iterable[Message]:

@@ -123,6 +123,16 @@ def test_a_wild_time_stamp_is_replaced_by_what_the_number_says(bits):
     assert not [m for m in out if isinstance(m, Gap)]
 
 
+def test_a_quadrant_that_begins_after_a_wrap_is_counted_with_the_others():
+    stage = Receive(CONFIG)
+    sent = [replace(frame(n, q, SMALL), sequence=n % 16) for n in range(14, 60) for q in range(4) if q < 3 or n >= 40]
+    out = push(stage, replace(START, sequence_bits=4), *sent, End(stream="test"))
+    frames = [m for m in out if isinstance(m, Frame)]
+    assert all(m.time_ns == m.sequence * 5_000_000 for m in frames)
+    assert [m.sequence for m in frames if m.quadrant == 3] == list(range(40, 60))
+    assert [(m.quadrant, m.first, m.last) for m in out if isinstance(m, Gap)] == [(3, 14, 39)]
+
+
 def test_a_slow_clock_makes_no_gaps():
     stage = Receive(CONFIG)
     slow = [replace(frame(n, pixels=SMALL), sequence=n % 256, time_ns=int(n * 5_000_500)) for n in range(8000)]
