@@ -2,18 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+from config.section import Positive, Section
+from config.simulate import Simulate
+
 Count = Annotated[int, Field(ge=1)]
 Mask = Annotated[int, Field(ge=0, le=255)]
-
-
-class Section(BaseModel):
-    """What every section is: no unknown keys, no silent conversions, no changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class QuadrantLayout(Section):
@@ -36,7 +31,7 @@ class Detector(Section):
     frame_time_s: Positive
     gain_ev_per_adu: Positive
     adc_max_adu: Positive = 65535.0
-    quadrants: list[QuadrantLayout] = []
+    quadrants: list[QuadrantLayout] = Field(default_factory=list)
     """Empty: the geometry is taken from the stream (converted observations of several modes)."""
 
 
@@ -125,7 +120,7 @@ class Reconstruct(Section):
     split_threshold_ev: Positive | None = None
     split_threshold_adu: Positive | None = None
     split_threshold_sigma: Positive | None = None
-    quadrant_event_threshold_adu: dict[str, Positive] = {}
+    quadrant_event_threshold_adu: dict[str, Positive] = Field(default_factory=dict)
     """Quadrant id -> its own event threshold (chips of different kind in one camera)."""
     sum_window: Literal[3, 5] = 3
     """The energy is the sum of the pixels at or above split in this window."""
@@ -136,7 +131,7 @@ class Reconstruct(Section):
     outer_ring_invalidates: bool = True
     """A split event with signal in its outer ring gets pattern 13 (the "very faint" rule)."""
     mip_threshold_ev: Positive = 10_000.0
-    reject: list[RejectReason] = ["pattern", "outer_ring", "mip"]
+    reject: list[RejectReason] = Field(default_factory=lambda: ["pattern", "outer_ring", "mip"])
     """What sends an event to REJECTED; the rest is only flagged."""
     track_pixels: Annotated[int, Field(ge=2)] = 5
     """An island (8-neighbour, at or above split) of so many pixels is a particle track."""
@@ -200,6 +195,7 @@ class Config(Section):
     reconstruct: Reconstruct
     record: Record = Record()
     links: Links = Links()
+    simulate: Simulate = Simulate()
 
     @model_validator(mode="after")
     def _join_after_reorder(self) -> "Config":
