@@ -1,4 +1,4 @@
-"""The frames that we and the rivals are measured on: one 512x512 quadrant, 7 e- rms, 1 ADU = 1 e-, cloud 0.12 px."""
+"""The frames that we and the rivals are measured on: one 512x512 quadrant, 7 e- rms, 1 ADU = 1 e-, WFI silicon."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -12,6 +12,7 @@ from sim.charge import Source
 from sim.detector import Imperfections
 from sim.photons import XRays
 from sim.seeds import Seeds
+from sim.spectra import Spectrum
 from sim.telemetry import Telemetry, dark
 from sim.tracks import Tracks
 from stream.messages import EventList, Frame, Maps
@@ -44,7 +45,8 @@ def five_sigma() -> Config:
 
 def camera(photons: float, tracks: float = 0.0, seed: int = 3, model: Imperfections | None = None) -> Telemetry:
     """Return a camera with a fixed number of photons of uniform energy (0.3-10 keV) in each frame."""
-    sources: list[Source] = [XRays(per_frame=photons, fixed=True, spectrum="uniform")]
+    spectrum = Spectrum(shape="uniform", energy_min_ev=300.0)
+    sources: list[Source] = [XRays(per_frame=photons, fixed=True, spectrum=spectrum, all_absorbed=True)]
     if tracks:
         sources.append(Tracks(per_frame=tracks))
     return Telemetry(config(), sources, model or Imperfections(), Seeds(1, seed))

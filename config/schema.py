@@ -131,7 +131,7 @@ class Reconstruct(Section):
     outer_ring_invalidates: bool = True
     """A split event with signal in its outer ring gets pattern 13 (the "very faint" rule)."""
     mip_threshold_ev: Positive = 10_000.0
-    reject: list[RejectReason] = Field(default_factory=lambda: ["pattern", "outer_ring", "mip"])
+    reject: list[RejectReason] = Field(default=["pattern", "outer_ring", "mip"])
     """What sends an event to REJECTED; the rest is only flagged."""
     track_pixels: Annotated[int, Field(ge=2)] = 5
     """An island (8-neighbour, at or above split) of so many pixels is a particle track."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from config.schema import Detector as Layout
 
 PAIR_ENERGY_EV = 3.65  # per electron-hole pair in silicon, as the whole chain assumes
-FANO = 0.115  # silicon: variance of the electrons of a photon / their mean
 
 CHARGE = np.dtype([("quadrant", "<u1"), ("x", "<i2"), ("y", "<i2"), ("electrons", "<f4")])
 

@@ -10,6 +10,7 @@ from sim.charge import PAIR_ENERGY_EV
 from sim.detector import Imperfections
 from sim.photons import XRays
 from sim.seeds import Seeds
+from sim.spectra import Spectrum
 from sim.telemetry import Telemetry
 from stream.messages import EventList, Flag, Maps, Message
 from stream.stage import Stage
@@ -29,7 +30,7 @@ def measure(config: Config, photons: int, seed: int) -> dict[str, list[float]]:
     """Return the charge-loss table of a configuration: `energy_ev` and one list (eV) for each pattern class.
 
     photons: how many to simulate (log-uniform spectrum). The mean of true minus measured energy is taken in bins of
-    the measured energy, which is what the table is looked up by. The detector is the default model (7 e- rms).
+    the measured energy, which is what the table is looked up by. Sensor and noise are those of `simulate`.
     """
     patterns, measured, lost = _simulate(config, photons, Seeds(seed))
     middles = np.sqrt(EDGES_EV[:-1] * EDGES_EV[1:])
@@ -53,15 +54,9 @@ def _simulate(
     plain = config.model_copy(update={"reconstruct": config.reconstruct.model_copy(update=changes)})
     per_frame = max(1, round(PHOTONS_PER_PIXEL * config.detector.rows * config.detector.columns))
     readouts = -(-photons // (per_frame * len(config.detector.quadrants)))
-    low, high = SPECTRUM_EV
-    source = XRays(
-        per_frame=per_frame,
-        fixed=True,
-        energy_min_ev=low,
-        energy_max_ev=high,
-        cloud_px=config.reconstruct.charge_cloud_px,
-    )
-    camera = Telemetry(plain, [source], Imperfections(), seeds)
+    spectrum = Spectrum(energy_min_ev=SPECTRUM_EV[0], energy_max_ev=SPECTRUM_EV[1])
+    source = XRays(per_frame=per_frame, fixed=True, spectrum=spectrum, sensor=config.simulate.sensor)
+    camera = Telemetry(plain, [source], Imperfections(noise_e=config.simulate.read_out.noise_e), seeds)
     maps = {q.id: camera.detector.true_maps(q.id) for q in config.detector.quadrants}
     events = np.concatenate([e.events for e in reconstructed(plain, camera.messages(readouts), maps)])
     truth = camera.truth(readouts)["photons"]

@@ -40,7 +40,7 @@ class Scene:
         model = Imperfections(noise_e=self.noise_e, common_mode_rms_adu=self.common_mode_adu, bad_pixels=bad)
         if self.without_signal:
             return dark(config, model, seeds)
-        photons = XRays(per_frame=self.photons, cloud_px=config.reconstruct.charge_cloud_px)
+        photons = XRays(per_frame=self.photons, sensor=config.simulate.sensor)
         return Telemetry(config, [photons, Tracks(per_frame=self.tracks)], model, seeds)
 
 

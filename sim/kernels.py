@@ -5,39 +5,6 @@ import math
 import numpy as np
 from numba import njit
 
-
-@njit(cache=True, nogil=True)
-def share_charge(x, y, electrons, sigma, half, shape):
-    """Spread Gaussian clouds over the pixels around their centres.
-
-    x, y (n,) float: centres in pixels, pixel i reaches from i - 0.5 to i + 0.5; electrons (n,) float;
-    sigma: of the clouds, pixels; half: pixels on each side of the central one that are looked at;
-    shape: (rows, columns). Returns photon (index, int64), x, y (int16), electrons (float32) of every pixel that
-    gets at least 1e-4 electrons. What falls off the edge is lost. Empty input gives empty arrays.
-    """
-    width = 2 * half + 1
-    room = x.size * width * width
-    photon, at_x, at_y = np.empty(room, np.int64), np.empty(room, np.int16), np.empty(room, np.int16)
-    part = np.empty(room, np.float32)
-    in_x, in_y = np.empty(width), np.empty(width)
-    scale = 1 / (sigma * math.sqrt(2))
-    n = 0
-    for i in range(x.size):
-        column, row = int(np.rint(x[i])), int(np.rint(y[i]))
-        for k in range(width):
-            low = column - half + k - 0.5 - x[i]
-            in_x[k] = 0.5 * (math.erf((low + 1) * scale) - math.erf(low * scale))
-            low = row - half + k - 0.5 - y[i]
-            in_y[k] = 0.5 * (math.erf((low + 1) * scale) - math.erf(low * scale))
-        for j in range(width):
-            for k in range(width):
-                px, py, e = column - half + k, row - half + j, electrons[i] * in_x[k] * in_y[j]
-                if e >= 1e-4 and 0 <= px < shape[1] and 0 <= py < shape[0]:
-                    photon[n], at_x[n], at_y[n], part[n] = i, px, py, e
-                    n += 1
-    return photon[:n], at_x[:n], at_y[:n], part[:n]
-
-
 REACH = 4.0  # sigmas of a cloud that are looked at; the 3e-5 outside stay in its outer pixels
 FINEST_UM = 1.0  # no piece of a step is shorter: the clouds right under the gates are smaller, but so is their number
 

@@ -1,17 +1,21 @@
-"""X-rays: uniform over the quadrants, with Fano noise, their charge shared by a Gaussian cloud."""
+"""X-rays: absorbed at a depth of their own, some with fluorescence that goes elsewhere, their charge shared."""
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from config.schema import Detector as Layout
-from sim.charge import CHARGE, FANO, PAIR_ENERGY_EV, Deposit, how_many
+from config.simulate import Sensor
+from sim.charge import CHARGE, Deposit
 from sim.check import require
-from sim.kernels import share_charge
+from sim.diffusion import draw_electrons, share
+from sim.places import FlatField, Place
+from sim.silicon import absorption_um, draw_depth_um, draw_fluorescence_ev
+from sim.spectra import Spectrum
 
 PHOTON = np.dtype(  # truth: x, y in pixels of the quadrant, the centre of a pixel at its whole number
     [
@@ -20,69 +24,79 @@ PHOTON = np.dtype(  # truth: x, y in pixels of the quadrant, the centre of a pix
         ("x", "<f4"),
         ("y", "<f4"),
         ("energy_ev", "<f4"),
-        ("electrons", "<f4"),  # after Fano noise
+        ("electrons", "<f4"),  # that arrived in the pixels of the quadrant: after escape and Fano noise
+        ("depth_um", "<f4"),  # below the entrance window
+        ("escaped_ev", "<f4"),  # that left the silicon as fluorescence; 0 for most
     ]
 )
-Spectrum = Literal["log_uniform", "uniform", "lines"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XRays:
-    """A source of X-rays (`Source`); truth table `photons`."""
+    """A source of X-rays (`Source`); truth table `photons`.
 
-    per_frame: float = 2.0  # of one quadrant
-    fixed: bool = False  # exactly so many, not Poisson
-    spectrum: Spectrum = "log_uniform"
-    energy_min_ev: float = 300.0
-    energy_max_ev: float = 10_000.0
-    lines_ev: tuple[float, ...] = ()
-    line_weights: tuple[float, ...] = ()  # empty: all alike
-    cloud_px: float = 0.12  # Gaussian sigma of the charge cloud
+    A photon that passes through the silicon is not in the table: `per_frame` counts those that arrive. Where an ARF
+    holds the quantum efficiency, as most do, that would count the loss twice: with `all_absorbed` every photon that
+    arrives is absorbed, its depth drawn within the wafer. Unless told otherwise, this is so for spectra with an ARF.
+    """
+
+    per_frame: float = 2.0  # of one quadrant (FlatField), of the whole focal plane (PointSource)
+    fixed: bool = False  # exactly so many arrive, not Poisson
+    spectrum: Spectrum = field(default_factory=Spectrum)
+    place: Place = field(default_factory=FlatField)
+    sensor: Sensor = field(default_factory=Sensor)
+    all_absorbed: bool | None = None
 
     def __post_init__(self) -> None:
-        lines = self.spectrum == "lines"
-        weights = self.line_weights or (1.0,) * len(self.lines_ev)
         require(
             "X-rays",
             (math.isfinite(self.per_frame) and self.per_frame >= 0, "per_frame >= 0"),
             (not self.fixed or self.per_frame == round(self.per_frame), "a whole per_frame where fixed"),
-            (self.spectrum in ("log_uniform", "uniform", "lines"), "spectrum log_uniform, uniform or lines"),
-            (0 < self.energy_min_ev <= self.energy_max_ev < math.inf, "0 < energy_min_ev <= energy_max_ev"),
-            (not lines or (bool(self.lines_ev) and min(self.lines_ev) > 0), "lines_ev, all > 0, for lines"),
-            (len(weights) == len(self.lines_ev), "one of line_weights for each of lines_ev"),
-            (not lines or (min(weights, default=0) >= 0 and sum(weights) > 0), "line_weights >= 0, not all 0"),
-            (0 < self.cloud_px <= 1, "0 < cloud_px <= 1"),
         )
 
     def expose(self, readout: int, layout: Layout, rng: Generator) -> Deposit:
         """Return the shared charge of one read-out and its photons."""
         photons = self.draw(readout, layout, rng)
-        half = max(1, math.ceil(6 * self.cloud_px))  # a photon at the edge of its pixel still has 6 sigma of room
-        clouds = (photons["x"].astype(float), photons["y"].astype(float), photons["electrons"].astype(float))
-        shape = (layout.rows, layout.columns)
-        index, x, y, electrons = share_charge(*clouds, self.cloud_px, half, shape)
-        charges = np.empty(index.size, CHARGE)
-        charges["quadrant"] = photons["quadrant"][index]
-        charges["x"], charges["y"], charges["electrons"] = x, y, electrons
+        line = draw_fluorescence_ev(photons["energy_ev"], rng)
+        start, end = self._clouds(photons, line, layout, rng)
+        photons["escaped_ev"] = np.where(self._inside(end, layout), 0, line)
+        second = np.flatnonzero((line > 0) & (photons["escaped_ev"] == 0))
+        owner = np.concatenate([np.arange(photons.size), second])
+        at = np.concatenate([start, end[second]])
+        energy = np.concatenate([photons["energy_ev"] - line, line[second]])
+        shared = share((owner, photons["quadrant"][owner]), (at, at, energy), self.sensor, layout)
+        charges = np.empty(shared.size, CHARGE)
+        for name in ("quadrant", "x", "y"):
+            charges[name] = shared[name]
+        charges["electrons"] = draw_electrons(shared["energy_ev"], self.sensor.fano, rng)
+        photons["electrons"] = np.bincount(shared["owner"], charges["electrons"], photons.size)
         return Deposit(charges, {"photons": photons})
 
     def draw(self, readout: int, layout: Layout, rng: Generator) -> NDArray[Any]:
-        """Return PHOTON rows, quadrant after quadrant."""
-        counts = how_many(rng, self.per_frame, self.fixed, len(layout.quadrants))
-        photons = np.empty(int(counts.sum()), PHOTON)
-        photons["frame"] = readout
-        photons["quadrant"] = np.repeat([q.id for q in layout.quadrants], counts)
-        photons["x"] = rng.uniform(-0.5, layout.columns - 0.5, photons.size)
-        photons["y"] = rng.uniform(-0.5, layout.rows - 0.5, photons.size)
-        photons["energy_ev"] = energies = self._energies(photons.size, rng)
-        pairs = energies / PAIR_ENERGY_EV
-        photons["electrons"] = np.maximum(rng.normal(pairs, np.sqrt(FANO * pairs)), 0)
-        return photons
+        """Return the absorbed photons, PHOTON rows without electrons and escape, quadrant after quadrant."""
+        quadrant, x, y = self.place.draw(self.per_frame, self.fixed, layout, rng)
+        photons = np.zeros(quadrant.size, PHOTON)
+        photons["frame"], photons["quadrant"], photons["x"], photons["y"] = readout, quadrant, x, y
+        photons["energy_ev"] = energy = self.spectrum.draw(photons.size, rng)
+        thickness = self.sensor.thickness_um
+        every = bool(self.spectrum.arf) if self.all_absorbed is None else self.all_absorbed
+        photons["depth_um"] = depth = draw_depth_um(energy, thickness if every else math.inf, rng)
+        return photons[depth <= thickness]
 
-    def _energies(self, n: int, rng: Generator) -> NDArray[np.float64]:
-        if self.spectrum == "lines":
-            weights = np.array(self.line_weights or np.ones(len(self.lines_ev)))
-            return rng.choice(np.array(self.lines_ev, float), n, p=weights / weights.sum())
-        if self.spectrum == "uniform":
-            return rng.uniform(self.energy_min_ev, self.energy_max_ev, n)
-        return np.exp(rng.uniform(math.log(self.energy_min_ev), math.log(self.energy_max_ev), n))
+    def _clouds(
+        self, photons: NDArray[Any], line: NDArray[np.float64], layout: Layout, rng: Generator
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return where each photon and its fluorescence are absorbed, (n, 3) um each; the same without fluorescence."""
+        pixel = layout.pixel_um
+        columns = ((photons["x"] + 0.5) * pixel, (photons["y"] + 0.5) * pixel, photons["depth_um"])
+        start = np.stack(columns, axis=1).astype(float)
+        end = start.copy()
+        lit = np.flatnonzero(line)
+        way = rng.standard_normal((lit.size, 3))  # isotropic
+        way /= np.linalg.norm(way, axis=1, keepdims=True)
+        end[lit] += way * rng.exponential(absorption_um(line[lit]))[:, None]
+        return start, end
+
+    def _inside(self, at: NDArray[np.float64], layout: Layout) -> NDArray[np.bool_]:
+        size = (layout.columns * layout.pixel_um, layout.rows * layout.pixel_um, self.sensor.thickness_um)
+        return np.all((at >= 0) & (at <= size), axis=1)
