@@ -1,5 +1,6 @@
 """`raysieve convert`: event and pixel lists of missions, as recordings of the frames they were found in."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -59,6 +60,29 @@ def wfi_pixels(pixels: Path, out: Path, adu_ev: float | None) -> None:
     from stream.transport.foreign import wfi_pixels as reader
 
     _say(out, reader.convert(pixels, _ready(out), adu_ev=adu_ev))
+
+
+@convert.command()
+@click.argument("packets", type=FILE)
+@click.argument("out", type=FILE)
+def ccsds(packets: Path, out: Path) -> None:
+    """CCSDS space packets of events, as `raysieve simulate telemetry` writes them; says what was lost or damaged.
+
+    The recording holds signal, no raw frames: corrected on board, known around the events only.
+
+    Example: raysieve convert ccsds obs.ccsds obs.h5 && raysieve process obs.h5 --config wfi --out out
+    """
+    from stream.transport import ccsds_reader as reader
+
+    counted = asdict(reader.convert(packets, _ready(out)))
+    found = {name: counted.pop(name) for name in ("packets", "frames", "events", "wraps")}
+    click.echo(f"{out}: " + ", ".join(f"{count} {name}" for name, count in found.items()))
+    if counted["lost_frames"] < 0:
+        click.echo("  no End packet: how much is missing after the last packets is not known")
+        del counted["lost_frames"]
+    for name, count in counted.items():
+        if count:
+            click.echo(f"  {name.replace('_', ' ')}: {count}")
 
 
 def _ready(out: Path) -> Path:
