@@ -34,15 +34,15 @@ class BadPixel:
             (self.first_readout >= 0, "first_readout >= 0"),
         )
 
-    def apply(self, level: NDArray[np.float32], readout: int, rng: Generator) -> None:
-        """Change the pixel in `level` (rows, columns) ADU, in place. Draws one number in every read-out."""
+    def apply(self, signal: NDArray[np.float32], readout: int, rng: Generator) -> None:
+        """Change the pixel in `signal` (rows, columns) ADU, in place. Draws one number in every read-out."""
         lit = rng.random() < self.duty
         if readout < self.first_readout:
             return
         if self.kind == DEAD:
-            level[self.y, self.x] = 0
+            signal[self.y, self.x] = -np.inf
         elif lit:
-            level[self.y, self.x] += self.level_adu
+            signal[self.y, self.x] += self.level_adu
 
 
 def tabulate(pixels: Iterable[BadPixel], frame_time_ns: int) -> NDArray[Any]:

@@ -1,18 +1,25 @@
 """The detector model: charge in pixels -> ADU frames with offset, noise, common mode and bad pixels."""
 
+import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
+from config.schema import Config
 from config.schema import Detector as Layout
-from sim.bad_pixels import BadPixel
+from sim.bad_pixels import BadPixel, scatter
 from sim.charge import PAIR_ENERGY_EV
 from sim.check import require
-from sim.kernels import digitise, scale_noise
+from sim.kernels import read_out
 from sim.seeds import Seeds
 from stream.messages import Maps
+
+TAIL = 305  # of 65536: beyond 2.6 sigma the noise is drawn exactly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +44,17 @@ class Imperfections:
     noise_e: float = 7.0  # rms of a read-out
     noise_spread: float = 0.0  # rms from pixel to pixel, as a fraction of noise_e
     common_mode_rms_adu: float = 0.0  # of each row in each read-out
+    clip_ev: float | None = None  # where the ADC ends in a pixel of mean offset; none: at the end of its own range
+    cti: float = 0.0  # share of the charge that each parallel transfer leaves behind
     steps: tuple[Step, ...] = ()
     bad_pixels: tuple[BadPixel, ...] = ()
+
+    @classmethod
+    def of(cls, config: Config, seeds: Seeds) -> "Imperfections":
+        """Return what `[simulate.read_out]` says, its bad pixels scattered over each quadrant."""
+        values = config.simulate.read_out.model_dump()
+        kinds = {kind: values.pop(f"{kind}_pixels") for kind in ("hot", "flickering", "dead")}
+        return cls(**values, bad_pixels=scatter(config.detector, seeds, **kinds))
 
     def __post_init__(self) -> None:
         names = ("offset_spread_adu", "column_spread_adu", "noise_e", "common_mode_rms_adu")
@@ -47,6 +63,8 @@ class Imperfections:
             (self.offset_mean_adu >= 0, "offset_mean_adu >= 0"),
             *((getattr(self, name) >= 0, f"{name} >= 0") for name in names),
             (0 <= self.noise_spread < 0.3, "0 <= noise_spread < 0.3"),
+            (self.clip_ev is None or self.clip_ev > 0, "clip_ev > 0"),
+            (0 <= self.cti < 0.01, "0 <= cti < 0.01"),
         )
 
 
@@ -65,25 +83,31 @@ class Detector:
         )
         self.layout, self.model, self.seeds = layout, model, seeds
         self.electrons_per_adu = layout.gain_ev_per_adu / PAIR_ENERGY_EV
+        clip_adu = math.inf if model.clip_ev is None else model.offset_mean_adu + model.clip_ev / layout.gain_ev_per_adu
+        self.top_adu = float(math.floor(min(layout.adc_max_adu, clip_adu)))  # no pixel of a frame is above
         self._maps = {quadrant: self._draw_maps(quadrant) for quadrant in ids}
         self._bad = {q: [p for p in model.bad_pixels if p.quadrant == q] for q in ids}
-        self._level = np.empty((layout.rows, layout.columns), np.float32)
+        self._signal = np.zeros((layout.rows, layout.columns), np.float32)
 
     def read(self, readout: int, quadrant: int, charges: NDArray[Any]) -> NDArray[np.uint16]:
         """Return the frame of a quadrant, (rows, columns) uint16 ADU.
 
         charges: CHARGE rows of this quadrant; none is a frame without signal.
         """
-        rng, level, maps = self.seeds.noise(readout, quadrant), self._level, self._maps[quadrant]
-        rng.standard_normal(out=level, dtype=np.float32)
+        rng, maps, signal = self.seeds.noise(readout, quadrant), self._maps[quadrant], self._signal
+        chance = _draw_chance(signal.size, rng)
         common = rng.standard_normal(self.layout.rows, np.float32) * np.float32(self.model.common_mode_rms_adu)
         self._add_steps(common, readout, quadrant)
-        scale_noise(level, maps.offset, maps.noise, common)
-        if charges.size:
-            np.add.at(level, (charges["y"], charges["x"]), charges["electrons"] / np.float32(self.electrons_per_adu))
+        arrived = transfer(charges, self.model.cti, self.layout.rows)
+        place = (arrived["y"], arrived["x"])
+        np.add.at(signal, place, arrived["electrons"] / np.float32(self.electrons_per_adu))
         for pixel in self._bad[quadrant]:
-            pixel.apply(level, readout, rng)
-        frame: NDArray[np.uint16] = digitise(level, np.float32(self.layout.adc_max_adu))
+            pixel.apply(signal, readout, rng)
+        top = np.float32(self.top_adu)
+        frame: NDArray[np.uint16] = read_out(chance, _normal(), (maps.offset, maps.noise), common, signal, top)
+        signal[place] = 0
+        for pixel in self._bad[quadrant]:
+            signal[pixel.y, pixel.x] = 0
         return frame
 
     def true_maps(self, quadrant: int) -> Maps:
@@ -113,3 +137,35 @@ class Detector:
 def _inside(pixel: BadPixel, layout: Layout) -> bool:
     known = any(q.id == pixel.quadrant for q in layout.quadrants)
     return known and 0 <= pixel.x < layout.columns and 0 <= pixel.y < layout.rows
+
+
+def transfer(charges: NDArray[Any], cti: float, rows: int) -> NDArray[Any]:
+    """Return the charge as it arrives after parallel transfer to row 0: CHARGE rows, those of the same pixel add up.
+
+    A pixel in row y is moved y + 1 times and leaves the share `cti` behind each time: what lags once is read with row
+    y + 1, the rest, left behind more often, with row y + 2; beyond the last row it is not read.
+    """
+    if cti == 0 or not charges.size:
+        return charges
+    moves = charges["y"] + 1.0
+    kept = (1 - cti) ** moves
+    once = moves * cti * (1 - cti) ** (moves - 1)
+    parts = []
+    for late, share in enumerate((kept, once, 1 - kept - once)):
+        part = charges.copy()
+        part["y"] += late
+        part["electrons"] *= share
+        parts.append(part[part["y"] < rows])
+    return np.concatenate(parts)
+
+
+def _draw_chance(pixels: int, rng: Generator) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    """Return what `read_out` makes its noise of: 16 bits for each pixel, and twice the numbers its tails will need."""
+    bits = rng.bit_generator.random_raw(-(-pixels // 4)).view(np.uint16)
+    return bits, rng.random(pixels // 25 + 64)
+
+
+@cache
+def _normal() -> tuple[NDArray[np.float32], int, float]:
+    """Return the normal quantiles of the middles of 65536 equal shares, and where the tails begin."""
+    return ndtri((np.arange(65536) + 0.5) / 65536).astype(np.float32), TAIL, float(-ndtri(TAIL / 65536))

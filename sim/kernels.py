@@ -98,20 +98,35 @@ def _below(edge, sigma):
 
 
 @njit(cache=True, nogil=True)
-def scale_noise(level, offset, noise, common):
-    """Turn `level` (rows, columns) float32, standard normal, into offset + common[row] + noise * level, in place."""
-    rows, columns = level.shape
-    for y in range(rows):
-        for x in range(columns):
-            level[y, x] = offset[y, x] + common[y] + noise[y, x] * level[y, x]
+def read_out(chance, normal, maps, common, signal, top):
+    """Return a frame as an ADC gives it: offset + common mode + noise + signal, rounded, in 0..top, uint16.
 
-
-@njit(cache=True, nogil=True)
-def digitise(level, top):
-    """Return `level` (rows, columns) float32 ADU as an ADC gives it: rounded, within 0..top, uint16."""
-    rows, columns = level.shape
-    out = np.empty((rows, columns), np.uint16)
+    chance: (bits (rows * columns,) uint16, one for each pixel; spare (n,) float in [0, 1), for the tails: two in a
+    hundred pixels use one, wraps around at its end); normal: (table (65536,) float32, the normal quantile of each
+    value of the bits; tail: how many values on each side are in the tail; edge: the quantile where it begins), the
+    tails are drawn exactly (Marsaglia 1964, Technometrics 6, 101); maps: (offset, noise) (rows, columns) float32 ADU;
+    common (rows,), signal (rows, columns): float32 ADU.
+    """
+    bits, spare = chance
+    table, tail, edge = normal
+    offset, noise = maps
+    rows, columns = offset.shape
+    out, z, used = np.empty((rows, columns), np.uint16), np.empty(columns, np.float32), 0
     for y in range(rows):
+        drawn = bits[y * columns : (y + 1) * columns]
         for x in range(columns):
-            out[y, x] = np.uint16(min(max(np.rint(level[y, x]), np.float32(0)), top))
+            z[x] = table[drawn[x]]
+        for x in range(columns):
+            if tail <= drawn[x] < 65536 - tail:
+                continue
+            while True:
+                far = math.sqrt(edge * edge - 2 * math.log(1 - spare[used]))
+                inside = spare[used + 1] * far < edge
+                used = (used + 2) % (spare.size - 1)
+                if inside:
+                    break
+            z[x] = far if drawn[x] >= tail else -far
+        for x in range(columns):
+            level = offset[y, x] + common[y] + noise[y, x] * z[x] + signal[y, x]
+            out[y, x] = np.uint16(min(max(np.rint(level), np.float32(0)), top))
     return out

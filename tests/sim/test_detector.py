@@ -2,12 +2,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from config.errors import ConfigError
 from config.load import load
 from sim.bad_pixels import BadPixel, scatter, tabulate
 from sim.charge import CHARGE, empty_charges
-from sim.detector import Detector, Imperfections, Step
+from sim.detector import Detector, Imperfections, Step, transfer
 from sim.seeds import Seeds
 from stream.messages import DEAD, FLICKERING, HOT
 
@@ -26,7 +27,9 @@ def frames(detector, n, quadrant=0, charges=None):
 
 
 def one_charge(x, y, electrons):
-    return np.array([(0, x, y, electrons)], CHARGE)
+    charge = np.zeros(1, CHARGE)
+    charge["x"], charge["y"], charge["electrons"] = x, y, electrons
+    return charge
 
 
 def test_noise_has_its_rms_and_mean():
@@ -35,14 +38,30 @@ def test_noise_has_its_rms_and_mean():
     assert dark.std() == pytest.approx(math.sqrt(49 + 1 / 12), rel=5 / math.sqrt(2 * dark.size))  # 1/12: the ADC
 
 
-@pytest.mark.parametrize("sigmas", [3, 4, 4.5, 5])
-def test_the_tails_are_gaussian(sigmas):
-    layout = load("wfi").detector
-    dark = frames(camera(layout, **QUIET, noise_e=70.0, offset_mean_adu=2000.0), 60)
-    edge = math.ceil(sigmas * 70)  # rounded values at or above this were above edge - 0.5
-    expected = dark.size * 0.5 * math.erfc((edge - 0.5) / 70 / math.sqrt(2))
-    for found in ((dark >= 2000 + edge).sum(), (dark <= 2000 - edge).sum()):
-        assert abs(int(found) - expected) < 5 * math.sqrt(expected)
+def test_the_noise_is_gaussian_in_its_body_and_far_out_in_its_tails():
+    detector = camera(load("wfi").detector, **QUIET, noise_e=70.0, offset_mean_adu=2000.0)
+    counts = np.zeros(4001, np.int64)
+    for readout in range(2000):
+        counts += np.bincount(detector.read(readout, 0, empty_charges()).ravel(), minlength=4001)
+    n = counts.sum()
+    assert n == 2000 * 512**2
+    below = n * ndtr((np.arange(4001) - 2000 + 0.5) / 70)  # expected up to and with each value
+    for sigmas in (2.7, 3, 3.5, 4, 4.5, 5, 5.5):  # exact here: within the chance of so many pixels
+        edge = math.ceil(sigmas * 70)
+        expected = below[2000 - edge]
+        for found in (counts[: 2001 - edge].sum(), counts[2000 + edge :].sum()):
+            assert abs(int(found) - expected) < 5 * math.sqrt(expected) + 1
+    kolmogorov = 1.95 * math.sqrt(n)  # 0.1 %
+    assert np.abs(np.cumsum(counts) - below).max() < kolmogorov + 0.5 * n / 65536  # half a step of the table
+
+
+def test_the_counts_of_each_level_are_those_of_a_gaussian():
+    dark = frames(camera(load("wfi").detector, **QUIET), 40)
+    counts = np.bincount(dark.ravel(), minlength=1001)[480:521]
+    levels = np.arange(480, 521) - 500
+    expected = dark.size * (ndtr((levels + 0.5) / 7) - ndtr((levels - 0.5) / 7))
+    chi2 = ((counts - expected) ** 2 / expected).sum()
+    assert chi2 < 41 + 6 * math.sqrt(2 * 41)
 
 
 def test_pixels_and_frames_are_independent():
@@ -127,6 +146,51 @@ def test_a_smaller_adc_ends_earlier():
     assert camera(layout, **STILL).read(0, 0, one_charge(0, 0, 1e5)).max() == 4095
 
 
+def test_no_pixel_is_above_the_clip():
+    bright = Detector(LAYOUT, Imperfections(clip_ev=22_000.0), Seeds(5))
+    level = bright.read(0, 0, one_charge(3, 4, 1e5))
+    assert bright.top_adu == 500 + 22_000 // 3.65
+    assert level.max() == level[4, 3] == bright.top_adu
+    small = LAYOUT.model_copy(update={"adc_max_adu": 4095.0})
+    assert Detector(small, Imperfections(clip_ev=22_000.0), Seeds(5)).top_adu == 4095
+
+
+def test_a_frame_leaves_nothing_behind():
+    pixel = BadPixel(quadrant=0, x=7, y=9, first_readout=0)
+    detector = camera(**STILL, bad_pixels=(pixel, BadPixel(quadrant=0, x=8, y=9, kind=DEAD)))
+    detector.read(0, 0, one_charge(3, 4, 100.0))
+    assert (detector.read(0, 1, empty_charges()) == 500).all()
+
+
+def test_cti_moves_charge_into_the_rows_that_follow():
+    charges = np.concatenate([one_charge(3, 0, 1000.0), one_charge(5, 49, 1000.0), one_charge(9, 63, 1000.0)])
+    arrived = transfer(charges, 1e-3, 64)
+    image = np.zeros((64, 64))
+    np.add.at(image, (arrived["y"], arrived["x"]), arrived["electrons"])
+    assert image[0:2, 3] == pytest.approx([999, 1], rel=1e-4)
+    assert image[49:52, 5].sum() == pytest.approx(1000, rel=1e-6)  # nothing is lost
+    assert image[49, 5] == pytest.approx(1000 * 0.999**50, rel=1e-5)
+    assert image[50, 5] == pytest.approx(1000 * 50 * 1e-3 * 0.999**49, rel=1e-4)
+    assert image[:, 9].sum() == pytest.approx(1000 * 0.999**64, rel=1e-5)  # but beyond the last row
+    assert arrived["electrons"].sum() == pytest.approx(image.sum(), rel=1e-6)
+
+
+def test_without_cti_charge_stays():
+    charges = one_charge(3, 4, 1000.0)
+    assert transfer(charges, 0.0, 64) is charges
+    assert transfer(empty_charges(), 1e-3, 64).size == 0
+    level = camera(**STILL, cti=1e-3).read(0, 0, charges)
+    assert (level[4, 3], level[5, 3]) == (1495, 505)
+
+
+def test_the_camera_of_a_configuration():
+    config = load("quick", ["simulate.read_out.noise_e=3", "simulate.read_out.dead_pixels=0"])
+    model = Imperfections.of(config, Seeds(1))
+    assert (model.noise_e, model.clip_ev, model.common_mode_rms_adu) == (3, 22_000, 2)
+    assert np.bincount([p.kind for p in model.bad_pixels]).tolist() == [0, 16, 16]
+    assert model == Imperfections.of(config, Seeds(1))
+
+
 def test_scattered_bad_pixels_are_all_different_and_tabulated():
     pixels = scatter(LAYOUT, Seeds(1), hot=3, flickering=2, dead=1)
     table = tabulate(pixels, 5_000_000)
@@ -143,6 +207,8 @@ def test_scattered_bad_pixels_are_all_different_and_tabulated():
         ({"noise_e": -1.0}, "noise_e >= 0"),
         ({"offset_mean_adu": math.nan}, "offset_mean_adu >= 0"),
         ({"noise_spread": 0.5}, "noise_spread < 0.3"),
+        ({"clip_ev": 0.0}, "clip_ev > 0"),
+        ({"cti": 0.5}, "cti < 0.01"),
         ({"bad_pixels": (BadPixel(quadrant=9, x=0, y=0),)}, r"bad pixel \(0, 0\) in quadrant 9"),
         ({"bad_pixels": (BadPixel(quadrant=0, x=64, y=0),)}, r"bad pixel \(64, 0\)"),
     ],
