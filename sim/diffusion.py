@@ -59,6 +59,7 @@ def share(
         order = np.argsort(group, kind="stable")
         group, start, end, energy = group[order], start[order], end[order], energy[order]
     width = (sensor.cloud_um**2, spread_um(sensor), sensor.thickness_um)
+    start, end, energy = (np.ascontiguousarray(part, np.float32) for part in (start, end, energy))  # one compilation
     made = share_steps(group, start, end, energy, width, layout.pixel_um, (layout.rows, layout.columns))
     rows = np.empty(made[0].size, SHARED)
     rows["owner"], rows["quadrant"] = np.divmod(made[0], 256)

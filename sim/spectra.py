@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -90,7 +91,8 @@ def _density(spectrum: Spectrum, energy_ev: NDArray[np.float64]) -> NDArray[np.f
 
 def _read_table(path: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     try:
-        rows = np.loadtxt(path, ndmin=2)
+        text = Path(path).read_text(encoding="utf-8")
+        rows = np.array([words for line in text.splitlines() if (words := line.partition("#")[0].split())], float)
     except (OSError, ValueError) as fault:
         raise ConfigError(f"{path}: {fault}; expected two columns, energy in eV and photons per eV") from None
     shaped = rows.ndim == 2 and rows.shape[1] == 2 and len(rows) >= 2

@@ -116,7 +116,7 @@ def test_bad_parameters_are_refused_in_one_line(bad, expected):
 
 
 @pytest.mark.parametrize("text", ["", "1 2 3\n4 5 6\n", "2 1\n1 1\n", "1 1\n2 -1\n", "one two\n"])
-def test_a_bad_table_is_refused(tmp_path, text, recwarn):
+def test_a_bad_table_is_refused(tmp_path, text):
     path = tmp_path / "bad.txt"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"bad\.txt: .*expected two columns"):
