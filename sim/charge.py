@@ -16,7 +16,16 @@ from config.schema import Detector as Layout
 
 PAIR_ENERGY_EV = 3.65  # per electron-hole pair in silicon, as the whole chain assumes
 
-CHARGE = np.dtype([("quadrant", "<u1"), ("x", "<i2"), ("y", "<i2"), ("electrons", "<f4")])
+CHARGE = np.dtype(
+    [
+        ("quadrant", "<u1"),
+        ("x", "<i2"),
+        ("y", "<i2"),
+        ("owner", "<i4"),  # number of the photon or primary in its read-out
+        ("electrons", "<f4"),
+    ]
+)
+XRAY, PARTICLE = 1, 2  # kinds of owners
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,7 @@ class Deposit:
     """What one source left in one read-out."""
 
     charges: NDArray[Any]  # CHARGE rows; rows of the same pixel add up
+    kind: int  # of their owners
     truth: Mapping[str, NDArray[Any]] = field(default_factory=dict)  # table name -> rows, each with `frame`
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from config.schema import Detector as Layout
 from config.simulate import Sensor
-from sim.charge import CHARGE, Deposit
+from sim.charge import CHARGE, XRAY, Deposit
 from sim.check import require
 from sim.diffusion import draw_electrons, share
 from sim.places import FlatField, Place
@@ -66,11 +66,11 @@ class XRays:
         energy = np.concatenate([photons["energy_ev"] - line, line[second]])
         shared = share((owner, photons["quadrant"][owner]), (at, at, energy), self.sensor, layout)
         charges = np.empty(shared.size, CHARGE)
-        for name in ("quadrant", "x", "y"):
+        for name in ("quadrant", "x", "y", "owner"):
             charges[name] = shared[name]
         charges["electrons"] = draw_electrons(shared["energy_ev"], self.sensor.fano, rng)
         photons["electrons"] = np.bincount(shared["owner"], charges["electrons"], photons.size)
-        return Deposit(charges, {"photons": photons})
+        return Deposit(charges, XRAY, {"photons": photons})
 
     def draw(self, readout: int, layout: Layout, rng: Generator) -> NDArray[Any]:
         """Return the absorbed photons, PHOTON rows without electrons and escape, quadrant after quadrant."""

@@ -10,7 +10,7 @@ from numpy.random import SFC64, Generator, SeedSequence
 
 from sim.check import require
 
-FIXED, NOISE, SIGNAL = 0, 1, 2  # first word of the key: what is drawn
+FIXED, NOISE, SIGNAL, SCHEDULE = 0, 1, 2, 3  # first word of the key: what is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class Seeds:
     def signal(self, readout: int, source: int) -> Generator:
         """Return the generator of what the source number `source` sends into one read-out."""
         return self._make(SIGNAL, self.run, readout, source)
+
+    def schedule(self, block: int) -> Generator:
+        """Return the generator of the numbers of primaries in one block of read-outs."""
+        return self._make(SCHEDULE, self.run, block)
 
     def _make(self, *key: int) -> Generator:
         return Generator(SFC64(SeedSequence(self.seed, spawn_key=key)))  # the fastest of NumPy's for normals

@@ -1,6 +1,6 @@
 """Frames of known truth as the stream sees them: Start, Frame..., End."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +16,19 @@ from sim.seeds import Seeds
 from stream.messages import End, Frame, Message, Quadrant, Start
 
 STREAM = "sim"
-TRUTH_EVERY = 256  # read-outs whose truth is made and written at a time
+PIXEL = np.dtype(  # truth: what one photon or primary left in one pixel
+    [
+        ("frame", "<i8"),
+        ("quadrant", "<u1"),
+        ("x", "<i2"),
+        ("y", "<i2"),
+        ("kind", "<u1"),  # sim.charge.XRAY or PARTICLE
+        ("owner", "<i4"),  # number of the photon or primary in its read-out
+        ("electrons", "<f4"),
+    ]
+)
+LEAST_ELECTRONS = 1.0  # less is not noted: a seventh of the noise
+TRUTH_EVERY = 256  # read-outs whose truth is written at a time
 
 
 class Writer(Protocol):
@@ -45,7 +57,7 @@ class Telemetry:
         self.seeds = seeds or Seeds(0)
         self.sources = tuple(sources)
         self.detector = Detector(config.detector, model or Imperfections(), self.seeds)
-        self.start = _start(config, self.seeds)
+        self.start = _start(config, self.detector, self.seeds)
 
     def messages(self, readouts: int, first: int = 0) -> Iterator[Message]:
         """Yield Start, the frames of read-outs first .. first + readouts - 1 quadrant by quadrant, End."""
@@ -57,7 +69,11 @@ class Telemetry:
 
     def frames(self, readout: int) -> list[Frame]:
         """Return the frames of one read-out, one for each quadrant; pixels (rows, columns) uint16 ADU."""
-        charges = join([deposit.charges for deposit in self.deposits(readout)], CHARGE)
+        return self.read(readout, self.deposits(readout))
+
+    def read(self, readout: int, deposits: Sequence[Deposit]) -> list[Frame]:
+        """Return the frames of one read-out in which the sources left these deposits."""
+        charges = join([deposit.charges for deposit in deposits], CHARGE)
         return [self._frame(readout, q.id, charges[charges["quadrant"] == q.id]) for q in self.start.quadrants]
 
     def deposits(self, readout: int) -> list[Deposit]:
@@ -68,15 +84,11 @@ class Telemetry:
     def truth(self, readouts: int, first: int = 0) -> dict[str, NDArray[Any]]:
         """Return the truth tables of these read-outs (made again, without frames), by name; no rows where nothing was.
 
-        Of the sources here: `photons` (PHOTON), `track_pixels` (TRACK_PIXEL).
+        `pixels` (PIXEL) holds the owners of every pixel; of the sources here come `photons` (PHOTON), `particles`
+        (PRIMARY_IN_FRAME) and `track_pixels` (TRACK_PIXEL).
         """
         _check_range(readouts, first)
-        tables: dict[str, list[NDArray[Any]]] = {}
-        for readout in range(first, first + readouts):
-            for deposit in self.deposits(readout):
-                for name, table in deposit.truth.items():
-                    tables.setdefault(name, []).append(table)
-        return {name: np.concatenate(parts) for name, parts in tables.items()}
+        return tabulate_truth((readout, self.deposits(readout)) for readout in range(first, first + readouts))
 
     def bad_pixels(self) -> NDArray[Any]:
         """Return the bad pixels of the camera, BAD_PIXEL rows with the read-out from which they are bad."""
@@ -104,16 +116,37 @@ def record(
     _check_range(readouts, 0)
     writer.write_truth("bad_pixels", telemetry.bad_pixels())
     for first in range(0, readouts, TRUTH_EVERY):
-        block = min(TRUTH_EVERY, readouts - first)
-        for readout in range(first, first + block):
-            for frame in telemetry.frames(readout):
+        noted: list[tuple[int, list[Deposit]]] = []
+        for readout in range(first, min(first + TRUTH_EVERY, readouts)):
+            noted.append((readout, telemetry.deposits(readout)))
+            for frame in telemetry.read(*noted[-1]):
                 writer.write(frame)
             progress(readout + 1)
-        for name, table in telemetry.truth(block, first).items():
+        for name, table in tabulate_truth(noted).items():
             writer.write_truth(name, table)
 
 
-def _start(config: Config, seeds: Seeds) -> Start:
+def tabulate_truth(readouts: Iterable[tuple[int, Sequence[Deposit]]]) -> dict[str, NDArray[Any]]:
+    """Return the truth tables of read-outs and what was left in them, by name; see `Telemetry.truth`."""
+    tables: dict[str, list[NDArray[Any]]] = {}
+    for readout, deposits in readouts:
+        for deposit in deposits:
+            for name, table in deposit.truth.items():
+                tables.setdefault(name, []).append(table)
+            tables.setdefault("pixels", []).append(_owners(readout, deposit))
+    return {name: np.concatenate(parts) for name, parts in tables.items()}
+
+
+def _owners(readout: int, deposit: Deposit) -> NDArray[Any]:
+    charges = deposit.charges[deposit.charges["electrons"] >= LEAST_ELECTRONS]
+    pixels = np.empty(charges.size, PIXEL)
+    pixels["frame"], pixels["kind"] = readout, deposit.kind
+    for name in ("quadrant", "x", "y", "owner", "electrons"):
+        pixels[name] = charges[name]
+    return pixels
+
+
+def _start(config: Config, detector: Detector, seeds: Seeds) -> Start:
     layout = config.detector
     size = {"columns": layout.columns, "rows": layout.rows}
     frame_time_ns = round(layout.frame_time_s * 1e9)
@@ -126,7 +159,7 @@ def _start(config: Config, seeds: Seeds) -> Start:
         frame_time_ns=frame_time_ns,
         live_time_ns=frame_time_ns,
         gain_ev=layout.gain_ev_per_adu,
-        saturation=layout.adc_max_adu,
+        saturation=detector.top_adu,
         telescope=layout.telescope,
         instrument=layout.instrument,
         target="SIMULATED",

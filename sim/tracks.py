@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from config.schema import Detector as Layout
-from sim.charge import CHARGE, PAIR_ENERGY_EV, Deposit, how_many, join
+from sim.charge import CHARGE, PAIR_ENERGY_EV, PARTICLE, Deposit, how_many, join
 from sim.check import require
 
 TRACK_PIXEL = np.dtype(  # truth: one row for each pixel that a track crosses
@@ -58,8 +58,9 @@ class Tracks:
         charges = np.empty(pixels.size, CHARGE)
         for name in ("quadrant", "x", "y"):
             charges[name] = pixels[name]
+        charges["owner"] = pixels["track"]
         charges["electrons"] = pixels["energy_ev"] / PAIR_ENERGY_EV
-        return Deposit(charges, {"track_pixels": pixels})
+        return Deposit(charges, PARTICLE, {"track_pixels": pixels})
 
     def draw(self, readout: int, layout: Layout, rng: Generator) -> NDArray[Any]:
         """Return TRACK_PIXEL rows, track after track, each in the order in which it was crossed."""

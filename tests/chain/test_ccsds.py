@@ -6,7 +6,7 @@ from astropy.io import fits
 from click.testing import CliRunner
 
 from raysieve import cli
-from sim.commands_ccsds import telemetry
+from sim.commands.telemetry import telemetry
 from stream.errors import RaysieveError
 from stream.transport.ccsds import MOST_ADU
 from tests.chain.daemon import CONFIG, camera, tables

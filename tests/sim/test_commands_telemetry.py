@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim.commands_ccsds import BadLink, flip
+from sim.commands.telemetry import BadLink, flip
 from sim.seeds import Seeds
 from stream.errors import ConfigError
 

@@ -1,0 +1,21 @@
+"""`raysieve simulate`: frames and tables of known truth. One file for each command."""
+
+import click
+
+from sim.commands.charge_loss import charge_loss
+from sim.commands.frames import frames
+from sim.commands.hits import hits
+from sim.commands.telemetry import telemetry
+from sim.commands.wfi import wfi
+
+
+@click.group()
+def simulate() -> None:
+    """Make recordings, training sets and tables of known truth.
+
+    Example: raysieve simulate wfi demo.h5 --config wfi --readouts 200
+    """
+
+
+for command in (wfi, frames, hits, telemetry, charge_loss):
+    simulate.add_command(command)

@@ -1,0 +1,100 @@
+"""What is in front of the camera: the options that the commands share."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import click
+
+from config.schema import Config
+from sim.charge import Source
+from sim.hit_library import HitLibrary, shipped
+from sim.particles import Particles, Pixels, quadrants_per_primary
+from sim.photons import XRays
+from sim.places import FlatField, PointSource
+from sim.schedule import Schedule
+from sim.seeds import Seeds
+from sim.spectra import SHAPES, Spectrum
+from sim.tracks import Tracks
+
+STRAIGHT = "straight"
+OPTIONS = (
+    click.option("--photons", default=1.0, type=click.FloatRange(0), help="Mean X-rays per quadrant frame."),
+    click.option("--particles", default=1.0, type=click.FloatRange(0), help="Mean particle events, likewise."),
+    click.option(
+        "--hits", default="", help="Hit library; none: the shipped one; straight: plain tracks for any camera."
+    ),
+    click.option("--spectrum", default="log_uniform", type=click.Choice(SHAPES), help="Of the X-rays."),
+    click.option("--energy-ev", default=(200.0, 10_000.0), nargs=2, type=float, help="Its limits."),
+    click.option("--index", default=1.7, help="Of a power law: photons per eV go with energy ** -index."),
+    click.option("--line-ev", multiple=True, type=float, help="A line; may be repeated."),
+    click.option("--table", default="", help="A spectrum: text file of energy (eV) and photons per eV."),
+    click.option("--arf", default="", help="Effective area (FITS) through which the X-rays come."),
+    click.option("--point", nargs=2, type=float, help="A point source here (focal plane, pixels), no flat field."),
+    click.option("--hew-arcsec", default=9.0, type=click.FloatRange(0), help="Half-energy width of the point source."),
+)
+
+
+def sky_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of the sky to a command."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def xrays(config: Config, sky: Mapping[str, Any]) -> XRays:
+    """Return the X-rays of the options. Raises ConfigError for what cannot be."""
+    low, high = sky["energy_ev"]
+    spectrum = Spectrum(
+        shape=sky["spectrum"],
+        energy_min_ev=low,
+        energy_max_ev=high,
+        index=sky["index"],
+        lines_ev=tuple(sky["line_ev"]),
+        table=sky["table"],
+        arf=sky["arf"],
+    )
+    place = FlatField()
+    per_frame = sky["photons"]
+    if sky["point"]:
+        x, y = sky["point"]
+        return XRays(
+            per_frame=per_frame * len(config.detector.quadrants),
+            spectrum=spectrum,
+            place=PointSource(x_px=x, y_px=y, hew_arcsec=sky["hew_arcsec"]),
+            sensor=config.simulate.sensor,
+        )
+    return XRays(per_frame=per_frame, spectrum=spectrum, place=place, sensor=config.simulate.sensor)
+
+
+def particles(config: Config, sky: Mapping[str, Any], seeds: Seeds) -> Iterable[Source]:
+    """Return the cosmic rays of the options, none or one source."""
+    rate = sky["particles"]
+    if rate == 0:
+        return []
+    if sky["hits"] == STRAIGHT:
+        return [Tracks(per_frame=rate)]
+    pixels = Pixels(HitLibrary(sky["hits"] or shipped()), config.simulate.sensor, config.detector)
+    per_readout = rate * len(config.detector.quadrants) / quadrants_per_primary(pixels)
+    return [Particles.of(pixels, Schedule(per_readout, seeds))]
+
+
+def say_uses(sources: Iterable[Source], readouts: int) -> None:
+    """Say so if a hit library is too small for what is asked of it."""
+    for source in sources:
+        if isinstance(source, Particles) and source.uses(readouts) > 1:
+            library = source.pixels.library
+            click.echo(
+                f"note: {library.path.name} holds {len(library):,} primaries; each is used {source.uses(readouts):.1f} "
+                f"times on the average, in {len(source.mirrors)} mirror images; raysieve simulate hits makes more",
+                err=True,
+            )
+
+
+def say_rounds(library: HitLibrary, part: tuple[int, int], rounds: int) -> None:
+    """Say so if a part of a library was used more than once."""
+    if rounds > 1:
+        click.echo(
+            f"note: the {part[1] - part[0]:,} primaries of {library.path.name} were begun {rounds} times, "
+            "in other windows each time; raysieve simulate hits makes more",
+            err=True,
+        )

@@ -1,0 +1,64 @@
+"""`raysieve simulate wfi`: a recording of the configured camera."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from config.load import load
+from config.schema import Config
+from sim.charge import Source
+from sim.commands.scene import particles, say_uses, sky_options, xrays
+from sim.detector import Imperfections
+from sim.seeds import Seeds
+from sim.telemetry import Telemetry, dark, record
+from stream.commands.options import configured
+from stream.transport.recording import RecordingWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A camera in front of its sky."""
+
+    config: Config
+    seeds: Seeds
+    sources: tuple[Source, ...]
+
+    def camera(self) -> Telemetry:
+        """Return the camera; without sources, with its shutter closed."""
+        model = Imperfections.of(self.config, self.seeds)
+        if not self.sources:
+            return dark(self.config, model, self.seeds)
+        return Telemetry(self.config, self.sources, model, self.seeds)
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@configured
+@click.option("--readouts", default=200, type=click.IntRange(1), help="Read-outs of all quadrants.")
+@sky_options
+@click.option("--dark", "without_signal", is_flag=True, help="The same camera with its shutter closed.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same frames.")
+def wfi(out: Path, config_name: str, overrides: tuple[str, ...], readouts: int, seed: int, **sky: Any) -> None:
+    """Write a recording of the configured camera: noise, common mode, bad pixels, X-rays and cosmic rays.
+
+    The camera is the section [simulate] of the configuration. The recording holds the truth: the photons, the
+    primaries, the owners of every pixel, the bad pixels.
+
+    Example: raysieve simulate wfi demo.h5 --config wfi --readouts 200 --photons 2 --seed 1
+    """
+    config, seeds = load(config_name, overrides), Seeds(seed)
+    sources: tuple[Source, ...] = ()
+    if not sky.pop("without_signal"):
+        sources = (xrays(config, sky), *particles(config, sky, seeds))
+    say_uses(sources, readouts)
+    camera = Scene(config, seeds, sources).camera()
+    console = Console(stderr=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with RecordingWriter(out, camera.start) as writer, Progress(console=console, transient=True) as progress:
+        task = progress.add_task(f"simulate {out.name}", total=readouts)
+        record(camera, readouts, writer, lambda done: progress.update(task, completed=done))
+    click.echo(f"{out}: {readouts * len(config.detector.quadrants)} frames")

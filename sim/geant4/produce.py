@@ -1,0 +1,200 @@
+"""A production: batches of primaries in worker processes, each kept as it is done, joined into one hit library."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from config.errors import ConfigError
+from sim.extra import import_geant4
+from sim.geant4.aim import aim
+from sim.geant4.compact import Names, compact
+from sim.geant4.data_files import provide, variables
+from sim.geant4.geometry import Geometry, digest_of, parse_geometry
+from sim.geant4.spectrum import PHI_GV, per_second
+from sim.geant4.transport import Engine, Physics, to_arrays
+from sim.hit_library import LibraryWriter, Production
+
+TABLES = ("primaries", "segments", "steps")
+NAMES = ("processes", "volumes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What decides the content of every batch."""
+
+    geometry_toml: str
+    physics: Physics = "full"
+    phi_gv: float = PHI_GV
+    seed: int = 0
+    batch: int = 20_000  # aimed primaries: some ten seconds of one core
+
+    @property
+    def geometry(self) -> Geometry:
+        """The mass model."""
+        return parse_geometry(self.geometry_toml, "geometry")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for two productions to be parts of one."""
+        facts = asdict(self)
+        del facts["geometry_toml"]
+        return facts | {"geometry": digest_of(self.geometry)}
+
+
+def produce(
+    out: Path,
+    order: Order,
+    batches: int,
+    workers: int,
+    data: Path,
+    progress: Callable[[int], object] = lambda done: None,
+    keep_parts: bool = False,
+) -> Production:
+    """Make the hit library `out`; go on where an earlier run of the same order stopped.
+
+    progress is called with the number of batches done. Raises ConfigError without the sim extra, for folders that
+    cannot be written, for parts of another production, and if Geant4 ends a worker (with its last words).
+    """
+    _check_extra(provide(data))
+    parts = out.with_name(out.name + ".parts")
+    _open_parts(parts, order)
+    missing = [number for number in range(batches) if not _part(parts, number).is_file()]
+    progress(batches - len(missing))
+    if missing:
+        _run(parts, order, missing, min(workers, len(missing)), data, lambda done: progress(batches - done))
+    production = join_parts(out, order, [_part(parts, number) for number in range(batches)])
+    if not keep_parts:
+        shutil.rmtree(parts)
+    return production
+
+
+def join_parts(out: Path, order: Order, parts: Iterable[Path]) -> Production:
+    """Write the parts into one library, in their order, and return its description."""
+    parts = list(parts)
+    names = {name: Names() for name in NAMES}
+    for path in parts:
+        with np.load(path) as part:
+            for name in NAMES:
+                names[name].number(part[name])
+    production = describe(order, len(parts), names)
+    with LibraryWriter(out, production) as writer:
+        for path in parts:
+            with np.load(path) as part:
+                segments = part["segments"]
+                for name, column in zip(NAMES, ("creator", "origin"), strict=True):
+                    segments[column] = names[name].number(part[name][segments[column]])
+                writer.write(part["primaries"], segments, part["steps"])
+    return production
+
+
+def describe(order: Order, batches: int, names: dict[str, Names]) -> Production:
+    """Return what so many batches stand for."""
+    geometry, aimed = order.geometry, batches * order.batch
+    wafers = geometry.wafers
+    return Production(
+        geometry=geometry.name,
+        geometry_toml=order.geometry_toml,
+        geometry_digest=digest_of(geometry),
+        physics=order.physics,
+        phi_gv=order.phi_gv,
+        seed=order.seed,
+        batch=order.batch,
+        aimed=aimed,
+        sphere_primaries=aimed / geometry.aimed_fraction,
+        protons_per_s=per_second(geometry.sphere_radius_mm, alphas=False),
+        area_cm2=geometry.area_cm2,
+        rows=wafers.rows,
+        columns=wafers.columns,
+        pixel_um=wafers.pixel_um,
+        thickness_um=wafers.thickness_um,
+        quadrants=tuple(q.id for q in wafers.quadrants),
+        processes=tuple(names["processes"].names),
+        volumes=tuple(names["volumes"].names),
+    )
+
+
+def make_batch(engine: Engine, order: Order, number: int) -> dict[str, Any]:
+    """Track one batch; return its tables and the names that they number."""
+    primaries = aim(order.geometry, order.batch, order.seed, number, order.phi_gv)
+    raw = to_arrays(engine.track(primaries))
+    names = {name: Names() for name in NAMES}
+    tables = compact(raw, primaries, order.geometry, number * order.batch, names)
+    return dict(zip(TABLES, tables, strict=True)) | {name: np.array(names[name].names, "U32") for name in NAMES}
+
+
+def _run(
+    parts: Path, order: Order, numbers: list[int], workers: int, data: Path, left: Callable[[int], object]
+) -> None:
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (order, parts, data))
+    try:
+        futures: list[Future[None]] = [pool.submit(_work, number) for number in numbers]
+        for done, future in enumerate(as_completed(futures), start=1):
+            future.result()
+            left(len(numbers) - done)
+    except BrokenProcessPool:
+        raise ConfigError(f"Geant4 ended a worker: {_last_words(parts)}") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_worker: dict[str, Any] = {}  # of a worker process: its engine, its order, where the parts go
+
+
+def _start_worker(order: Order, parts: Path, data: Path) -> None:
+    os.environ.update(variables(data))
+    log = os.open(parts / f"worker-{os.getpid()}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)  # Geant4 prints much, also where nothing is wrong
+    os.dup2(log, 2)
+    _worker.update(engine=Engine(order.geometry, order.physics), order=order, parts=parts)
+
+
+def _work(number: int) -> None:
+    batch = make_batch(_worker["engine"], _worker["order"], number)
+    path = _part(_worker["parts"], number)
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(partial, **batch)
+    partial.rename(path)
+
+
+def _part(parts: Path, number: int) -> Path:
+    return parts / f"{number:06d}.npz"
+
+
+def _open_parts(parts: Path, order: Order) -> None:
+    identity = parts / "order.json"
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+        if not identity.is_file():
+            identity.write_text(json.dumps(order.identity))
+        known = json.loads(identity.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{parts}: cannot be used for the parts of a production ({error})") from None
+    differ = [
+        f"{key} {known.get(key)} there, {value} now" for key, value in order.identity.items() if known.get(key) != value
+    ]
+    if differ:
+        raise ConfigError(
+            f"{parts}: holds parts of another production ({'; '.join(differ)}); remove it, or --out elsewhere"
+        )
+
+
+def _check_extra(data: Path) -> None:
+    """See that Geant4 can be imported before workers are started (in this process it is never initialised)."""
+    os.environ.update(variables(data))
+    import_geant4()
+
+
+def _last_words(parts: Path) -> str:
+    logs = sorted(parts.glob("worker-*.log"), key=lambda path: path.stat().st_mtime)
+    lines = [line.strip() for line in (logs[-1].read_text(errors="replace") if logs else "").splitlines()]
+    said = [line for line in lines if line and not set(line) <= set("-*= EWF")]
+    return " | ".join(said[-3:]) or "it left no message"

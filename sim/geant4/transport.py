@@ -1,0 +1,246 @@
+"""Geant4 itself: protons in, steps in silicon out. One engine in a process; Geant4 allows no second one."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from sim.extra import import_geant4
+from sim.geant4.aim import Primaries
+from sim.geant4.geometry import Geometry
+from sim.geant4.world import World
+
+Physics = Literal["full", "em"]
+PRIMARY_PROCESS = "primary"
+QUIET = ("/process/em/verbose 0", "/process/had/verbose 0", "/run/verbose 0", "/tracking/verbose 0")
+ELSEWHERE_CUT_MM = 0.7  # Geant4's default, for what has no region of its own: vacuum
+
+
+@dataclass(slots=True)
+class Collected:
+    """What the wafers saw: one row for each passage of a particle, one for each step with energy."""
+
+    segments: list[tuple[Any, ...]] = field(default_factory=list)
+    steps: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+class Engine:
+    """A geometry with physics, ready to track."""
+
+    def __init__(self, geometry: Geometry, physics: Physics = "full") -> None:
+        """Set up Geant4 (its data variables must be in the environment). Raises ConfigError without the sim extra."""
+        self.g4 = g4 = import_geant4()
+        self.world = World(g4, geometry)
+        self._wafers = _wafers_class(g4)()
+        self._parts = (_detector_class(g4)(self.world, self._wafers), _list_class(g4)(physics))
+        self._actions = _actions_class(g4)(self._wafers)
+        self._manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.Serial)
+        for part in (*self._parts, self._actions):
+            self._manager.SetUserInitialization(part)
+        command = g4.G4UImanager.GetUIpointer().ApplyCommand
+        for line in QUIET:
+            command(line)
+        command(f"/cuts/setLowEdge {geometry.low_edge_ev} eV")
+        command(f"/run/setCut {ELSEWHERE_CUT_MM} mm")
+        self._manager.Initialize()
+        for name, cut_um in self.world.cuts_um.items():
+            command(f"/run/setCutForRegion {name} {cut_um} um")
+
+    def track(self, primaries: Primaries) -> Collected:
+        """Return what the primaries left. Each has random numbers of its own, whatever was tracked before."""
+        self._actions.gun.load(primaries)
+        self._manager.BeamOn(len(primaries.energy_gev))
+        return self._wafers.take()
+
+
+def _wafers_class(g4: Any) -> Any:
+    """Return the sensitive detector; a function, as the base class exists only where Geant4 does."""
+
+    class Wafers(g4.G4VSensitiveDetector):  # type: ignore[misc]
+        """Notes every step in silicon, and what brought it there."""
+
+        def __init__(self) -> None:
+            super().__init__("wafers")
+            self.take()
+
+        def take(self) -> Collected:
+            """Return what was collected and begin anew."""
+            taken, self.out = getattr(self, "out", None), Collected()
+            self.begin(0)
+            return taken or Collected()
+
+        def begin(self, primary: int) -> None:
+            """A new primary comes."""
+            self.primary = primary
+            self.open: dict[int, int] = {}  # track -> its present segment
+            self.known: dict[int, tuple[int, int, str]] = {}  # track -> its PDG, who entered, where that was made
+
+        def ProcessHits(self, step: Any, history: Any) -> bool:  # noqa: N802
+            track, before, after = step.GetTrack(), step.GetPreStepPoint(), step.GetPostStepPoint()
+            energy, number = step.GetTotalEnergyDeposit(), track.GetTrackID()
+            entered = before.GetStepStatus() == g4.fGeomBoundary
+            if entered or number not in self.known:
+                self._meet(track, number, entered)
+                self.open.pop(number, None)
+            if energy <= 0:
+                # A neutral particle leaves its energy at the end of its way; so does one that begins anew.
+                self.open.pop(number, None)
+                return False
+            segment = self.open.get(number)
+            if segment is None:
+                charged = track.GetDefinition().GetPDGCharge() != 0
+                segment = self._begin_segment(track, before, before if charged else after)
+                if charged:
+                    self.open[number] = segment
+            place = after.GetPosition()
+            self.out.steps.append((segment, place.x, place.y, place.z, energy))
+            return True
+
+        def _meet(self, track: Any, number: int, entered: bool) -> None:
+            pdg = track.GetDefinition().GetPDGEncoding()
+            parent = self.known.get(track.GetParentID())
+            if entered or parent is None:
+                self.known[number] = (pdg, pdg, track.GetLogicalVolumeAtVertex().GetName())
+            else:
+                self.known[number] = (pdg, parent[1], parent[2])
+
+        def _begin_segment(self, track: Any, before: Any, begin: Any) -> int:
+            pdg, entering, origin = self.known[track.GetTrackID()]
+            process = track.GetCreatorProcess()
+            parent = self.known.get(track.GetParentID())
+            place = begin.GetPosition()
+            self.out.segments.append(
+                (
+                    self.primary,
+                    track.GetVolume().GetCopyNo(),
+                    pdg,
+                    process.GetProcessName() if process else PRIMARY_PROCESS,
+                    parent[0] if parent else 0,
+                    entering,
+                    origin,
+                    before.GetStepStatus() == g4.fGeomBoundary,
+                    before.GetKineticEnergy(),
+                    place.x,
+                    place.y,
+                    place.z,
+                )
+            )
+            return len(self.out.segments) - 1
+
+    return Wafers
+
+
+def _gun_class(g4: Any) -> Any:
+    """Return the source of primaries."""
+
+    class Gun(g4.G4VUserPrimaryGeneratorAction):  # type: ignore[misc]
+        """Shoots the loaded primaries, one for each event."""
+
+        def __init__(self, wafers: Any) -> None:
+            super().__init__()
+            self.wafers = wafers
+            self.gun = g4.G4ParticleGun(1)
+
+        def load(self, primaries: Primaries) -> None:
+            """Take primaries."""
+            self.starts, self.directions = primaries.start_mm.tolist(), primaries.direction.tolist()
+            self.energies, self.seeds = primaries.energy_gev.tolist(), primaries.seeds.tolist()
+            self.next = 0
+
+        def GeneratePrimaries(self, event: Any) -> None:  # noqa: N802
+            i = self.next
+            self.next += 1
+            g4.G4Random.setTheSeeds([*self.seeds[i], 0])  # two numbers, ended by 0; a third would be ignored
+            self.wafers.begin(i)
+            self.gun.SetParticleDefinition(g4.G4Proton.Definition())
+            self.gun.SetParticleEnergy(self.energies[i] * g4.GeV)
+            self.gun.SetParticlePosition(g4.G4ThreeVector(*self.starts[i]))
+            self.gun.SetParticleMomentumDirection(g4.G4ThreeVector(*self.directions[i]))
+            self.gun.GeneratePrimaryVertex(event)
+
+    return Gun
+
+
+def _detector_class(g4: Any) -> Any:
+    """Return the detector construction."""
+
+    class Construction(g4.G4VUserDetectorConstruction):  # type: ignore[misc]
+        """Hands the volumes to Geant4."""
+
+        def __init__(self, world: World, wafers: Any) -> None:
+            super().__init__()
+            self.world, self.wafers = world, wafers
+
+        def Construct(self) -> Any:  # noqa: N802
+            placed, self.silicon = self.world.build()
+            return placed
+
+        def ConstructSDandField(self) -> None:  # noqa: N802
+            g4.G4SDManager.GetSDMpointer().AddNewDetector(self.wafers)
+            self.silicon.SetSensitiveDetector(self.wafers)
+
+    return Construction
+
+
+def _list_class(g4: Any) -> Any:
+    """Return the physics list."""
+
+    class Processes(g4.G4VModularPhysicsList):  # type: ignore[misc]
+        """EmStandard; with `full` also FTFP_BERT and what belongs to it."""
+
+        def __init__(self, physics: Physics) -> None:
+            super().__init__()
+            self.parts = [g4.G4EmStandardPhysics()]
+            if physics == "full":
+                self.parts += [
+                    g4.G4EmExtraPhysics(),
+                    g4.G4DecayPhysics(),
+                    g4.G4HadronElasticPhysics(),
+                    g4.G4HadronPhysicsFTFP_BERT(),
+                    g4.G4StoppingPhysics(),
+                    g4.G4IonPhysics(),
+                ]
+            for part in self.parts:
+                self.RegisterPhysics(part)
+
+    return Processes
+
+
+def _actions_class(g4: Any) -> Any:
+    """Return what introduces the gun."""
+
+    class Actions(g4.G4VUserActionInitialization):  # type: ignore[misc]
+        """Only a gun: all else is noted by the wafers."""
+
+        def __init__(self, wafers: Any) -> None:
+            super().__init__()
+            self.wafers = wafers
+
+        def Build(self) -> None:  # noqa: N802
+            self.gun = _gun_class(g4)(self.wafers)  # Geant4 wants it after the physics list
+            self.SetUserAction(self.gun)
+
+    return Actions
+
+
+def to_arrays(collected: Collected) -> dict[str, np.ndarray[Any, Any]]:
+    """Return what was collected as columns; names of processes and volumes stay strings. Empty lists: no rows."""
+    kinds = ("i8", "u1", "i4", "U32", "i4", "i4", "U32", "?", "f8", "f8", "f8", "f8")
+    names = (
+        "primary",
+        "wafer",
+        "particle",
+        "creator",
+        "parent",
+        "entering",
+        "origin",
+        "entered",
+        "entry_mev",
+        "x",
+        "y",
+        "z",
+    )
+    columns = zip(*collected.segments, strict=True) if collected.segments else ((),) * len(names)
+    arrays = {name: np.array(column, kind) for name, kind, column in zip(names, kinds, columns, strict=True)}
+    steps = np.array(collected.steps, float).reshape(-1, 5)
+    return arrays | {"step_segment": steps[:, 0].astype(np.int64), "step_end": steps[:, 1:4], "step_mev": steps[:, 4]}

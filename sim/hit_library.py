@@ -1,0 +1,223 @@
+"""The hit library: where each primary left energy in the silicon, in a compact HDF5 file.
+
+Three tables, one below the other. A primary is a cosmic-ray proton that left a signal. A segment is the way of one
+particle through one wafer. A step is a piece of that way, straight, with its energy spread evenly along it; the
+segment begins at x, y, z and each step adds dx, dy, dz. x and y are measured from the outer corner of pixel (0, 0) of
+the quadrant, z from the entrance side towards the gates.
+
+Primaries are in the order in which they were drawn, which is random: any run of them is a fair sample.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+from numpy.typing import NDArray
+
+from config.errors import ConfigError
+
+FORMAT = "raysieve hits 1"
+UNIT_UM = 1.0  # grid of the positions (as Poliszczuk et al. 2024): far below the width of a charge cloud
+CHUNK = 1 << 15
+PRIMARY = np.dtype(
+    [
+        ("number", "<i8"),  # in the production: number // batch size is its batch
+        ("energy_gev", "<f4"),
+        ("direction", "<f4", (3,)),
+        ("sphere_mm", "<f4", (3,)),  # where it came through the sphere
+        ("deposit_kev", "<f4"),  # in all wafers
+        ("first_segment", "<i8"),
+        ("first_step", "<i8"),
+    ]
+)
+SEGMENT = np.dtype(
+    [
+        ("quadrant", "<u1"),
+        ("particle", "<i4"),  # PDG code
+        ("creator", "<u1"),  # number of the process in the file's list `processes`
+        ("parent", "<i4"),  # PDG code; 0 for the primary
+        ("entering", "<i4"),  # PDG code of the particle that brought it into the wafer (itself or an ancestor)
+        ("origin", "<u1"),  # number of the volume where the entering particle was made, in the list `volumes`
+        ("entry_kev", "<f4"),  # kinetic energy on entering; 0 for what was made in the wafer
+        ("x", "<i4"),  # UNIT_UM
+        ("y", "<i4"),
+        ("z", "<i4"),
+        ("steps", "<i4"),
+    ]
+)
+STEP = np.dtype([("dx", "<i4"), ("dy", "<i4"), ("dz", "<i4"), ("energy_ev", "<i4")])
+HIT = np.dtype(  # all of the above in one row for each step
+    [
+        ("primary", "<i8"),  # place in the library
+        ("quadrant", "<u1"),
+        ("start_um", "<f4", (3,)),
+        ("end_um", "<f4", (3,)),
+        ("energy_ev", "<f4"),
+        ("segment", "<i8"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Production:
+    """How a library was made, and what it stands for."""
+
+    geometry: str  # its name
+    geometry_toml: str
+    geometry_digest: str
+    physics: str
+    phi_gv: float
+    seed: int
+    batch: int  # aimed primaries in each batch
+    aimed: int  # primaries that met the box
+    sphere_primaries: float  # primaries through the sphere that they stand for
+    protons_per_s: float  # through the sphere, alphas not counted
+    area_cm2: float
+    rows: int
+    columns: int
+    pixel_um: float
+    thickness_um: float
+    quadrants: tuple[int, ...]
+    processes: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    command: str = ""
+
+    @property
+    def exposure_s(self) -> float:
+        """Time in which so many protons come, without alphas."""
+        return self.sphere_primaries / self.protons_per_s
+
+
+class LibraryWriter:
+    """Writes a library batch by batch; the file appears under its name when it is complete."""
+
+    def __init__(self, path: Path, production: Production) -> None:
+        """Raises ConfigError where the file cannot be written."""
+        self.path, self._partial = path, path.with_name(path.name + ".partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = h5py.File(self._partial, "w")
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written ({error})") from None
+        self._file.attrs["format"] = FORMAT
+        self._file.attrs["production"] = json.dumps(asdict(production))
+        for name, dtype in (("primaries", PRIMARY), ("segments", SEGMENT), ("steps", STEP)):
+            packed = hdf5plugin.Bitshuffle(cname="zstd", clevel=9)
+            self._file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(CHUNK,), **packed)
+
+    def write(self, primaries: NDArray[Any], segments: NDArray[Any], steps: NDArray[Any]) -> None:
+        """Append PRIMARY, SEGMENT and STEP rows whose `first_...` count from 0 in these arrays."""
+        primaries = primaries.copy()
+        primaries["first_segment"] += len(self._file["segments"])
+        primaries["first_step"] += len(self._file["steps"])
+        for name, rows in (("primaries", primaries), ("segments", segments), ("steps", steps)):
+            table = self._file[name]
+            table.resize(len(table) + len(rows), axis=0)
+            table[len(table) - len(rows) :] = rows
+
+    def __enter__(self) -> "LibraryWriter":
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        """Close; keep the file only if all went well."""
+        self._file.close()
+        if kind is None:
+            self._partial.replace(self.path)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+
+class HitLibrary:
+    """A library opened for reading. Only what is asked for is in memory."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Raises ConfigError for a file that is missing, is no hit library, or is empty."""
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise ConfigError(f"hit library {path}: no such file; raysieve simulate hits makes one")
+        try:
+            self._file = h5py.File(self.path, "r")
+            if self._file.attrs.get("format") != FORMAT:
+                raise ConfigError(f"hit library {path}: expected a file of {FORMAT!r}")
+            stored = json.loads(self._file.attrs["production"])
+            tuples = {key: tuple(stored[key]) for key in ("quadrants", "processes", "volumes")}
+            self.production = Production(**stored | tuples)
+            self._primaries, self._segments, self._steps = (
+                _table(self._file, name, dtype, path)
+                for name, dtype in (("primaries", PRIMARY), ("segments", SEGMENT), ("steps", STEP))
+            )
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"hit library {path}: cannot be read ({error})") from None
+        if not len(self):
+            raise ConfigError(f"hit library {path}: holds no primaries")
+
+    def __len__(self) -> int:
+        """Return the number of primaries."""
+        return len(self._primaries)
+
+    def primaries(self, first: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return the PRIMARY rows first .. stop - 1."""
+        rows: NDArray[Any] = self._primaries[first : len(self) if stop is None else stop]
+        return rows
+
+    def segments(self, first: int, stop: int) -> NDArray[Any]:
+        """Return the SEGMENT rows of the primaries first .. stop - 1."""
+        begin, end = self._segment_range(first, stop)
+        rows: NDArray[Any] = self._segments[begin:end]
+        return rows
+
+    def hits(self, first: int, stop: int) -> NDArray[Any]:
+        """Return the HIT rows of the primaries first .. stop - 1: their steps with both ends in um, energy in eV.
+
+        `segment` counts in `segments(first, stop)`. No rows for an empty range.
+        """
+        if first >= stop:
+            return np.empty(0, HIT)
+        segments = self.segments(first, stop)
+        rows = self.primaries(first, stop)
+        begin, end = int(rows["first_step"][0]), int(rows["first_step"][0] + segments["steps"].sum())
+        steps = self._steps[begin:end]
+        segment = np.repeat(np.arange(len(segments)), segments["steps"])
+        hits = np.empty(len(steps), HIT)
+        hits["segment"], hits["quadrant"] = segment, segments["quadrant"][segment]
+        hits["primary"] = np.repeat(np.arange(first, stop), np.diff(np.append(rows["first_step"], end)))
+        hits["energy_ev"] = steps["energy_ev"]
+        opening = np.cumsum(segments["steps"]) - segments["steps"]
+        for axis, (name, step) in enumerate((("x", "dx"), ("y", "dy"), ("z", "dz"))):
+            before = np.cumsum(steps[step], dtype=np.int64) - steps[step]
+            place = before - before[opening][segment] + segments[name][segment]
+            hits["start_um"][:, axis] = place * UNIT_UM
+            hits["end_um"][:, axis] = (place + steps[step]) * UNIT_UM
+        return hits
+
+    def _segment_range(self, first: int, stop: int) -> tuple[int, int]:
+        begin = int(self._primaries[first]["first_segment"])
+        end = len(self._segments) if stop >= len(self) else int(self._primaries[stop]["first_segment"])
+        return begin, end
+
+    def __enter__(self) -> "HitLibrary":
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def shipped() -> Path:
+    """Return the library in the package: real physics without Geant4 (made by the command in its README)."""
+    return Path(__file__).parent / "data" / "hits_close.h5"
+
+
+def _table(file: Mapping[str, Any], name: str, dtype: np.dtype[Any], path: Path | str) -> Any:
+    table = file[name]
+    if table.dtype != dtype:
+        raise ConfigError(f"hit library {path}: table {name} has columns {table.dtype.names}")
+    return table
