@@ -19,6 +19,7 @@ def scaled_spectrum(charge: int, energy_mev: float, share: NDArray[np.float64]) 
     """Return (beta^2 / Z^2) k dsigma/dk in mb, same shape as `share` (photon energy / electron kinetic energy).
 
     Koch & Motz 1959, Rev. Mod. Phys. 31, 920, formula 3BS(e), times Elwert 1939; Z (Z + 1) for the atom's electrons.
+    Elwert's factor makes it rise in the last percents before the tip; it is kept level there.
     """
     first = 1 + energy_mev / ELECTRON_MEV  # total energies in units of the rest energy, before and after
     photon = np.clip(share, 1e-6, 1 - 1e-6) * energy_mev / ELECTRON_MEV
@@ -35,8 +36,9 @@ def scaled_spectrum(charge: int, energy_mev: float, share: NDArray[np.float64]) 
     elwert = beta_first * (1 - np.exp(-2 * np.pi * charge * ALPHA / beta_first))
     elwert /= beta_last * (1 - np.exp(-2 * np.pi * charge * ALPHA / beta_last))
     spectrum = beta_first**2 * 2 * RADIUS_CM**2 * ALPHA * bracket * elwert * (1 + 1 / charge) * MILLIBARN
-    floor: NDArray[np.float64] = np.maximum(spectrum, 0.05)  # Geant4 interpolates logarithms
-    return floor
+    # Geant4 samples below the value at the lowest share, and interpolates logarithms: no rise towards the tip, no 0.
+    falling: NDArray[np.float64] = np.maximum(np.minimum.accumulate(spectrum), 0.05)
+    return falling
 
 
 def write(folder: Path, elements: Iterable[int]) -> None:

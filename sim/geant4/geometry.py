@@ -62,8 +62,8 @@ class Board(Section):
     material: Material = "Al"
     size_mm: Length2
     thickness_mm: Positive
-    distance_mm: Positive
-    """Between the middle of the wafers and the middle of the board."""
+    gap_mm: Positive
+    """Empty space between the wafers and the board."""
     cut_um: CutUm = 100.0
     skins: list[Skin] = Field(default_factory=list)
     """On both faces and the sides, deepest first."""
@@ -163,10 +163,8 @@ class Geometry(Section):
             yield f"wafers: inside the cavity of +-{inside[0]:g} x +-{inside[1]:g} x +-{inside[2]:g} mm"
         if len({q.id for q in wafers.quadrants}) != len(wafers.quadrants) or self._wafers_touch():
             yield "wafers.quadrants: different ids and no overlap"
-        if board and board.distance_mm <= half + board.thickness_mm / 2:
-            yield f"board.distance_mm: above {half + board.thickness_mm / 2:g}, clear of the wafers"
         if board and (
-            wafers.z_mm - board.distance_mm - board.thickness_mm / 2 <= -inside[2]
+            wafers.z_mm - half - board.gap_mm - board.thickness_mm <= -inside[2]
             or board.size_mm[0] / 2 >= inside[0]
             or board.size_mm[1] / 2 >= inside[1]
         ):

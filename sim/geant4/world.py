@@ -80,7 +80,8 @@ class World:
         geometry, board = self.geometry, self.geometry.board
         assert board is not None
         half = [board.size_mm[0] / 2, board.size_mm[1] / 2, board.thickness_mm / 2]
-        place = (0.0, 0.0, geometry.wafers.z_mm - board.distance_mm)
+        back = geometry.wafers.z_mm - geometry.wafers.thickness_um * 0.5e-3
+        place = (0.0, 0.0, back - board.gap_mm - board.thickness_mm / 2)
         cuts = [skin.cut_um for skin in reversed(board.skins)] + [board.cut_um]  # from the surface inwards
         depths = [0.0] + [skin.depth_um * 1e-3 for skin in reversed(board.skins)]
         mother = cavity
