@@ -1,4 +1,6 @@
-"""Refuse settings that make no sense, in one line."""
+"""Refuse what cannot be, in one line."""
+
+from pathlib import Path
 
 from config.errors import ConfigError
 
@@ -8,3 +10,13 @@ def require(what: str, *rules: tuple[bool, str]) -> None:
     broken = [expected for holds, expected in rules if not holds]
     if broken:
         raise ConfigError(f"{what}: expected {'; '.join(broken)}")
+
+
+def folder_for(out: Path) -> Path:
+    """Return the folder of a file to be written, made if need be. Raises ConfigError if it cannot be."""
+    require(f"{out}", (not out.is_dir(), "a file to write, not a folder"))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written: {out.parent}: {error.strerror}") from None
+    return out.parent

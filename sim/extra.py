@@ -7,9 +7,8 @@ from config.errors import ConfigError
 
 
 def import_xraylib() -> Any:
-    """Return xraylib, silent about values it does not have. Raises ConfigError that says how to install it."""
-    xraylib = _import("xraylib")
-    return xraylib
+    """Return xraylib. Raises ConfigError that says how to install it."""
+    return _import("xraylib")
 
 
 def import_geant4() -> Any:

@@ -1,19 +1,20 @@
 """Frame sets on disk: HDF5, packed frame by frame, with their truth tables."""
 
 import json
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import h5py
-import hdf5plugin
 import numpy as np
-from numpy.typing import NDArray
 
 from config.errors import ConfigError
+from sim.check import folder_for
 from sim.frame_sets import CLASSES, OWNER, PARTICLE_ROW, XRAY_ROW, Frames
+from stream.transport import hdf5
 
-FORMAT = "raysieve frame set 1"
+FORMAT = "raysieve frame set"
 TABLES = {"pixels": OWNER, "xrays": XRAY_ROW, "particles": PARTICLE_ROW}
 CHUNK_BYTES = 1 << 19
 ROWS = 1 << 14  # of a table in a chunk
@@ -27,34 +28,26 @@ class FrameFile:
     """
 
     def __init__(self, path: Path, shape: tuple[int, int, int], about: dict[str, Any]) -> None:
-        """Raises ConfigError where the file cannot be written."""
-        self.path, self._partial = path, path.with_name(path.name + ".partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self._partial, "w")
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be written ({error})") from None
-        self._file.attrs.update(format=FORMAT, classes=json.dumps(CLASSES), about=json.dumps(about))
-        per_chunk = max(1, CHUNK_BYTES // (2 * shape[0] * shape[1] * shape[2]))
-        packed = hdf5plugin.Bitshuffle(cname="lz4")
-        self._file.create_dataset(
-            "frames", (0, *shape), "<i2", maxshape=(None, *shape), chunks=(per_chunk, *shape), **packed
-        )
-        self._file.create_dataset("label", (0,), "<u1", maxshape=(None,), chunks=(ROWS,))
-        for name, dtype in TABLES.items():
-            self._file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(ROWS,), **packed)
+        """Raises ConfigError or LinkError where the file cannot be written."""
+        folder_for(path)
+        self._new = hdf5.NewFile(path, FORMAT)
+        per_chunk = max(1, CHUNK_BYTES // (2 * math.prod(shape)))
+        with self._new.writing():
+            file = self._new.file
+            hdf5.write_text(file, "classes", json.dumps(CLASSES))
+            hdf5.write_text(file, "about", json.dumps(about))
+            whole = {"maxshape": (None, *shape), "chunks": (per_chunk, *shape)} | hdf5.filters()
+            file.create_dataset("frames", (0, *shape), "<i2", **whole)
+            for name, dtype in (("label", "<u1"), *TABLES.items()):
+                file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(ROWS,), **hdf5.filters())
 
     def write(self, block: Frames) -> None:
-        """Append a block."""
-        self._append("frames", block.pixels)
-        self._append("label", block.label)
-        for name in TABLES:
-            self._append(name, block.tables[name])
-
-    def _append(self, name: str, rows: NDArray[Any]) -> None:
-        table = self._file[name]
-        table.resize(len(table) + len(rows), axis=0)
-        table[len(table) - len(rows) :] = rows
+        """Append a block. Raises LinkError if the disk refuses."""
+        with self._new.writing():
+            hdf5.append(self._new.file["frames"], block.pixels)
+            hdf5.append(self._new.file["label"], block.label)
+            for name in TABLES:
+                hdf5.append(self._new.file[name], block.tables[name])
 
     def __enter__(self) -> "FrameFile":
         """Return itself."""
@@ -62,19 +55,23 @@ class FrameFile:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         """Close; keep the file only if all went well."""
-        self._file.close()
         if kind is None:
-            self._partial.replace(self.path)
+            self._new.finish()
         else:
-            self._partial.unlink(missing_ok=True)
+            self._new.discard()
 
 
 def read_set(path: Path | str) -> h5py.File:
     """Return a set opened for reading. Raises ConfigError for any other file."""
+    file = hdf5.open_file(Path(path), (FORMAT,))
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise ConfigError(f"frame set {path}: cannot be read ({error})") from None
-    if file.attrs.get("format") != FORMAT or np.ndim(file.get("frames", 0)) != 4:
-        raise ConfigError(f"frame set {path}: expected a file of {FORMAT!r}")
+        frames = file.get("frames")
+        shape = (len(frames), *np.shape(frames)[1:]) if np.ndim(frames) == 4 else (None,) * 4
+        hdf5.dataset(file, "frames", "<i2", shape)
+        hdf5.dataset(file, "label", "<u1", shape[:1])
+        for name, dtype in TABLES.items():
+            hdf5.dataset(file, name, dtype, (None,))
+    except hdf5.FAULTS as fault:
+        file.close()
+        raise ConfigError(f"frame set {path}: {hdf5.reason(fault)}") from None
     return file

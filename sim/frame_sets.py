@@ -32,7 +32,8 @@ TOGETHER: dict[tuple[int, ...], float] = {
     (3, 1): 0.00005,
     (1, 3): 0.00005,
 }
-BLOCK = 1024  # frames made at a time
+BLOCK = 1024  # frames made at a time, fewer if they are large:
+BLOCK_PIXELS = 1 << 24
 TRIES = 200  # for a place without overlap
 PIXELS = (4, 10)  # with charge, of an X-ray and of a particle, about
 MOST_COVERED = 0.2  # of a frame's pixels; above, places without overlap are too rare to be looked for
@@ -49,7 +50,13 @@ OWNER = np.dtype(  # truth: what one photon or primary left in one pixel of one 
 )
 XRAY_ROW = np.dtype([("frame", "<i4"), ("quadrant", "<u1"), ("x", "<f4"), ("y", "<f4"), ("energy_ev", "<f4")])
 PARTICLE_ROW = np.dtype(
-    [("frame", "<i4"), ("library", "<i8"), ("quadrant", "<u1"), ("left", "<i2"), ("bottom", "<i2"), ("mirror", "<u1")]
+    [
+        ("frame", "<i4"),
+        ("library", "<i8"),  # place in the hit library
+        ("quadrant", "<u1"),  # of the camera, and in it the corner of the window; 0 where the window is the camera
+        ("left", "<i2"),
+        ("bottom", "<i2"),
+    ]
 )
 
 
@@ -96,9 +103,9 @@ class FrameSet:
         """Yield the set in blocks. Raises ConfigError if frames without overlap cannot be found."""
         labels = np.repeat(np.arange(len(CLASSES), dtype=np.uint8), self.per_class)
         self.seeds.fixed(0).shuffle(labels)
-        for first in range(0, len(self), BLOCK):
-            own = labels[first : first + BLOCK]
-            yield self._block(first, own, self.seeds.signal(first, 0))
+        size = max(1, min(BLOCK, BLOCK_PIXELS // math.prod(self.shape)))
+        for first in range(0, len(self), size):
+            yield self._block(first, labels[first : first + size], self.seeds.signal(first, 0))
 
     def _block(self, first: int, labels: NDArray[np.uint8], rng: Generator) -> Frames:
         level = np.zeros((labels.size, *self.shape), np.float32)

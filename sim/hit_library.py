@@ -9,7 +9,8 @@ Primaries are in the order in which they were drawn, which is random: any run of
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import ConfigError
+from sim.check import folder_for, require
+from stream.transport import hdf5
 
 FORMAT = "raysieve hits 1"
 UNIT_UM = 1.0  # grid of the positions (as Poliszczuk et al. 2024): far below the width of a charge cloud
@@ -44,7 +47,7 @@ SEGMENT = np.dtype(
         ("parent", "<i4"),  # PDG code; 0 for the primary
         ("entering", "<i4"),  # PDG code of the particle that brought it into the wafer (itself or an ancestor)
         ("origin", "<u1"),  # number of the volume where the entering particle was made, in the list `volumes`
-        ("entry_kev", "<f4"),  # kinetic energy on entering; 0 for what was made in the wafer
+        ("entry_kev", "<f4"),  # kinetic energy of the particle as it entered; 0 for what was made in the wafer
         ("x", "<i4"),  # UNIT_UM
         ("y", "<i4"),
         ("z", "<i4"),
@@ -52,6 +55,7 @@ SEGMENT = np.dtype(
     ]
 )
 STEP = np.dtype([("dx", "<i4"), ("dy", "<i4"), ("dz", "<i4"), ("energy_ev", "<i4")])
+TABLES = {"primaries": PRIMARY, "segments": SEGMENT, "steps": STEP}
 HIT = np.dtype(  # all of the above in one row for each step
     [
         ("primary", "<i8"),  # place in the library
@@ -98,28 +102,24 @@ class LibraryWriter:
     """Writes a library batch by batch; the file appears under its name when it is complete."""
 
     def __init__(self, path: Path, production: Production) -> None:
-        """Raises ConfigError where the file cannot be written."""
-        self.path, self._partial = path, path.with_name(path.name + ".partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = h5py.File(self._partial, "w")
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be written ({error})") from None
-        self._file.attrs["format"] = FORMAT
-        self._file.attrs["production"] = json.dumps(asdict(production))
-        for name, dtype in (("primaries", PRIMARY), ("segments", SEGMENT), ("steps", STEP)):
-            packed = hdf5plugin.Bitshuffle(cname="zstd", clevel=9)
-            self._file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(CHUNK,), **packed)
+        """Raises ConfigError or LinkError where the file cannot be written."""
+        folder_for(path)
+        self._new = hdf5.NewFile(path, FORMAT)
+        with self._new.writing():
+            hdf5.write_text(self._new.file, "production", json.dumps(asdict(production)))
+            for name, dtype in TABLES.items():
+                packed = dict(hdf5plugin.Bitshuffle(cname="zstd", clevel=9)) | {"fletcher32": True}
+                self._new.file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(CHUNK,), **packed)
 
     def write(self, primaries: NDArray[Any], segments: NDArray[Any], steps: NDArray[Any]) -> None:
         """Append PRIMARY, SEGMENT and STEP rows whose `first_...` count from 0 in these arrays."""
-        primaries = primaries.copy()
-        primaries["first_segment"] += len(self._file["segments"])
-        primaries["first_step"] += len(self._file["steps"])
-        for name, rows in (("primaries", primaries), ("segments", segments), ("steps", steps)):
-            table = self._file[name]
-            table.resize(len(table) + len(rows), axis=0)
-            table[len(table) - len(rows) :] = rows
+        with self._new.writing():
+            tables = [self._new.file[name] for name in TABLES]
+            primaries = primaries.copy()
+            primaries["first_segment"] += len(tables[1])
+            primaries["first_step"] += len(tables[2])
+            for table, rows in zip(tables, (primaries, segments, steps), strict=True):
+                hdf5.append(table, rows)
 
     def __enter__(self) -> "LibraryWriter":
         """Return itself."""
@@ -127,67 +127,78 @@ class LibraryWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         """Close; keep the file only if all went well."""
-        self._file.close()
         if kind is None:
-            self._partial.replace(self.path)
+            self._new.finish()
         else:
-            self._partial.unlink(missing_ok=True)
+            self._new.discard()
 
 
 class HitLibrary:
     """A library opened for reading. Only what is asked for is in memory."""
 
     def __init__(self, path: Path | str) -> None:
-        """Raises ConfigError for a file that is missing, is no hit library, or is empty."""
+        """Raises ConfigError for a file that is missing, is no hit library, is damaged, or is empty."""
         self.path = Path(path)
         if not self.path.is_file():
             raise ConfigError(f"hit library {path}: no such file; raysieve simulate hits makes one")
-        try:
+        with self._reading():
             self._file = h5py.File(self.path, "r")
-            if self._file.attrs.get("format") != FORMAT:
-                raise ConfigError(f"hit library {path}: expected a file of {FORMAT!r}")
-            stored = json.loads(self._file.attrs["production"])
-            tuples = {key: tuple(stored[key]) for key in ("quadrants", "processes", "volumes")}
-            self.production = Production(**stored | tuples)
-            self._primaries, self._segments, self._steps = (
-                _table(self._file, name, dtype, path)
-                for name, dtype in (("primaries", PRIMARY), ("segments", SEGMENT), ("steps", STEP))
-            )
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"hit library {path}: cannot be read ({error})") from None
-        if not len(self):
-            raise ConfigError(f"hit library {path}: holds no primaries")
+        try:
+            with self._reading():
+                self.production = self._described()
+                tables = [hdf5.dataset(self._file, name, dtype, (None,)) for name, dtype in TABLES.items()]
+            self._primaries, self._segments, self._steps = tables
+            require(f"hit library {path}", (len(self) > 0, "at least one primary, it holds none"))
+        except ConfigError:
+            self._file.close()
+            raise
+
+    def _described(self) -> Production:
+        if _text(self._file.attrs.get("format")) != FORMAT:
+            raise ConfigError(f"hit library {self.path}: expected a file of {FORMAT!r}")
+        stored = json.loads(_text(self._file.attrs["production"]))
+        return Production(**stored | {key: tuple(stored[key]) for key in ("quadrants", "processes", "volumes")})
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except hdf5.FAULTS as fault:
+            raise ConfigError(f"hit library {self.path}: cannot be read: {hdf5.reason(fault)}") from None
 
     def __len__(self) -> int:
         """Return the number of primaries."""
         return len(self._primaries)
 
     def primaries(self, first: int = 0, stop: int | None = None) -> NDArray[Any]:
-        """Return the PRIMARY rows first .. stop - 1."""
-        rows: NDArray[Any] = self._primaries[first : len(self) if stop is None else stop]
+        """Return the PRIMARY rows first .. stop - 1, as far as there are any."""
+        with self._reading():
+            rows: NDArray[Any] = self._primaries[first : len(self) if stop is None else stop]
         return rows
 
     def segments(self, first: int, stop: int) -> NDArray[Any]:
-        """Return the SEGMENT rows of the primaries first .. stop - 1."""
-        begin, end = self._segment_range(first, stop)
-        rows: NDArray[Any] = self._segments[begin:end]
+        """Return the SEGMENT rows of the primaries first .. stop - 1, as far as there are any."""
+        begin, end = (self._first_segment(place) for place in (first, max(first, stop)))
+        with self._reading():
+            rows: NDArray[Any] = self._segments[begin:end]
         return rows
 
     def hits(self, first: int, stop: int) -> NDArray[Any]:
         """Return the HIT rows of the primaries first .. stop - 1: their steps with both ends in um, energy in eV.
 
-        `segment` counts in `segments(first, stop)`. No rows for an empty range.
+        `segment` counts in `segments(first, stop)`. No rows for an empty range, or beyond the end.
         """
-        if first >= stop:
+        rows = self.primaries(first, max(first, stop))
+        if not rows.size:
             return np.empty(0, HIT)
         segments = self.segments(first, stop)
-        rows = self.primaries(first, stop)
         begin, end = int(rows["first_step"][0]), int(rows["first_step"][0] + segments["steps"].sum())
-        steps = self._steps[begin:end]
+        with self._reading():
+            steps = self._steps[begin:end]
         segment = np.repeat(np.arange(len(segments)), segments["steps"])
         hits = np.empty(len(steps), HIT)
         hits["segment"], hits["quadrant"] = segment, segments["quadrant"][segment]
-        hits["primary"] = np.repeat(np.arange(first, stop), np.diff(np.append(rows["first_step"], end)))
+        hits["primary"] = np.repeat(first + np.arange(rows.size), np.diff(np.append(rows["first_step"], end)))
         hits["energy_ev"] = steps["energy_ev"]
         opening = np.cumsum(segments["steps"]) - segments["steps"]
         for axis, (name, step) in enumerate((("x", "dx"), ("y", "dy"), ("z", "dz"))):
@@ -197,10 +208,10 @@ class HitLibrary:
             hits["end_um"][:, axis] = (place + steps[step]) * UNIT_UM
         return hits
 
-    def _segment_range(self, first: int, stop: int) -> tuple[int, int]:
-        begin = int(self._primaries[first]["first_segment"])
-        end = len(self._segments) if stop >= len(self) else int(self._primaries[stop]["first_segment"])
-        return begin, end
+    def _first_segment(self, place: int) -> int:
+        if place >= len(self):
+            return len(self._segments)
+        return int(self.primaries(place, place + 1)["first_segment"][0])
 
     def __enter__(self) -> "HitLibrary":
         """Return itself."""
@@ -216,8 +227,5 @@ def shipped() -> Path:
     return Path(__file__).parent / "data" / "hits_close.h5"
 
 
-def _table(file: Mapping[str, Any], name: str, dtype: np.dtype[Any], path: Path | str) -> Any:
-    table = file[name]
-    if table.dtype != dtype:
-        raise ConfigError(f"hit library {path}: table {name} has columns {table.dtype.names}")
-    return table
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

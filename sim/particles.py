@@ -24,8 +24,8 @@ PRIMARY_IN_FRAME = np.dtype(  # truth: one row for each primary in a read-out
         ("library", "<i8"),  # place in the hit library
         ("mirror", "<u1"),  # 0: as in the library; else its number in `sim.mirrors`
         ("energy_gev", "<f4"),
-        ("direction", "<f4", (3,)),
-        ("deposit_kev", "<f4"),
+        ("direction", "<f4", (3,)),  # as in the library, before the mirror
+        ("deposit_kev", "<f4"),  # in all wafers of the library
     ]
 )
 BLOCK = 512  # primaries read and shared over the pixels at a time
@@ -132,7 +132,8 @@ class Particles:
 def quadrants_per_primary(pixels: Pixels, sample: int = 4 * BLOCK) -> float:
     """Return in how many quadrants a primary leaves signal, on the average over the first `sample` of the library.
 
-    Above 1; it turns a rate of particle events per quadrant frame into one of primaries per read-out.
+    It turns a rate of particle events per quadrant frame into one of primaries per read-out. Above 1 for a camera
+    with all wafers of the library. Raises ConfigError if none of them reaches the camera.
     """
     pairs = primaries = 0
     for number in range(-(-min(sample, len(pixels.library)) // BLOCK)):
@@ -140,4 +141,5 @@ def quadrants_per_primary(pixels: Pixels, sample: int = 4 * BLOCK) -> float:
         rows = block.pixels
         pairs += np.unique(rows["owner"] * 256 + rows["quadrant"]).size
         primaries += len(block.primaries)
+    require(f"hit library {pixels.library.path.name}", (pairs > 0, "primaries that leave signal in the camera"))
     return pairs / primaries

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from config.errors import ConfigError
 from config.schema import Detector as Layout
 from config.schema import QuadrantLayout
 from sim.charge import CHARGE, PAIR_ENERGY_EV
+from sim.check import require
 from sim.diffusion import draw_electrons
 from sim.particles import BLOCK, Pixels
 from sim.photons import XRays
@@ -20,6 +22,7 @@ from sim.seeds import Seeds
 VISIBLE_EV = 80.0  # a window holds a particle if one of its pixels has this much: the split threshold of seed 003
 LEAST_ELECTRONS = 1.0  # less is neither noted nor an overlap
 XRAYS_AT_A_TIME = 4096
+EMPTY_ROUNDS = 20  # through all primaries without a visible one: then there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Item:
     """One X-ray or the part of a primary that fell into a window."""
 
     charges: NDArray[Any]  # CHARGE rows, x and y in the window
-    truth: tuple[Any, ...]  # its row of the truth table, without the frame
+    truth: tuple[Any, ...]  # its row of the truth table (XRAY_ROW, PARTICLE_ROW), without the frame
 
     def cells(self, shape: tuple[int, int, int]) -> set[int]:
         """Return the numbers of its pixels in a frame of shape (quadrants, rows, columns)."""
@@ -63,11 +66,11 @@ class XRayPool:
         self._seeds, self._items, self._batch = seeds, deque[Item](), 0
 
     def take(self) -> Item:
-        """Return the next X-ray with charge in the window."""
-        while not self._items:
-            rng = self._seeds.signal(self._batch, 1)
-            self._items.extend(self._make(rng))
+        """Return the next X-ray with charge in the window. Raises ConfigError if there is none."""
+        if not self._items:
+            self._items.extend(self._make(self._seeds.signal(self._batch, 1)))
             self._batch += 1
+            require("X-rays", (bool(self._items), f"some that leave charge, of {self._source.per_frame:.0f} none did"))
         return self._items.popleft()
 
     def _make(self, rng: Generator) -> list[Item]:
@@ -103,19 +106,25 @@ class ParticlePool:
         self._next = self._blocks()
 
     def take(self) -> Item:
-        """Return the next part of a primary; those of one block of the library come in random order."""
+        """Return the next part of a primary; those of one block of the library come in random order.
+
+        Raises ConfigError if no primary of the range leaves visible signal in a window.
+        """
         while not self._items:
             self._items.extend(next(self._next))
         return self._items.popleft()
 
     def _blocks(self) -> Iterator[list[Item]]:
         first, stop = self._part
-        while True:
+        found = 0
+        while found or self.rounds < EMPTY_ROUNDS:
             self.rounds += 1
             for number in range(first // BLOCK, -(-stop // BLOCK)):
                 rng = self._seeds.signal(number, 1 + self.rounds)
                 items = list(self._of_block(number, rng))
+                found += len(items)
                 yield [items[i] for i in rng.permutation(len(items))]
+        raise ConfigError(f"primaries {first} to {stop - 1}: none leaves visible signal in a window of {self._shape}")
 
     def _of_block(self, number: int, rng: Generator) -> Iterator[Item]:
         block = self._pixels.block(number)
@@ -135,7 +144,7 @@ class ParticlePool:
             charges = charges.copy()
             charges["quadrant"] = np.searchsorted(self._ids, charges["quadrant"])
             if _visible(charges):
-                yield Item(charges, (place, 0, 0, 0, 0))
+                yield Item(charges, (place, 0, 0, 0))
             return
         layout = self._pixels.layout
         for quadrant in np.unique(charges["quadrant"]).tolist():
@@ -159,7 +168,7 @@ class ParticlePool:
                 continue  # a window that is not whole
             item = charges[chosen]
             item["x"], item["y"] = in_x[chosen], in_y[chosen]
-            yield Item(item, (place, quadrant, left, bottom, 0))
+            yield Item(item, (place, quadrant, left, bottom))
 
 
 def _visible(charges: NDArray[Any]) -> bool:

@@ -1,5 +1,6 @@
 """`raysieve simulate frames`: sets of frames of four classes."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.progress import Progress
 
 from config.load import digest, load
 from sim.check import require
-from sim.commands.scene import say_rounds, sky_options, xrays
+from sim.commands.scene import STRAIGHT, say_rounds, sky_options, xrays
 from sim.frame_file import FrameFile
 from sim.frame_sets import FrameSet, write_set
 from sim.hit_library import HitLibrary, shipped
@@ -36,13 +37,14 @@ def frames(out: Path, config_name: str, overrides: tuple[str, ...], window: str,
     Example: raysieve simulate frames train.h5 --config wfi --hits hits.h5 --per-class 50000 --part 0 0.7
     """
     config, seeds = load(config_name, overrides), Seeds(given["seed"])
+    _check(given)
     layout = config.detector
     shape = shape_of(window, len(layout.quadrants), (layout.rows, layout.columns))
     library = HitLibrary(given["hits"] or shipped())
     pixels = Pixels(library, config.simulate.sensor, layout)
     low, high = given["part"]
     part = (int(low * len(library)), int(high * len(library)))
-    require("--part", (part[0] < part[1], "a range that holds primaries"))
+    require(f"--part {low:g} {high:g}", (part[0] < part[1], "a range that holds primaries"))
     area = shape[0] * shape[1] * shape[2] / (layout.rows * layout.columns)
     rates = None if shape == (1, 64, 64) else (given["photons"] * area, given["particles"] * area)
     particles = ParticlePool(pixels, part, shape, seeds, whole=window == "camera")
@@ -56,10 +58,20 @@ def frames(out: Path, config_name: str, overrides: tuple[str, ...], window: str,
     click.echo(f"{out}: {len(made)} frames; " + ", ".join(f"{n} {name}" for name, n in counts.items()))
 
 
+def _check(given: dict[str, Any]) -> None:
+    low, high = given["part"]
+    require(
+        "frame set",
+        (given["hits"] != STRAIGHT, "a hit library, not straight tracks"),
+        (not given["point"], "no --point: the X-rays of a set fall anywhere"),
+        (math.isfinite(low + high), "two numbers for --part"),
+    )
+
+
 def shape_of(window: str, quadrants: int, size: tuple[int, int]) -> tuple[int, int, int]:
     """Return quadrants, rows, columns of a frame. Raises ConfigError for a window that the camera does not have."""
     named = {"quadrant": (1, *size), "camera": (quadrants, *size)}
-    side = int(window) if window.isdigit() else 0
+    side = int(window) if window.isdecimal() else 0
     require(
         f"--window {window}",
         (window in named or 5 <= side <= min(size), f"quadrant, camera or 5 to {min(size)} pixels"),

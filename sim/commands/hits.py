@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from config.errors import ConfigError
+from sim.check import require
 from sim.geant4.data_files import default_folder
 from sim.geant4.geometry import load_geometry
 from sim.geant4.produce import Order, produce
@@ -35,6 +36,7 @@ def hits(out: Path, geometry: str, aimed: int, workers: int, overwrite: bool, **
 
     Example: raysieve simulate hits hits.h5 --geometry close --aimed 200000 --seed 1
     """
+    require(f"{out}", (not out.is_dir(), "a file to write, not a folder"))
     if out.exists() and not overwrite:
         raise ConfigError(f"{out}: exists; --overwrite replaces it")
     _, text = load_geometry(geometry)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from config.load import load
-from sim.check import require
+from sim.check import folder_for, require
 from sim.seeds import Seeds
 from stream.commands.options import configured
 from stream.messages import Message
@@ -80,7 +80,7 @@ def telemetry(
     config = load(config_name, overrides)
     link = BadLink(**chances, seeds=Seeds(seed))
     named = maps or (Path(config.correct.maps) if config.correct.maps else None)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    folder_for(out)
     with Recording(recording) as source, new_file(out) as file:
         given = read_maps(named) if named else source.maps()
         stages = [build(row.stage, config, given) for row in rows_of("detect")]

@@ -11,6 +11,7 @@ from rich.progress import Progress
 from config.load import load
 from config.schema import Config
 from sim.charge import Source
+from sim.check import folder_for
 from sim.commands.scene import particles, say_uses, sky_options, xrays
 from sim.detector import Imperfections
 from sim.seeds import Seeds
@@ -57,7 +58,7 @@ def wfi(out: Path, config_name: str, overrides: tuple[str, ...], readouts: int, 
     say_uses(sources, readouts)
     camera = Scene(config, seeds, sources).camera()
     console = Console(stderr=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    folder_for(out)
     with RecordingWriter(out, camera.start) as writer, Progress(console=console, transient=True) as progress:
         task = progress.add_task(f"simulate {out.name}", total=readouts)
         record(camera, readouts, writer, lambda done: progress.update(task, completed=done))

@@ -75,7 +75,7 @@ def _segments(
         rows[name] = raw[name][used]
     rows["creator"] = names["processes"].number(raw["creator"][used])
     rows["origin"] = names["volumes"].number(raw["origin"][used])
-    rows["entry_kev"] = np.where(raw["entered"][used], raw["entry_mev"][used] * 1e3, 0)
+    rows["entry_kev"] = raw["entry_mev"][used] * 1e3
     return rows
 
 

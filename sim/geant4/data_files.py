@@ -12,9 +12,10 @@ import tempfile
 from pathlib import Path
 
 from config.errors import ConfigError
+from sim.check import require
 from sim.geant4 import electron_data, nuclear_data, photon_data
 
-VERSION = "geant4-11.4-1"  # of what is written here; changes with every change of content
+VERSION = "geant4-11.4-2"  # of what is written here; changes with every change of content
 FOLDERS = {  # variable that Geant4 reads: folder below ours
     "G4NEUTRONHPDATA": "G4NDL",
     "G4LEDATA": "G4EMLOW",
@@ -46,9 +47,11 @@ def variables(folder: Path) -> dict[str, str]:
 def provide(folder: Path) -> Path:
     """Return `folder` with all files in it (3 MB); written in one go if they are not there yet.
 
-    Raises ConfigError where it cannot be written, or without the `sim` extra.
+    Raises ConfigError where it cannot be written, for files of another version, or without the `sim` extra.
     """
     if (folder / "complete").is_file():
+        known = (folder / "complete").read_text(errors="replace")[:40]
+        require(f"Geant4 data folder {folder}", (known == VERSION, f"files of {VERSION}, these are of {known!r}"))
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -153,10 +153,13 @@ class Geometry(Section):
             return
         if math.hypot(*self.outer_mm) >= self.sphere_radius_mm:
             yield f"sphere_radius_mm: above {math.hypot(*self.outer_mm):.0f}, the corners of the box"
-        for what, solid, room in (("box", box, box.wall_mm), ("board", board, board.thickness_mm / 2 if board else 0)):
+        for what, solid, room in (
+            ("box", box, box.wall_mm),
+            ("board", board, min(board.thickness_mm, *board.size_mm) / 2 if board else 0),
+        ):
             depths = [skin.depth_um * 1e-3 for skin in (solid.skins if solid else [])]
             if depths != sorted(set(depths), reverse=True) or max(depths, default=0) >= (room or 1):
-                yield f"{what}.skins: depths that fall, below {room:g} mm"
+                yield f"{what}.skins: depths that fall, all below {room:g} mm"
         wide_x = max(abs(self.corner_mm(q)[0] + d) for q in wafers.quadrants for d in (0, self._side_mm[0]))
         wide_y = max(abs(self.corner_mm(q)[1] + d) for q in wafers.quadrants for d in (0, self._side_mm[1]))
         if wide_x >= inside[0] or wide_y >= inside[1] or abs(wafers.z_mm) + half >= inside[2]:
@@ -201,7 +204,10 @@ def load_geometry(name: str) -> tuple[Geometry, str]:
     if not path.is_file():
         shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
         raise ConfigError(f"geometry {name}: expected a TOML file or one of {shipped}")
-    text = path.read_text()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
     return parse_geometry(text, str(path)), text
 
 
@@ -212,7 +218,8 @@ def parse_geometry(text: str, where: str) -> Geometry:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: not TOML: {error}") from None
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+        said = ((".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors())
+        faults = (f"{key}: {what}" if key else what for key, what in said)
         raise ConfigError(f"{where}: impossible geometry: {'; '.join(faults)}") from None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from config.errors import ConfigError
+from sim.check import folder_for, require
 from sim.extra import import_geant4
 from sim.geant4.aim import aim
 from sim.geant4.compact import Names, compact
@@ -25,17 +26,26 @@ from sim.hit_library import LibraryWriter, Production
 
 TABLES = ("primaries", "segments", "steps")
 NAMES = ("processes", "volumes")
+EXCEPTION, FATAL = "G4Exception-START", "*** Fatal"  # around what Geant4 says before it ends a process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What decides the content of every batch."""
+    """What decides the content of every batch. Raises ConfigError for what cannot be."""
 
     geometry_toml: str
     physics: Physics = "full"
     phi_gv: float = PHI_GV
     seed: int = 0
     batch: int = 20_000  # aimed primaries: some ten seconds of one core
+
+    def __post_init__(self) -> None:
+        require(
+            "production",
+            (0.1 <= self.phi_gv <= 2, "0.1 <= phi_gv <= 2"),  # about the range of the solar cycle, and some more
+            (self.seed >= 0, "seed >= 0"),
+            (self.batch > 0, "primaries in a batch"),
+        )
 
     @property
     def geometry(self) -> Geometry:
@@ -64,6 +74,7 @@ def produce(
     progress is called with the number of batches done. Raises ConfigError without the sim extra, for folders that
     cannot be written, for parts of another production, and if Geant4 ends a worker (with its last words).
     """
+    folder_for(out)
     _check_extra(provide(data))
     parts = out.with_name(out.name + ".parts")
     _open_parts(parts, order)
@@ -78,7 +89,10 @@ def produce(
 
 
 def join_parts(out: Path, order: Order, parts: Iterable[Path]) -> Production:
-    """Write the parts into one library, in their order, and return its description."""
+    """Write the parts into one library, in their order, and return its description.
+
+    Raises ConfigError if no primary left a signal, LinkError if the disk refuses.
+    """
     parts = list(parts)
     names = {name: Names() for name in NAMES}
     for path in parts:
@@ -86,6 +100,7 @@ def join_parts(out: Path, order: Order, parts: Iterable[Path]) -> Production:
             for name in NAMES:
                 names[name].number(part[name])
     production = describe(order, len(parts), names)
+    hit = 0
     with LibraryWriter(out, production) as writer:
         for path in parts:
             with np.load(path) as part:
@@ -93,6 +108,8 @@ def join_parts(out: Path, order: Order, parts: Iterable[Path]) -> Production:
                 for name, column in zip(NAMES, ("creator", "origin"), strict=True):
                     segments[column] = names[name].number(part[name][segments[column]])
                 writer.write(part["primaries"], segments, part["steps"])
+                hit += len(part["primaries"])
+        require(f"{out}", (hit > 0, f"more primaries: none of {production.aimed} left a signal"))
     return production
 
 
@@ -134,6 +151,8 @@ def make_batch(engine: Engine, order: Order, number: int) -> dict[str, Any]:
 def _run(
     parts: Path, order: Order, numbers: list[int], workers: int, data: Path, left: Callable[[int], object]
 ) -> None:
+    for log in parts.glob("worker-*.log"):  # of an earlier run
+        log.unlink()
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (order, parts, data))
     try:
         futures: list[Future[None]] = [pool.submit(_work, number) for number in numbers]
@@ -142,6 +161,8 @@ def _run(
             left(len(numbers) - done)
     except BrokenProcessPool:
         raise ConfigError(f"Geant4 ended a worker: {_last_words(parts)}") from None
+    except OSError as error:
+        raise ConfigError(f"{parts}: a batch cannot be written: {error.strerror}") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -194,7 +215,10 @@ def _check_extra(data: Path) -> None:
 
 
 def _last_words(parts: Path) -> str:
+    """Return the fatal exception that a worker wrote last, or else the end of the newest log."""
     logs = sorted(parts.glob("worker-*.log"), key=lambda path: path.stat().st_mtime)
-    lines = [line.strip() for line in (logs[-1].read_text(errors="replace") if logs else "").splitlines()]
-    said = [line for line in lines if line and not set(line) <= set("-*= EWF")]
-    return " | ".join(said[-3:]) or "it left no message"
+    texts = [log.read_text(errors="replace") for log in logs]
+    fatal = [part.partition(FATAL)[0] for text in texts for part in text.split(EXCEPTION) if FATAL in part]
+    lines = [line.strip(" *-EWF") for line in ((fatal or texts or [""])[-1]).splitlines()]
+    said = [line for line in lines if line]
+    return " | ".join(said[:4] if fatal else said[-3:]) or "it left no message"

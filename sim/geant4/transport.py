@@ -11,6 +11,7 @@ from sim.geant4.geometry import Geometry
 from sim.geant4.world import World
 
 Physics = Literal["full", "em"]
+Known = tuple[int, int, str, float]  # PDG of a track, of who entered, where that was made, its energy on entering, MeV
 PRIMARY_PROCESS = "primary"
 QUIET = ("/process/em/verbose 0", "/process/had/verbose 0", "/run/verbose 0", "/tracking/verbose 0")
 ELSEWHERE_CUT_MM = 0.7  # Geant4's default, for what has no region of its own: vacuum
@@ -73,14 +74,14 @@ def _wafers_class(g4: Any) -> Any:
             """A new primary comes."""
             self.primary = primary
             self.open: dict[int, int] = {}  # track -> its present segment
-            self.known: dict[int, tuple[int, int, str]] = {}  # track -> its PDG, who entered, where that was made
+            self.known: dict[int, Known] = {}  # tracks
 
         def ProcessHits(self, step: Any, history: Any) -> bool:  # noqa: N802
             track, before, after = step.GetTrack(), step.GetPreStepPoint(), step.GetPostStepPoint()
             energy, number = step.GetTotalEnergyDeposit(), track.GetTrackID()
             entered = before.GetStepStatus() == g4.fGeomBoundary
             if entered or number not in self.known:
-                self._meet(track, number, entered)
+                self._meet(track, number, before.GetKineticEnergy() if entered else 0.0)
                 self.open.pop(number, None)
             if energy <= 0:
                 # A neutral particle leaves its energy at the end of its way; so does one that begins anew.
@@ -89,42 +90,27 @@ def _wafers_class(g4: Any) -> Any:
             segment = self.open.get(number)
             if segment is None:
                 charged = track.GetDefinition().GetPDGCharge() != 0
-                segment = self._begin_segment(track, before, before if charged else after)
+                segment = self._begin_segment(track, before if charged else after)
                 if charged:
                     self.open[number] = segment
             place = after.GetPosition()
             self.out.steps.append((segment, place.x, place.y, place.z, energy))
             return True
 
-        def _meet(self, track: Any, number: int, entered: bool) -> None:
-            pdg = track.GetDefinition().GetPDGEncoding()
-            parent = self.known.get(track.GetParentID())
-            if entered or parent is None:
-                self.known[number] = (pdg, pdg, track.GetLogicalVolumeAtVertex().GetName())
+        def _meet(self, track: Any, number: int, energy: float) -> None:
+            pdg, parent = track.GetDefinition().GetPDGEncoding(), self.known.get(track.GetParentID())
+            if energy > 0 or parent is None:
+                self.known[number] = (pdg, pdg, track.GetLogicalVolumeAtVertex().GetName(), energy)
             else:
-                self.known[number] = (pdg, parent[1], parent[2])
+                self.known[number] = (pdg, parent[1], parent[2], 0.0)
 
-        def _begin_segment(self, track: Any, before: Any, begin: Any) -> int:
-            pdg, entering, origin = self.known[track.GetTrackID()]
-            process = track.GetCreatorProcess()
-            parent = self.known.get(track.GetParentID())
-            place = begin.GetPosition()
-            self.out.segments.append(
-                (
-                    self.primary,
-                    track.GetVolume().GetCopyNo(),
-                    pdg,
-                    process.GetProcessName() if process else PRIMARY_PROCESS,
-                    parent[0] if parent else 0,
-                    entering,
-                    origin,
-                    before.GetStepStatus() == g4.fGeomBoundary,
-                    before.GetKineticEnergy(),
-                    place.x,
-                    place.y,
-                    place.z,
-                )
-            )
+        def _begin_segment(self, track: Any, begin: Any) -> int:
+            pdg, entering, origin, entry_mev = self.known[track.GetTrackID()]
+            process, parent = track.GetCreatorProcess(), self.known.get(track.GetParentID())
+            creator = process.GetProcessName() if process else PRIMARY_PROCESS
+            wafer, place = track.GetVolume().GetCopyNo(), begin.GetPosition()
+            who = (self.primary, wafer, pdg, creator, parent[0] if parent else 0, entering, origin, entry_mev)
+            self.out.segments.append((*who, place.x, place.y, place.z))
             return len(self.out.segments) - 1
 
     return Wafers
@@ -225,22 +211,20 @@ def _actions_class(g4: Any) -> Any:
 
 def to_arrays(collected: Collected) -> dict[str, np.ndarray[Any, Any]]:
     """Return what was collected as columns; names of processes and volumes stay strings. Empty lists: no rows."""
-    kinds = ("i8", "u1", "i4", "U32", "i4", "i4", "U32", "?", "f8", "f8", "f8", "f8")
-    names = (
-        "primary",
-        "wafer",
-        "particle",
-        "creator",
-        "parent",
-        "entering",
-        "origin",
-        "entered",
-        "entry_mev",
-        "x",
-        "y",
-        "z",
-    )
-    columns = zip(*collected.segments, strict=True) if collected.segments else ((),) * len(names)
-    arrays = {name: np.array(column, kind) for name, kind, column in zip(names, kinds, columns, strict=True)}
+    kinds = {
+        "primary": "i8",
+        "wafer": "u1",
+        "particle": "i4",
+        "creator": "U32",
+        "parent": "i4",
+        "entering": "i4",
+        "origin": "U32",
+        "entry_mev": "f8",
+        "x": "f8",
+        "y": "f8",
+        "z": "f8",
+    }
+    columns = zip(*collected.segments, strict=True) if collected.segments else ((),) * len(kinds)
+    arrays = {name: np.array(column, kind) for (name, kind), column in zip(kinds.items(), columns, strict=True)}
     steps = np.array(collected.steps, float).reshape(-1, 5)
     return arrays | {"step_segment": steps[:, 0].astype(np.int64), "step_end": steps[:, 1:4], "step_mev": steps[:, 4]}

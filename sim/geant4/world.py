@@ -67,14 +67,13 @@ class World:
 
     def _opening(self, outermost: Any, cavity: Any) -> None:
         """Put a shaft of vacuum through every layer of the +z side: one piece in each of the nested volumes."""
-        g4, side = self.g4, self.geometry.box.opening_mm / 2
+        side = self.geometry.box.opening_mm / 2
         volume = outermost
         while volume is not cavity:
             daughter = volume.GetDaughter(0).GetLogicalVolume()
             top, below = volume.GetSolid().GetZHalfLength(), daughter.GetSolid().GetZHalfLength()
             self._cuboid("opening", [side, side, (top - below) / 2], "vacuum", None, volume, (0, 0, (top + below) / 2))
             volume = daughter
-        del g4
 
     def _board(self, cavity: Any) -> None:
         geometry, board = self.geometry, self.geometry.board
