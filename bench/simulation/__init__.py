@@ -1,0 +1,1 @@
+"""The simulated cosmic rays beside what is known of them; `python -m bench.simulation` writes docs/simulation.md."""

@@ -1,0 +1,161 @@
+"""The pictures of docs/simulation.md."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from numpy.typing import NDArray
+
+from bench.simulation.context import WINDOWS
+from bench.simulation.traditional import Found
+from bench.simulation_patterns import KINDS, Fractions
+from config.load import load
+from sim.geant4.spectrum import cumulative, force_field
+from sim.hit_library import HitLibrary
+from sim.particles import Particles, Pixels
+from sim.photons import XRays
+from sim.schedule import Schedule
+from sim.seeds import Seeds
+from sim.telemetry import Telemetry
+
+OURS, THEIRS = "#0072b2", "#d55e00"  # told apart by everybody (Okabe and Ito)
+DPI = 100
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure as PNG."""
+    figure.tight_layout()
+    figure.savefig(path, dpi=DPI)
+    plt.close(figure)
+
+
+def primaries(
+    path: Path, libraries: Mapping[str, HitLibrary], beam_kev: NDArray[np.float64], evtlog_gev: NDArray[np.float64]
+) -> None:
+    """Draw the energies of the protons, what they leave, and 1 GeV protons in 450 um."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.6))
+    edges = np.geomspace(0.01, 100, 41)
+    if evtlog_gev.size:
+        _steps(left, evtlog_gev, edges, THEIRS, f"MIT EvtLog, {evtlog_gev.size:,}")
+    energy, _ = cumulative()
+    shape = force_field(energy) * energy
+    left.plot(
+        energy, shape / np.trapezoid(shape, np.log(energy)) * np.log(edges[1] / edges[0]), color=OURS, label="ours"
+    )
+    left.set(xscale="log", xlim=(0.01, 100), xlabel="proton energy, GeV", ylabel="share per bin")
+    edges = np.geomspace(1, 1e5, 61)
+    for (name, library), colour in zip(libraries.items(), (OURS, "#56b4e9"), strict=False):
+        _steps(middle, library.primaries()["deposit_kev"], edges, colour, name)
+    middle.set(xscale="log", xlabel="deposit of a primary, keV")
+    _steps(right, beam_kev, np.arange(80, 420, 5.0), OURS, "1 GeV protons, 450 um")
+    right.axvspan(138, 143, color="0.85", label="most probable: 138-143 keV")
+    right.axvline(beam_kev.mean(), color="black", lw=1, label=f"mean {beam_kev.mean():.0f} keV")
+    right.set(xlabel="deposit, keV")
+    for axes in (left, middle, right):
+        axes.legend(fontsize=8, frameon=False)
+    save(figure, path)
+
+
+def beside_mit(path: Path, ours: Found, theirs: Found | None) -> None:
+    """Draw pixels per track, energies of valid events and their distances to tracks."""
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.6))
+    what = (
+        ("track_pixels", np.unique(np.rint(np.geomspace(1, 300, 30))) - 0.5, "pixels of a track", "log"),
+        ("energy_kev", np.geomspace(0.1, 2000, 30), "energy of a valid event, keV", "log"),
+        (
+            "track_px",
+            np.concatenate([[0, 1], np.arange(20, 400, 30)]),
+            "valid event to nearest track, pixels",
+            "linear",
+        ),
+    )
+    for one, (name, edges, label, scale) in zip(axes, what, strict=True):
+        _steps(one, getattr(ours, name), edges, OURS, "ours")
+        if theirs:
+            _points(one, getattr(theirs, name), edges, THEIRS, "MIT lists")
+        one.set(xlabel=label, xscale=scale)
+        one.legend(fontsize=8, frameon=False)
+    axes[0].set_ylabel("share per bin")
+    axes[2].set_yscale("log")
+    save(figure, path)
+
+
+def ceilings(
+    path: Path, found: Mapping[str, tuple[int, dict[str, int]]], references: Mapping[str, list[float]]
+) -> None:
+    """Draw the share of X-ray-like particle events with a companion in each window."""
+    figure, axes = plt.subplots(figsize=(6, 3.6))
+    place = np.arange(len(WINDOWS))
+    for shift, (name, (total, counts)), colour in zip((-0.2, 0.2), found.items(), (OURS, THEIRS), strict=True):
+        share = np.array([100 * counts[window] / total for window in WINDOWS])
+        error = np.sqrt(share * (100 - share) / total)
+        axes.bar(place + shift, share, 0.36, yerr=error, color=colour, label=f"{name} board, {total:,} events")
+        axes.plot(place + shift, references[name], "k_", ms=16, label="reference" if shift > 0 else None)
+    axes.set(xticks=place, xticklabels=WINDOWS, ylabel="with a companion, %", ylim=(0, 80))
+    axes.legend(fontsize=8, frameon=False)
+    save(figure, path)
+
+
+def patterns(path: Path, ours: Fractions, theirs: Fractions | None) -> None:
+    """Draw the shares of the patterns against energy, the WFI's and MOS's."""
+    figure, axes = plt.subplots(1, 4, figsize=(12, 3.2), sharex=True)
+    for k, one in enumerate(axes):
+        for fractions, colour, name in ((ours, OURS, "WFI, simulated"), (theirs, THEIRS, "XMM MOS1, real")):
+            if fractions is None:
+                continue
+            middle = np.sqrt(fractions.edges_ev[1:] * fractions.edges_ev[:-1]) / 1e3
+            share, low, high = (100 * a[:, k] for a in (fractions.share, fractions.low, fractions.high))
+            one.errorbar(middle, share, (share - low, high - share), fmt="o-", ms=3, lw=1, color=colour, label=name)
+        one.set(xscale="log", xlabel="energy, keV", title=KINDS[k], ylim=(0, None))
+    axes[0].set_ylabel("%")
+    axes[0].legend(fontsize=8, frameon=False)
+    save(figure, path)
+
+
+def readout(path: Path, library: HitLibrary) -> None:
+    """Draw one read-out of all quadrants: cosmic rays at the seed's rate, X-rays ten times as many."""
+    config, seeds = load("wfi"), Seeds(5)
+    layout = config.detector
+    pixels = Pixels(library, config.simulate.sensor, layout)
+    sources = [XRays(per_frame=10.0, sensor=config.simulate.sensor), Particles.of(pixels, Schedule(4.0, seeds))]
+    camera = Telemetry(config, sources, seeds=seeds)
+    x_end = max(q.origin_x_px for q in layout.quadrants) + layout.columns
+    y_end = max(q.origin_y_px for q in layout.quadrants) + layout.rows
+    image = np.full((y_end, x_end), np.nan)
+    for frame, quadrant in zip(camera.frames(3), layout.quadrants, strict=True):
+        signal = frame.pixels - camera.detector.true_maps(quadrant.id).offset
+        tall = signal.reshape(layout.rows, layout.columns)
+        rows = slice(quadrant.origin_y_px, quadrant.origin_y_px + layout.rows)
+        image[rows, quadrant.origin_x_px : quadrant.origin_x_px + layout.columns] = tall
+    spread = _widen(np.clip(image, 1, None))
+    figure, axes = plt.subplots(figsize=(6.4, 5.6))
+    shown = axes.imshow(spread, origin="lower", norm=LogNorm(5, 6000), cmap="magma", interpolation="nearest")
+    figure.colorbar(shown, label="electrons (brightest of 3 x 3 pixels)")
+    axes.set(xlabel="focal plane, pixels", title="one read-out of 5 ms")
+    save(figure, path)
+
+
+def _widen(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each pixel as the brightest of its 3 x 3, so that single pixels can be seen; the gaps stay."""
+    padded = np.pad(np.nan_to_num(image, nan=-1), 1, constant_values=-1)
+    stack = [padded[y : y + image.shape[0], x : x + image.shape[1]] for y in range(3) for x in range(3)]
+    return np.where(np.isnan(image), np.nan, np.max(stack, axis=0))
+
+
+def _steps(axes: Axes, values: Any, edges: NDArray[np.float64], colour: str, label: str) -> None:
+    counts = np.histogram(values, edges)[0]
+    axes.stairs(counts / max(len(values), 1), edges, color=colour, label=label)
+
+
+def _points(axes: Axes, values: Any, edges: NDArray[np.float64], colour: str, label: str) -> None:
+    counts = np.histogram(values, edges)[0]
+    middle = (edges[1:] + edges[:-1]) / 2
+    total = max(len(values), 1)
+    axes.errorbar(middle, counts / total, np.sqrt(counts) / total, fmt=".", color=colour, label=f"{label}, {total:,}")
