@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench soak docs clean
+.PHONY: run test check bench simulation soak docs clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
@@ -13,7 +13,7 @@ BIN := .venv/bin
 run: .venv/ready  ## replay a simulated observation into the live daemon; results in out/
 	$(BIN)/raysieve demo --out out
 
-test: .venv/ready check  ## formatting, types, floors, then every test
+test: .venv/ready .venv/sim check  ## formatting, types, floors, then every test
 	$(BIN)/python -m pytest
 
 check: .venv/ready
@@ -27,6 +27,14 @@ bench: .venv/bench  ## speed and quality beside the rival, written to docs/figur
 	$(BIN)/python -m bench.quality
 	$(BIN)/python -m bench.real
 	$(BIN)/python -m bench.realtime --seconds 60
+
+simulation: .venv/sim  ## the simulated cosmic rays beside what is known of them: docs/simulation.md (25 minutes)
+	$(BIN)/python -m bench.simulation
+
+# Geant4 and xraylib. Where there is no wheel, the tests that need them are skipped and say so.
+.venv/sim: .venv/ready
+	-$(BIN)/python -m pip install --quiet -e '.[sim]'
+	@touch $@
 
 soak: .venv/ready  ## memory over a million frames
 	$(BIN)/python -m bench.soak

@@ -30,13 +30,14 @@ def demo(config_name: str, out: Path, loops: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     config = load(config_name)
     dark, observation, maps = out / "dark.h5", out / "demo.h5", out / "maps.h5"
-    console.print(f"[bold]1/4[/] simulating a dark run and {READOUTS} read-outs of {config.detector.instrument}")
+    name = config.detector.instrument
+    console.print(f"[bold]1/5[/] simulating {name}: a dark run, and {READOUTS} read-outs with X-rays and cosmic rays")
     camera = ["--config", config_name, "--seed", "1"]
     _raysieve("simulate", "wfi", str(dark), *camera, "--readouts", str(DARK_READOUTS), "--dark")
     _raysieve("simulate", "wfi", str(observation), *camera, "--readouts", str(READOUTS))
-    console.print("[bold]2/4[/] offset, noise and bad-pixel maps from the dark run")
+    console.print("[bold]2/5[/] offset, noise and bad-pixel maps from the dark run")
     _raysieve("calibrate-dark", str(dark), str(maps))
-    console.print(f"[bold]3/4[/] the daemon, fed at its real rate: {loops} times the same {READOUTS} read-outs")
+    console.print(f"[bold]3/5[/] the daemon, fed at its real rate: {loops} times the same {READOUTS} read-outs")
     url = url_of(TABLE[0].link, config.links)
     for old in (out / ".status").glob("*.json"):
         old.unlink()
@@ -51,8 +52,10 @@ def demo(config_name: str, out: Path, loops: int) -> None:
         if daemon.poll() is None:
             daemon.terminate()
             daemon.wait(30)
-    console.print("[bold]4/4[/] what came out")
+    console.print("[bold]4/5[/] what came out")
     _raysieve("inspect", str(out / "events.fits"), "--plot", str(out))
+    console.print("[bold]5/5[/] what really made the events, and those that were rejected")
+    _raysieve("simulate", "label", str(out / "events.fits"), str(observation))
     console.print(_report(out, loops * READOUTS * len(config.detector.quadrants)))
 
 

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from config.load import digest, load
 from sim.check import require
-from sim.commands.scene import STRAIGHT, say_rounds, sky_options, xrays
+from sim.commands.scene import STRAIGHT, particle_rate, say_rounds, sky_options, xrays
 from sim.frame_file import FrameFile
 from sim.frame_sets import FrameSet, write_set
 from sim.hit_library import HitLibrary, shipped
@@ -46,7 +46,7 @@ def frames(out: Path, config_name: str, overrides: tuple[str, ...], window: str,
     part = (int(low * len(library)), int(high * len(library)))
     require(f"--part {low:g} {high:g}", (part[0] < part[1], "a range that holds primaries"))
     area = shape[0] * shape[1] * shape[2] / (layout.rows * layout.columns)
-    rates = None if shape == (1, 64, 64) else (given["photons"] * area, given["particles"] * area)
+    rates = None if shape == (1, 64, 64) else (given["photons"] * area, particle_rate(given, pixels, config) * area)
     particles = ParticlePool(pixels, part, shape, seeds, whole=window == "camera")
     pools = (XRayPool(xrays(config, given), layout, shape, seeds), particles)
     made = FrameSet(per_class, shape, rates, pools, config, seeds)

@@ -7,6 +7,8 @@ import click
 
 from config.schema import Config
 from sim.charge import Source
+from sim.check import require
+from sim.geant4.spectrum import ALPHAS
 from sim.hit_library import HitLibrary, shipped
 from sim.particles import Particles, Pixels, quadrants_per_primary
 from sim.photons import XRays
@@ -17,9 +19,11 @@ from sim.spectra import SHAPES, Spectrum
 from sim.tracks import Tracks
 
 STRAIGHT = "straight"
+FLUXES = ("protons", "all")
 OPTIONS = (
     click.option("--photons", default=1.0, type=click.FloatRange(0), help="Mean X-rays per quadrant frame."),
     click.option("--particles", default=1.0, type=click.FloatRange(0), help="Mean particle events, likewise."),
+    click.option("--flux", type=click.Choice(FLUXES), help="Particles as in space instead; all: protons and alphas."),
     click.option(
         "--hits", default="", help="Hit library; none: the shipped one; straight: plain tracks for any camera."
     ),
@@ -68,14 +72,25 @@ def xrays(config: Config, sky: Mapping[str, Any]) -> XRays:
 
 def particles(config: Config, sky: Mapping[str, Any], seeds: Seeds) -> Iterable[Source]:
     """Return the cosmic rays of the options, none or one source."""
-    rate = sky["particles"]
-    if rate == 0:
+    if sky["particles"] == 0 and not sky["flux"]:
         return []
     if sky["hits"] == STRAIGHT:
-        return [Tracks(per_frame=rate)]
+        require("--flux", (not sky["flux"], "a hit library, not straight tracks"))
+        return [Tracks(per_frame=sky["particles"])]
     pixels = Pixels(HitLibrary(sky["hits"] or shipped()), config.simulate.sensor, config.detector)
-    per_readout = rate * len(config.detector.quadrants) / quadrants_per_primary(pixels)
+    per_readout = particle_rate(sky, pixels, config) * len(config.detector.quadrants) / quadrants_per_primary(pixels)
     return [Particles.of(pixels, Schedule(per_readout, seeds))]
+
+
+def particle_rate(sky: Mapping[str, Any], pixels: Pixels, config: Config) -> float:
+    """Return the mean number of particle events in a frame of a quadrant."""
+    if not sky["flux"]:
+        return float(sky["particles"])
+    library = pixels.library
+    hits_per_s = library.production.protons_per_s * len(library) / library.production.sphere_primaries
+    hits_per_s *= ALPHAS if sky["flux"] == "all" else 1.0
+    quadrants = len(library.production.quadrants)
+    return hits_per_s * config.detector.frame_time_s * quadrants_per_primary(pixels) / quadrants
 
 
 def say_uses(sources: Iterable[Source], readouts: int) -> None:

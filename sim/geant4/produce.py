@@ -136,6 +136,8 @@ def describe(order: Order, batches: int, names: dict[str, Names]) -> Production:
         quadrants=tuple(q.id for q in wafers.quadrants),
         processes=tuple(names["processes"].names),
         volumes=tuple(names["volumes"].names),
+        command=f"raysieve simulate hits OUT --geometry {geometry.name} --aimed {aimed} --batch {order.batch} "
+        f"--physics {order.physics} --phi-gv {order.phi_gv:g} --seed {order.seed}",
     )
 
 

@@ -1,9 +1,11 @@
 """`raysieve inspect` and `raysieve explain`: what is in a file, what a configuration does."""
 
+import json
 import sys
 from pathlib import Path
 
 import click
+import h5py
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +14,7 @@ from config.load import digest, load
 from config.schema import Config
 from stream.errors import ConfigError
 from stream.transport.eventlist import read_event_list
+from stream.transport.hdf5 import read_text
 from stream.transport.maps import read_maps
 from stream.transport.recording import Recording
 from stream.wiring import TABLE, url_of
@@ -21,7 +24,7 @@ from stream.wiring import TABLE, url_of
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--plot", type=click.Path(path_type=Path), help="Folder for image.png and spectrum.png of an event list.")
 def inspect(file: Path, plot: Path | None) -> None:
-    """Say what is in a recording, a map file or an event list.
+    """Say what is in a recording, a map file, an event list, a hit library or a frame set.
 
     Example: raysieve inspect out/events.fits --plot out
     """
@@ -67,7 +70,9 @@ def _hdf5(file: Path) -> None:
         try:
             maps = read_maps(file)
         except ConfigError:
-            raise not_a_recording from None
+            if not _other(file):
+                raise not_a_recording from None
+            return
         click.echo(f"{file}: maps")
     else:
         with recording:
@@ -89,6 +94,28 @@ def _hdf5(file: Path) -> None:
             f"  maps of quadrant {number}: offset {np.mean(m.offset[good]):.2f}, noise {np.mean(m.noise[good]):.3f}, "
             f"{np.count_nonzero(m.bad)} bad pixels, version {m.version}"
         )
+
+
+def _other(file: Path) -> bool:
+    """Describe what the simulator makes: any HDF5 file of ours says what it is. Returns whether it did."""
+    try:
+        with h5py.File(file, "r") as content:
+            kind = read_text(content, "format")
+            tables = {name: table.shape for name, table in content.items() if isinstance(table, h5py.Dataset)}
+            about = {name: read_text(content, name) for name in content.attrs if name != "format"}
+    except (OSError, ConfigError, KeyError):
+        return False
+    if not kind.startswith("raysieve "):
+        return False
+    click.echo(f"{file}: {kind.removeprefix('raysieve ')}")
+    for name, text in about.items():
+        facts = json.loads(text) if text.startswith("{") else {name: text}
+        for key, value in facts.items():
+            if str(value) and "\n" not in str(value):  # a whole file is not for the screen
+                click.echo(f"  {key}: {value}")
+    for name, shape in tables.items():
+        click.echo(f"  {name}: {' x '.join(map(str, shape))}")
+    return True
 
 
 @click.command()
