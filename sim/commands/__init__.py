@@ -6,6 +6,7 @@ from sim.commands.charge_loss import charge_loss
 from sim.commands.frames import frames
 from sim.commands.hits import hits
 from sim.commands.label import label_events
+from sim.commands.live import live
 from sim.commands.telemetry import telemetry
 from sim.commands.wfi import wfi
 
@@ -18,5 +19,5 @@ def simulate() -> None:
     """
 
 
-for command in (wfi, frames, hits, label_events, telemetry, charge_loss):
+for command in (wfi, frames, hits, label_events, live, telemetry, charge_loss):
     simulate.add_command(command)

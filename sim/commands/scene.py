@@ -8,6 +8,7 @@ import click
 from config.schema import Config
 from sim.charge import Source
 from sim.check import require
+from sim.detector import Imperfections
 from sim.geant4.spectrum import ALPHAS
 from sim.hit_library import HitLibrary, shipped
 from sim.particles import Particles, Pixels, quadrants_per_primary
@@ -16,6 +17,7 @@ from sim.places import FlatField, PointSource
 from sim.schedule import Schedule
 from sim.seeds import Seeds
 from sim.spectra import SHAPES, Spectrum
+from sim.telemetry import Telemetry, dark
 from sim.tracks import Tracks
 
 STRAIGHT = "straight"
@@ -43,6 +45,19 @@ def sky_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(OPTIONS):
         command = option(command)
     return command
+
+
+def camera_of(config: Config, sky: Mapping[str, Any], readouts: int) -> Telemetry:
+    """Return the camera of a configuration in front of the sky of the options; says so if its library is small."""
+    seeds = Seeds(sky["seed"])
+    sources = (xrays(config, sky), *particles(config, sky, seeds))
+    say_uses(sources, readouts)
+    return Telemetry(config, sources, Imperfections.of(config, seeds), seeds)
+
+
+def dark_of(config: Config, seed: int) -> Telemetry:
+    """Return the same camera with its shutter closed."""
+    return dark(config, Imperfections.of(config, Seeds(seed)), Seeds(seed))
 
 
 def xrays(config: Config, sky: Mapping[str, Any]) -> XRays:

@@ -1,6 +1,5 @@
 """`raysieve simulate wfi`: a recording of the configured camera."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,31 +8,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from config.load import load
-from config.schema import Config
-from sim.charge import Source
 from sim.check import folder_for
-from sim.commands.scene import particles, say_uses, sky_options, xrays
-from sim.detector import Imperfections
-from sim.seeds import Seeds
-from sim.telemetry import Telemetry, dark, record
+from sim.commands.scene import camera_of, dark_of, sky_options
+from sim.telemetry import record
 from stream.commands.options import configured
 from stream.transport.recording import RecordingWriter
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A camera in front of its sky."""
-
-    config: Config
-    seeds: Seeds
-    sources: tuple[Source, ...]
-
-    def camera(self) -> Telemetry:
-        """Return the camera; without sources, with its shutter closed."""
-        model = Imperfections.of(self.config, self.seeds)
-        if not self.sources:
-            return dark(self.config, model, self.seeds)
-        return Telemetry(self.config, self.sources, model, self.seeds)
 
 
 @click.command()
@@ -43,7 +22,9 @@ class Scene:
 @sky_options
 @click.option("--dark", "without_signal", is_flag=True, help="The same camera with its shutter closed.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same frames.")
-def wfi(out: Path, config_name: str, overrides: tuple[str, ...], readouts: int, seed: int, **sky: Any) -> None:
+def wfi(
+    out: Path, config_name: str, overrides: tuple[str, ...], readouts: int, seed: int, without_signal: bool, **sky: Any
+) -> None:
     """Write a recording of the configured camera: noise, common mode, bad pixels, X-rays and cosmic rays.
 
     The camera is the section [simulate] of the configuration. The recording holds the truth: the photons, the
@@ -51,12 +32,8 @@ def wfi(out: Path, config_name: str, overrides: tuple[str, ...], readouts: int, 
 
     Example: raysieve simulate wfi demo.h5 --config wfi --readouts 200 --photons 2 --seed 1
     """
-    config, seeds = load(config_name, overrides), Seeds(seed)
-    sources: tuple[Source, ...] = ()
-    if not sky.pop("without_signal"):
-        sources = (xrays(config, sky), *particles(config, sky, seeds))
-    say_uses(sources, readouts)
-    camera = Scene(config, seeds, sources).camera()
+    config = load(config_name, overrides)
+    camera = dark_of(config, seed) if without_signal else camera_of(config, sky | {"seed": seed}, readouts)
     console = Console(stderr=True)
     folder_for(out)
     with RecordingWriter(out, camera.start) as writer, Progress(console=console, transient=True) as progress:

@@ -1,8 +1,5 @@
 """`raysieve run` and `raysieve replay`: the daemon, and what feeds it."""
 
-import json
-import os
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,19 +8,15 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.progress import Progress
 from rich.table import Table
 
 from config.load import load
-from stream.clock import now_ns
-from stream.errors import ConfigError, LinkError
+from stream.commands.feed import feed, say, speed_of
 from stream.messages import End, Frame, Gap, Message
 from stream.supervisor import Supervisor
-from stream.transport.link import Push
 from stream.transport.recording import Recording
 from stream.wiring import TABLE, url_of
 
-START_LEAD_S = 0.5  # at its real rate a camera announces a run this long before the first frame
 PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory when looped
 
 
@@ -63,44 +56,9 @@ def replay(recording: Path, url: str, rate: str, loop: int, wait_s: float, as_js
 
     Example: raysieve replay demo.h5 --to ipc:///run/user/1000/raysieve/frames.sock --rate max
     """
-    speed = _speed(rate)
     with Recording(recording) as source:
-        frames = len(source) * loop
-        push = Push(url, queue=TABLE[0].queue, bind=False)
-        began = time.monotonic()
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task(f"replay {recording.name}", total=frames)
-            sent = 0
-            for message in _paced(_looped(source, loop), speed):
-                if not push.send(message, timeout_s=wait_s):
-                    raise LinkError(
-                        f"{url}: no reader took a message for {wait_s:g} s; the last of {sent} frames are lost"
-                    )
-                if isinstance(message, Frame):
-                    began = began if sent else time.monotonic()
-                    sent += 1
-                    if sent % 100 == 0:
-                        progress.update(task, completed=sent)
-        wall = max(time.monotonic() - began, 1e-9)
-        push.close()
-    used = os.times()
-    account = {"frames": sent, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
-    click.echo(f"sent {sent} frames in {wall:.2f} s: {sent / wall:.0f} frames/s")
-    if as_json:
-        click.echo(json.dumps(account))
-
-
-def _speed(rate: str) -> float:
-    """Return the multiple of real time; 0 for as fast as possible."""
-    if rate in ("live", "max"):
-        return 1.0 if rate == "live" else 0.0
-    try:
-        speed = float(rate)
-    except ValueError:
-        speed = -1.0
-    if not 0 < speed < float("inf"):
-        raise ConfigError(f"--rate {rate}: expected live, max or a positive number")
-    return speed
+        account = feed(_looped(source, loop), url, speed_of(rate), len(source) * loop, wait_s)
+    say(account, as_json)
 
 
 def _looped(source: Recording, loop: int) -> Iterator[Message]:
@@ -123,24 +81,6 @@ def _looped(source: Recording, loop: int) -> Iterator[Message]:
                 sent += message.last - message.first + 1
                 yield replace(message, first=message.first + shift, last=message.last + shift)
     yield End(stream=start.stream, frames=sent)
-
-
-def _paced(messages: Iterator[Message], speed: float) -> Iterator[Message]:
-    """Yield each frame when its detector time has come; stamp it as captured then."""
-    first: tuple[int, int] | None = None
-    for message in messages:
-        if isinstance(message, Frame):
-            if first is None:
-                time.sleep(START_LEAD_S if speed > 0 else 0)
-                first = message.time_ns, now_ns()
-            stamp = now_ns()
-            if speed > 0:
-                due = first[1] + int((message.time_ns - first[0]) / speed)
-                while (left := due - now_ns()) > 0:
-                    time.sleep(left * 1e-9)
-                stamp = due  # not when it could be sent: a full link must show in the latencies
-            message = replace(message, trace=(stamp,))
-        yield message
 
 
 def summary_table(status: dict[str, Any]) -> Table:

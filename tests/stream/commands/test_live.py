@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from stream.commands.live import _looped, _paced, _speed
+from stream.commands.feed import _paced, speed_of
+from stream.commands.live import _looped
 from stream.errors import ConfigError
 from stream.messages import End, Frame, Start
 from stream.transport.recording import Recording, RecordingWriter
@@ -29,13 +30,13 @@ def test_a_loop_is_one_stream_whose_numbers_and_times_go_on(recording):
 
 @pytest.mark.parametrize(("text", "speed"), [("live", 1.0), ("max", 0.0), ("2", 2.0), ("0.5", 0.5)])
 def test_rates(text, speed):
-    assert _speed(text) == speed
+    assert speed_of(text) == speed
 
 
 @pytest.mark.parametrize("text", ["", "fast", "0", "-1", "inf", "nan"])
 def test_wrong_rates_are_refused(text):
     with pytest.raises(ConfigError, match="expected live, max or a positive number"):
-        _speed(text)
+        speed_of(text)
 
 
 def test_frames_are_stamped_when_they_are_due(recording):

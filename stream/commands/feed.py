@@ -1,0 +1,82 @@
+"""Sending a stream to a daemon as a camera would."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from stream.clock import now_ns
+from stream.errors import ConfigError, LinkError
+from stream.messages import Frame, Message
+from stream.transport.link import Push
+from stream.wiring import TABLE
+
+START_LEAD_S = 0.5  # at its real rate a camera announces a run this long before the first frame
+
+
+def feed(messages: Iterator[Message], url: str, speed: float, frames: int, wait_s: float) -> dict[str, Any]:
+    """Send messages at `speed` times real time (0: as fast as possible); return frames, wall and CPU seconds.
+
+    frames: how many are expected, for the progress bar. Raises LinkError if no reader takes a message for `wait_s`.
+    """
+    push = Push(url, queue=TABLE[0].queue, bind=False)
+    began, sent = time.monotonic(), 0
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"to {url}", total=frames)
+        for message in _paced(messages, speed):
+            if not push.send(message, timeout_s=wait_s):
+                raise LinkError(f"{url}: no reader took a message for {wait_s:g} s; the last of {sent} frames are lost")
+            if isinstance(message, Frame):
+                began = began if sent else time.monotonic()
+                sent += 1
+                if sent % 100 == 0:
+                    progress.update(task, completed=sent)
+    wall = max(time.monotonic() - began, 1e-9)
+    push.close()
+    used = os.times()
+    return {"frames": sent, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
+
+
+def say(account: dict[str, Any], as_json: bool) -> None:
+    """Print what `feed` returned."""
+    frames, wall = account["frames"], account["wall_s"]
+    click.echo(f"sent {frames} frames in {wall:.2f} s: {frames / max(wall, 1e-3):.0f} frames/s")
+    if as_json:
+        click.echo(json.dumps(account))
+
+
+def speed_of(rate: str) -> float:
+    """Return the multiple of real time; 0 for as fast as possible."""
+    if rate in ("live", "max"):
+        return 1.0 if rate == "live" else 0.0
+    try:
+        speed = float(rate)
+    except ValueError:
+        speed = -1.0
+    if not 0 < speed < float("inf"):
+        raise ConfigError(f"--rate {rate}: expected live, max or a positive number")
+    return speed
+
+
+def _paced(messages: Iterator[Message], speed: float) -> Iterator[Message]:
+    """Yield each frame when its detector time has come; stamp it as captured then."""
+    first: tuple[int, int] | None = None
+    for message in messages:
+        if isinstance(message, Frame):
+            if first is None:
+                time.sleep(START_LEAD_S if speed > 0 else 0)
+                first = message.time_ns, now_ns()
+            stamp = now_ns()
+            if speed > 0:
+                due = first[1] + int((message.time_ns - first[0]) / speed)
+                while (left := due - now_ns()) > 0:
+                    time.sleep(left * 1e-9)
+                stamp = due  # not when it could be sent: a full link must show in the latencies
+            message = replace(message, trace=(stamp,))
+        yield message
