@@ -15,7 +15,7 @@ from config.errors import ConfigError
 from sim.check import require
 from sim.geant4 import electron_data, nuclear_data, photon_data
 
-VERSION = "geant4-11.4-2"  # of what is written here; changes with every change of content
+VERSION = "geant4-11.4-3"  # of what is written here; changes with every change of content
 FOLDERS = {  # variable that Geant4 reads: folder below ours
     "G4NEUTRONHPDATA": "G4NDL",
     "G4LEDATA": "G4EMLOW",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sim.extra import import_xraylib
 
 LOWEST_MEV = 1.0e-4  # xraylib's tables begin here
-FIT_MEV, HIGH_FIT_MEV = 0.08, 0.5  # above: one polynomial, above again: another
+FIT_MEV, HIGH_FIT_MEV = 0.08, 0.5  # above (and above the K edge): one polynomial, above again: another
 TOP_MEV = 0.8  # xraylib's tables end here
 HYDROGEN_EDGE_MEV = 13.6e-6
 BARN_TO_MM2 = 1e-22
@@ -36,6 +36,7 @@ class _Element:
         self.xraylib, self.element = xraylib, element
         self.shells = [(s, e) for s in range(9) if (e := self._edge(s)) > 0 and self.of_shell(s, max(3 * e, 2e-3)) > 0]
         self.shells = self.shells or [(0, HYDROGEN_EDGE_MEV)]
+        self.fit_mev = max(FIT_MEV, 1.02 * self.shells[0][1])  # gold's K edge is at 80.7 keV
 
     def _edge(self, shell: int) -> float:
         return _value(self.xraylib.EdgeEnergy, self.element, shell) * 1e-3
@@ -48,10 +49,10 @@ class _Element:
 
     def write(self, folder: Path) -> None:
         """Write the five files. Tables hold E^3 sigma; fits are polynomials of 1/E, cumulative over the shells."""
-        above = np.geomspace(max(self.shells[0][1] * 1.0000001, 1.1e-4), FIT_MEV * 1.2, 70)
+        above = np.geomspace(max(self.shells[0][1] * 1.0000001, 1.1e-4), self.fit_mev * 1.2, 70)
         name = f"{self.element}.dat"
         (folder / f"pe-cs-{name}").write_text(_table(above, self._cubed(self.total, above)))
-        for kind, begin, fit in (("low", FIT_MEV, self._low_fit()), ("high", HIGH_FIT_MEV, self._high_fit())):
+        for kind, begin, fit in (("low", self.fit_mev, self._low_fit()), ("high", HIGH_FIT_MEV, self._high_fit())):
             (folder / f"pe-{kind}-{name}").write_text(self._fits(begin, fit))
         if len(self.shells) > 1:
             (folder / f"pe-ss-cs-{name}").write_text(self._subshells())
@@ -62,7 +63,8 @@ class _Element:
         return [e**3 * max(section(e), 1e-30) for e in energies.tolist()]
 
     def _low_fit(self) -> NDArray[np.float64]:
-        energy = np.geomspace(FIT_MEV * 0.9, HIGH_FIT_MEV * 1.1, 40)
+        lowest = max(self.fit_mev * 0.9, self.shells[0][1] * 1.0001)
+        energy = np.geomspace(lowest, HIGH_FIT_MEV * 1.1, 40)
         return _polynomial(energy, np.array([self.total(e) for e in energy.tolist()]), range(6))
 
     def _high_fit(self) -> NDArray[np.float64]:
@@ -76,7 +78,7 @@ class _Element:
 
     def _fits(self, begin: float, fit: NDArray[np.float64]) -> str:
         shells = len(self.shells)
-        share = np.cumsum([self.of_shell(s, 0.07) for s, _ in self.shells])
+        share = np.cumsum([self.of_shell(s, self.fit_mev) for s, _ in self.shells])
         share = share / share[-1] if share[-1] > 0 else np.linspace(1 / shells, 1, shells)
         lines = [f"{shells} {shells} {begin:.6g}"]
         for (_, edge), part in zip(self.shells, share, strict=True):
@@ -86,7 +88,7 @@ class _Element:
     def _subshells(self) -> str:
         lines = []
         for i, (shell, edge) in enumerate(self.shells):
-            energy = np.geomspace(edge * 1.0000001, FIT_MEV * 1.2, 60)
+            energy = np.geomspace(edge * 1.0000001, self.fit_mev * 1.2, 60)
             values = [e**3 * max(self.of_shell(shell, e), 1e-30) for e in energy.tolist()]
             lines.append(f"{energy[0]:.8g} {energy[-1]:.8g} {energy.size} {i}")
             lines += [f"{e:.8g} {v:.6g}" for e, v in zip(energy, values, strict=True)]

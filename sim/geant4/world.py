@@ -145,6 +145,9 @@ class World:
             return nist.FindOrBuildMaterial(VACUUM)
         if name != "board":
             return nist.FindOrBuildMaterial(NIST[name])
+        known = self.g4.G4Material.GetMaterial("board", False)
+        if known is not None:
+            return known
         board = self.g4.G4Material("board", BOARD_DENSITY_G_CM3 * self.g4.g / self.g4.cm3, len(BOARD_MASS_SHARE))
         for symbol, share in BOARD_MASS_SHARE.items():
             board.AddElement(nist.FindOrBuildElement(symbol), share)
