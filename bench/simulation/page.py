@@ -95,7 +95,7 @@ SPEED = [
     ("hits: primaries of the sphere", ["hits: primaries of the sphere"], ""),
     ("hits: size", ["hits: size"], ""),
     ("frames of a quadrant, noise included", ["frames: quadrant frames"], ">= 400 per s and core"),
-    ("largest memory, library of 130 MB", ["frames: largest memory of the process"], "bounded"),
+    ("memory of that", ["frames: memory, large library", "frames: memory, shipped library"], "bounded"),
     ("200,000 sub-frames of 64 x 64", ["200,000 sub-frames: time"], "< 600 s"),
 ]
 SECTIONS = [
@@ -122,8 +122,8 @@ by context.
     (
         """## Unrejected background, 2-7 keV, counts/cm2/s/keV
 
-Protons only (4.1 /cm2/s); alphas would add two fifths. Electrons of some ten keV from the last micrometres of metal make
-it: the level follows the production cut near the silicon, and the wall.
+Protons only (4.1 /cm2/s); alphas would add two fifths. Electrons of some ten keV from the last micrometres of metal
+make it: the level follows the production cut near the silicon, and the wall.
 """,
         BACKGROUND,
         "",
@@ -131,8 +131,8 @@ it: the level follows the production cut near the silicon, and the wall.
     (
         """## Patterns of X-rays
 
-Other sensors (40 um pixels in MOS, 130 um here), so the trend compares, not the value: the brighter the photon, the more
-often its neighbours are above the split threshold.
+Other sensors (40 um pixels in MOS, 130 um here), so the trend compares, not the value: the brighter the photon, the
+more often its neighbours are above the split threshold.
 """,
         [],
         "![Patterns](pictures/simulation_patterns.png)",

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from bench.simulation.context import WINDOWS
 from bench.simulation.traditional import Found
@@ -27,6 +28,7 @@ from sim.telemetry import Telemetry
 
 OURS, THEIRS = "#0072b2", "#d55e00"  # told apart by everybody (Okabe and Ito)
 DPI = 100
+READOUTS, HALF = 12, 24  # in the picture of the focal plane; half a side of its details, pixels
 
 
 def save(figure: Any, path: Path) -> None:
@@ -120,33 +122,47 @@ def patterns(path: Path, ours: Fractions, theirs: Fractions | None) -> None:
 
 
 def readout(path: Path, library: HitLibrary) -> None:
-    """Draw one read-out of all quadrants: cosmic rays at the seed's rate, X-rays ten times as many."""
+    """Draw the focal plane, brightest of READOUTS read-outs at the seed's rates, and some tracks as they are."""
     config, seeds = load("wfi"), Seeds(5)
     layout = config.detector
     pixels = Pixels(library, config.simulate.sensor, layout)
-    sources = [XRays(per_frame=10.0, sensor=config.simulate.sensor), Particles.of(pixels, Schedule(4.0, seeds))]
+    sources = [XRays(per_frame=1.0, sensor=config.simulate.sensor), Particles.of(pixels, Schedule(4.0, seeds))]
     camera = Telemetry(config, sources, seeds=seeds)
-    x_end = max(q.origin_x_px for q in layout.quadrants) + layout.columns
-    y_end = max(q.origin_y_px for q in layout.quadrants) + layout.rows
-    image = np.full((y_end, x_end), np.nan)
-    for frame, quadrant in zip(camera.frames(3), layout.quadrants, strict=True):
-        signal = frame.pixels - camera.detector.true_maps(quadrant.id).offset
-        tall = signal.reshape(layout.rows, layout.columns)
+    right, top = (max(getattr(q, f"origin_{axis}_px") for q in layout.quadrants) for axis in "xy")
+    plane = np.full((top + layout.rows, right + layout.columns), np.nan)
+    for quadrant in layout.quadrants:
+        offset = camera.detector.true_maps(quadrant.id).offset
+        frames = (next(f for f in camera.frames(r) if f.quadrant == quadrant.id) for r in range(READOUTS))
+        brightest = np.max([frame.pixels - offset for frame in frames], axis=0)
         rows = slice(quadrant.origin_y_px, quadrant.origin_y_px + layout.rows)
-        image[rows, quadrant.origin_x_px : quadrant.origin_x_px + layout.columns] = tall
-    spread = _widen(np.clip(image, 1, None))
-    figure, axes = plt.subplots(figsize=(6.4, 5.6))
-    shown = axes.imshow(spread, origin="lower", norm=LogNorm(5, 6000), cmap="magma", interpolation="nearest")
-    figure.colorbar(shown, label="electrons (brightest of 3 x 3 pixels)")
-    axes.set(xlabel="focal plane, pixels", title="one read-out of 5 ms")
+        plane[rows, quadrant.origin_x_px : quadrant.origin_x_px + layout.columns] = brightest
+    scale = LogNorm(40, 6000, clip=True)
+    figure = plt.figure(figsize=(11, 5.2))
+    grid = figure.add_gridspec(2, 4, width_ratios=(1, 1, 0.98, 0.98))
+    whole = figure.add_subplot(grid[:, :2])
+    shown = whole.imshow(_widen(plane), origin="lower", norm=scale, cmap="magma", interpolation="nearest")
+    whole.set(xlabel="focal plane, pixels", title=f"{READOUTS} read-outs (points drawn larger)")
+    for (y, x), cell in zip(_longest(plane, 4), ((0, 2), (0, 3), (1, 2), (1, 3)), strict=False):
+        one = figure.add_subplot(grid[cell])
+        cut = plane[max(y - HALF, 0) : y + HALF, max(x - HALF, 0) : x + HALF]
+        one.imshow(cut, origin="lower", norm=scale, cmap="magma", interpolation="nearest")
+        one.set(xticks=[], yticks=[], title=f"{2 * HALF} x {2 * HALF} pixels")
+    figure.colorbar(shown, ax=whole, label="electrons", fraction=0.045)
     save(figure, path)
 
 
+def _longest(plane: NDArray[np.float64], n: int) -> list[tuple[int, int]]:
+    """Return the middles of the n islands with most pixels above 100 electrons."""
+    islands, _ = ndimage.label(np.nan_to_num(plane) > 100, np.ones((3, 3)))
+    size = np.bincount(islands.ravel())
+    size[0] = 0
+    middles = ndimage.center_of_mass(islands > 0, islands, np.argsort(size)[::-1][:n])
+    return [(int(y), int(x)) for y, x in middles]
+
+
 def _widen(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each pixel as the brightest of its 3 x 3, so that single pixels can be seen; the gaps stay."""
-    padded = np.pad(np.nan_to_num(image, nan=-1), 1, constant_values=-1)
-    stack = [padded[y : y + image.shape[0], x : x + image.shape[1]] for y in range(3) for x in range(3)]
-    return np.where(np.isnan(image), np.nan, np.max(stack, axis=0))
+    """Return each pixel as the brightest of its 7 x 7, so that single ones can be seen; the gaps stay."""
+    return np.where(np.isnan(image), np.nan, ndimage.maximum_filter(np.nan_to_num(image, nan=-1), 7))
 
 
 def _steps(axes: Axes, values: Any, edges: NDArray[np.float64], colour: str, label: str) -> None:

@@ -1,5 +1,6 @@
 """How fast hits, frames and frame sets are made: CPU seconds of one core."""
 
+import json
 import os
 import resource
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 from bench.simulation.physics import Row
 from config.load import load
 from sim.detector import Imperfections
-from sim.hit_library import HitLibrary
+from sim.hit_library import HitLibrary, shipped
 from sim.particles import Particles, Pixels, quadrants_per_primary
 from sim.photons import XRays
 from sim.schedule import Schedule
@@ -24,7 +25,13 @@ AIMED, READOUTS, PER_CLASS = 40_000, 500, 50_000
 
 def figures(library: HitLibrary) -> dict[str, Row]:
     """Return all figures of speed."""
-    return hits() | frames(library) | frame_set(library)
+    large, small = (_in_a_process(path) for path in (library.path, shipped()))
+    rows: dict[str, Row] = {
+        "frames: quadrant frames": (large["rate"], "per CPU-s"),
+        "frames: memory, large library": (large["peak_mb"], f"MB, library of {_mb(library.path)} MB"),
+        "frames: memory, shipped library": (small["peak_mb"], f"MB, library of {_mb(shipped())} MB"),
+    }
+    return hits() | rows | frame_set(library)
 
 
 def hits() -> dict[str, Row]:
@@ -42,10 +49,10 @@ def hits() -> dict[str, Row]:
     }
 
 
-def frames(library: HitLibrary) -> dict[str, Row]:
+def frames(path: Path) -> dict[str, float]:
     """Return the rate of quadrant frames with noise, one X-ray and one particle event in each, and the memory."""
     config, seeds = load("wfi"), Seeds(3)
-    pixels = Pixels(library, config.simulate.sensor, config.detector)
+    pixels = Pixels(HitLibrary(path), config.simulate.sensor, config.detector)
     mean = len(config.detector.quadrants) / quadrants_per_primary(pixels)
     sources = [XRays(per_frame=1.0, sensor=config.simulate.sensor), Particles.of(pixels, Schedule(mean, seeds))]
     camera = Telemetry(config, sources, Imperfections.of(config, seeds), seeds)
@@ -55,10 +62,20 @@ def frames(library: HitLibrary) -> dict[str, Row]:
     for readout in range(20, 20 + READOUTS):
         camera.frames(readout)
     cpu = time.process_time() - begun
-    return {
-        "frames: quadrant frames": (READOUTS * len(config.detector.quadrants) / cpu, "per CPU-s"),
-        "frames: largest memory of the process": (_peak_mb(), "MB"),
-    }
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"rate": READOUTS * len(config.detector.quadrants) / cpu, "peak_mb": peak_mb}
+
+
+def _in_a_process(path: Path) -> dict[str, float]:
+    """Return `frames` of a process of its own, whose memory holds nothing else."""
+    command = [sys.executable, "-m", "bench.simulation.speed", str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def _mb(path: Path) -> int:
+    return round(path.stat().st_size / 1e6)
 
 
 def frame_set(library: HitLibrary) -> dict[str, Row]:
@@ -87,5 +104,5 @@ def _of_children(run: Callable[[], None]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+if __name__ == "__main__":
+    print(json.dumps(frames(Path(sys.argv[1]))))
