@@ -45,7 +45,7 @@ OWNER = np.dtype(  # truth: what one photon or primary left in one pixel of one 
         ("y", "<i2"),
         ("kind", "<u1"),  # sim.charge.XRAY or PARTICLE
         ("owner", "<i4"),  # place in the table of that kind
-        ("electrons", "<f4"),
+        ("electrons", "<f4"),  # before the clip and the noise
     ]
 )
 XRAY_ROW = np.dtype([("frame", "<i4"), ("quadrant", "<u1"), ("x", "<f4"), ("y", "<f4"), ("energy_ev", "<f4")])
@@ -100,7 +100,7 @@ class FrameSet:
         return self.per_class * len(CLASSES)
 
     def blocks(self) -> Iterator[Frames]:
-        """Yield the set in blocks. Raises ConfigError if frames without overlap cannot be found."""
+        """Yield the set in blocks, once: the pools go on. Raises ConfigError if frames without overlap cannot be found."""
         labels = np.repeat(np.arange(len(CLASSES), dtype=np.uint8), self.per_class)
         self.seeds.fixed(0).shuffle(labels)
         size = max(1, min(BLOCK, BLOCK_PIXELS // math.prod(self.shape)))
