@@ -91,6 +91,7 @@ class Production:
     processes: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     command: str = ""
+    data_files: str = ""  # version of what Geant4 read (`sim.geant4.data_files`)
 
     @property
     def exposure_s(self) -> float:

@@ -18,7 +18,7 @@ from sim.check import folder_for, require
 from sim.extra import import_geant4
 from sim.geant4.aim import aim
 from sim.geant4.compact import Names, compact
-from sim.geant4.data_files import provide, variables
+from sim.geant4.data_files import VERSION, provide, variables
 from sim.geant4.geometry import Geometry, digest_of, parse_geometry
 from sim.geant4.spectrum import PHI_GV, per_second
 from sim.geant4.transport import Engine, Physics, to_arrays
@@ -57,7 +57,7 @@ class Order:
         """What must be equal for two productions to be parts of one."""
         facts = asdict(self)
         del facts["geometry_toml"]
-        return facts | {"geometry": digest_of(self.geometry)}
+        return facts | {"geometry": digest_of(self.geometry), "data_files": VERSION}
 
 
 def produce(
@@ -122,6 +122,7 @@ def describe(order: Order, batches: int, names: dict[str, Names]) -> Production:
         geometry_toml=order.geometry_toml,
         geometry_digest=digest_of(geometry),
         physics=order.physics,
+        data_files=VERSION,
         phi_gv=order.phi_gv,
         seed=order.seed,
         batch=order.batch,

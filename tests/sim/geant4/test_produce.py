@@ -12,6 +12,7 @@ import pytest
 
 from config.errors import ConfigError
 from sim.geant4.aim import aim
+from sim.geant4.data_files import VERSION
 from sim.geant4.produce import join_parts, produce
 from sim.hit_library import PRIMARY, SEGMENT, STEP, HitLibrary
 from tests.sim.geant4.conftest import BATCH, BATCHES, ROOT
@@ -93,7 +94,11 @@ def test_parts_of_another_production_are_refused(production, order, data_files, 
         ConfigError, match=r"parts of another production .*physics full there, em now; seed 3 there, 9 now"
     ):
         produce(out, other, BATCHES, 1, data_files)
-    (tmp_path / "hits.h5.parts" / "order.json").write_text("{")
+    identity = tmp_path / "hits.h5.parts" / "order.json"
+    identity.write_text(identity.read_text().replace(VERSION, "older"))
+    with pytest.raises(ConfigError, match=f"data_files older there, {VERSION} now"):
+        produce(out, order, BATCHES, 1, data_files)
+    identity.write_text("{")
     with pytest.raises(ConfigError, match="cannot be used for the parts"):
         produce(out, order, BATCHES, 1, data_files)
 
@@ -145,6 +150,7 @@ def test_the_library_says_what_it_stands_for(production, order):
     assert made.exposure_s == pytest.approx(made.sphere_primaries / (4.1 * np.pi * 70**2))
     assert (made.geometry, made.physics, made.seed, made.batch) == ("close", "full", 3, BATCH)
     assert made.command.endswith("--geometry close --aimed 600 --batch 300 --physics full --phi-gv 0.38 --seed 3")
+    assert made.data_files == VERSION
     assert {"primary", "hIoni"} < set(made.processes)
     assert {"world", "wall", "board0"} < set(made.volumes)
 
