@@ -100,7 +100,10 @@ class FrameSet:
         return self.per_class * len(CLASSES)
 
     def blocks(self) -> Iterator[Frames]:
-        """Yield the set in blocks, once: the pools go on. Raises ConfigError if frames without overlap cannot be found."""
+        """Yield the set in blocks, once, as the pools go on.
+
+        Raises ConfigError if frames without overlap cannot be found.
+        """
         labels = np.repeat(np.arange(len(CLASSES), dtype=np.uint8), self.per_class)
         self.seeds.fixed(0).shuffle(labels)
         size = max(1, min(BLOCK, BLOCK_PIXELS // math.prod(self.shape)))
