@@ -9,7 +9,7 @@ from bench import figures
 ROOT = figures.FOLDER.parent.parent
 TITLES = {
     "real": "Agreement with the missions' own event lists",
-    "quality": "Quality on simulated frames (7 e- rms, cloud 0.12 px)",
+    "quality": "Quality on simulated frames (7 e- rms, charge diffused through 450 um)",
     "speed": "Speed (512x512 uint16, one core)",
     "realtime": "The daemon (four quadrants at 200 Hz, two cores)",
     "soak": "Memory over a million frames",

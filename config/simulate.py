@@ -37,9 +37,10 @@ class ReadOut(Section):
     common_mode_rms_adu: NonNegative = 2.0
     """Of each row in each read-out."""
     clip_ev: Positive | None = None
-    """No pixel has more signal than this; none: only the ADC ends it."""
+    """Where the ADC ends in a pixel of mean offset; none: at the end of its own range."""
     cti: Annotated[float, Field(ge=0, lt=0.01)] = 0.0
-    """Share of a pixel's charge that each parallel transfer leaves behind, in the pixel that follows."""
+    """Share of a pixel's charge that each parallel transfer leaves behind, in the pixel that follows; at most a tenth
+    in all rows."""
     hot_pixels: Number = 4
     """In each quadrant, as the next two."""
     flickering_pixels: Number = 4

@@ -19,6 +19,7 @@ from sim.kernels import read_out
 from sim.seeds import Seeds
 from stream.messages import Maps
 
+MOST_LAGGING = 0.1  # of a pixel's charge: then next to nothing lags by more than the two rows that `transfer` knows
 TAIL = 305  # of 65536: beyond 2.6 sigma the noise is drawn exactly
 
 
@@ -79,6 +80,7 @@ class Detector:
             (bool(ids), "at least one quadrant in detector.quadrants"),
             (len(set(ids)) == len(ids), "a different id for each quadrant"),
             (layout.adc_max_adu <= 65535, "adc_max_adu <= 65535"),
+            (model.cti * layout.rows <= MOST_LAGGING, f"cti * rows <= {MOST_LAGGING:g}: more would lag by many rows"),
             *((_inside(p, layout), f"bad pixel ({p.x}, {p.y}) in quadrant {p.quadrant}") for p in model.bad_pixels),
         )
         self.layout, self.model, self.seeds = layout, model, seeds

@@ -1,8 +1,9 @@
 """Sets of frames of four classes, to train and test on: empty, X-ray only, particle only, mixed.
 
 Frames are as a perfect correction leaves them: signal and read-out noise in electrons. No pixel holds charge of two
-events. Windows of 64 x 64: Poliszczuk et al. 2024 (arXiv:2407.16768), section 2; larger ones take the same rates per
-pixel.
+events; what would overlap is put elsewhere, or another one taken, which favours short tracks where frames are crowded.
+Windows of 64 x 64: Poliszczuk et al. 2024 (arXiv:2407.16768), section 2. For others the rates are mean numbers of
+X-rays and of parts of particles in a frame; a long track is a part in each window that it crosses.
 """
 
 import math
@@ -34,6 +35,7 @@ TOGETHER: dict[tuple[int, ...], float] = {
 }
 BLOCK = 1024  # frames made at a time, fewer if they are large:
 BLOCK_PIXELS = 1 << 24
+ORDER, NOISE = 0, 1  # what of a set is drawn (`Seeds.of_set`), beside the pools
 TRIES = 200  # for a place without overlap
 PIXELS = (4, 10)  # with charge, of an X-ray and of a particle, about
 MOST_COVERED = 0.2  # of a frame's pixels; above, places without overlap are too rare to be looked for
@@ -56,6 +58,7 @@ PARTICLE_ROW = np.dtype(
         ("quadrant", "<u1"),  # of the camera, and in it the corner of the window; 0 where the window is the camera
         ("left", "<i2"),
         ("bottom", "<i2"),
+        ("mirror", "<u1"),  # in which the primary was seen (`sim.mirrors`); quadrant and window are those of the image
     ]
 )
 
@@ -105,10 +108,10 @@ class FrameSet:
         Raises ConfigError if frames without overlap cannot be found.
         """
         labels = np.repeat(np.arange(len(CLASSES), dtype=np.uint8), self.per_class)
-        self.seeds.fixed(0).shuffle(labels)
+        self.seeds.of_set(ORDER).shuffle(labels)
         size = max(1, min(BLOCK, BLOCK_PIXELS // math.prod(self.shape)))
         for first in range(0, len(self), size):
-            yield self._block(first, labels[first : first + size], self.seeds.signal(first, 0))
+            yield self._block(first, labels[first : first + size], self.seeds.of_set(NOISE, first))
 
     def _block(self, first: int, labels: NDArray[np.uint8], rng: Generator) -> Frames:
         level = np.zeros((labels.size, *self.shape), np.float32)

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import h5py
 import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +43,7 @@ SEGMENT = np.dtype(
         ("quadrant", "<u1"),
         ("particle", "<i4"),  # PDG code
         ("creator", "<u1"),  # number of the process in the file's list `processes`
-        ("parent", "<i4"),  # PDG code; 0 for the primary
+        ("parent", "<i4"),  # PDG code of what made it; 0 for the primary
         ("entering", "<i4"),  # PDG code of the particle that brought it into the wafer (itself or an ancestor)
         ("origin", "<u1"),  # number of the volume where the entering particle was made, in the list `volumes`
         ("entry_kev", "<f4"),  # kinetic energy of the particle as it entered; 0 for what was made in the wafer
@@ -143,7 +142,7 @@ class HitLibrary:
         if not self.path.is_file():
             raise ConfigError(f"hit library {path}: no such file; raysieve simulate hits makes one")
         with self._reading():
-            self._file = h5py.File(self.path, "r")
+            self._file = hdf5.open_file(self.path, (FORMAT,))
         try:
             with self._reading():
                 self.production = self._described()
@@ -155,9 +154,7 @@ class HitLibrary:
             raise
 
     def _described(self) -> Production:
-        if _text(self._file.attrs.get("format")) != FORMAT:
-            raise ConfigError(f"hit library {self.path}: expected a file of {FORMAT!r}")
-        stored = json.loads(_text(self._file.attrs["production"]))
+        stored = json.loads(hdf5.read_text(self._file, "production"))
         return Production(**stored | {key: tuple(stored[key]) for key in ("quadrants", "processes", "volumes")})
 
     @contextmanager
@@ -226,7 +223,3 @@ class HitLibrary:
 def shipped() -> Path:
     """Return the library in the package: real physics without Geant4 (made by the command in its README)."""
     return Path(__file__).parent / "data" / "hits_close.h5"
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

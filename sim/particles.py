@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from config.schema import Detector as Layout
 from config.simulate import Sensor
-from sim.charge import CHARGE, PARTICLE, Deposit
+from sim.charge import PARTICLE, Deposit
 from sim.check import require
-from sim.diffusion import SHARED, draw_electrons, share
+from sim.diffusion import SHARED, share, to_charges
 from sim.hit_library import HitLibrary
 from sim.mirrors import Mirror, mirrors_of
 from sim.schedule import Schedule
+from sim.seeds import Seeds
 
 PRIMARY_IN_FRAME = np.dtype(  # truth: one row for each primary in a read-out
     [
@@ -53,7 +54,7 @@ class Pixels:
             ((layout.rows, layout.columns) == (made.rows, made.columns), f"{made.rows} x {made.columns} pixels"),
             (layout.pixel_um == made.pixel_um, f"pixels of {made.pixel_um:g} um"),
             (ids <= set(made.quadrants), f"quadrants among {', '.join(map(str, made.quadrants))}"),
-            (sensor.thickness_um <= made.thickness_um, f"at most {made.thickness_um:g} um of silicon"),
+            (sensor.thickness_um == made.thickness_um, f"{made.thickness_um:g} um of silicon"),
         )
         self.library, self.sensor, self.layout = library, sensor, layout
         self._blocks: OrderedDict[int, Block] = OrderedDict()
@@ -90,16 +91,23 @@ class Particles:
 
     pixels: Pixels
     schedule: Schedule
+    part: tuple[int, int]  # primaries first .. stop - 1 of the library
     mirrors: tuple[Mirror, ...] = field(default=())
 
     @classmethod
-    def of(cls, pixels: Pixels, schedule: Schedule) -> "Particles":
-        """Return the source with the mirrors that the layout allows."""
-        return cls(pixels=pixels, schedule=schedule, mirrors=mirrors_of(pixels.layout))
+    def of(cls, pixels: Pixels, mean: float, seeds: Seeds, part: tuple[int, int] | None = None) -> "Particles":
+        """Return the source of `mean` primaries in a read-out, with the mirrors that the layout allows.
+
+        The seed chooses where in the part, and in which mirror, it begins. part: None: the whole library.
+        """
+        first, stop = part or (0, len(pixels.library))
+        mirrors = mirrors_of(pixels.layout)
+        begin = int(seeds.start().integers(len(mirrors) * (stop - first)))
+        return cls(pixels=pixels, schedule=Schedule(mean, seeds, begin), part=(first, stop), mirrors=mirrors)
 
     def uses(self, readouts: int) -> float:
-        """Return how often each primary of the library is used, on the average, in so many read-outs."""
-        return readouts * self.schedule.mean / len(self.pixels.library)
+        """Return how often each primary of the part is used, on the average, in so many read-outs."""
+        return readouts * self.schedule.mean / (self.part[1] - self.part[0])
 
     def expose(self, readout: int, layout: Layout, rng: Generator) -> Deposit:
         """Return the charge of one read-out and its primaries."""
@@ -112,15 +120,14 @@ class Particles:
             for name in ("energy_gev", "direction", "deposit_kev"):
                 row[name] = primary[name]
         shared = np.concatenate([np.empty(0, SHARED), *(pixels for _, pixels, _, _ in parts)])
-        charges = np.empty(shared.size, CHARGE)
-        for name in ("quadrant", "x", "y", "owner"):
-            charges[name] = shared[name]
-        charges["electrons"] = draw_electrons(shared["energy_ev"], self.pixels.sensor.fano, rng)
+        charges = to_charges(shared, self.pixels.sensor.fano, rng)
         return Deposit(charges, PARTICLE, {"particles": truth})
 
     def _one(self, number: int, owner: int) -> tuple[Any, NDArray[Any], int, int]:
         """Return the PRIMARY row, the SHARED rows, the place in the library and the mirror of the number-th use."""
-        turn, place = divmod(number, len(self.pixels.library))
+        first, stop = self.part
+        turn, place = divmod(number, stop - first)
+        place += first
         block = self.pixels.block(place // BLOCK)
         inside = place % BLOCK
         pixels = block.pixels[block.first[inside] : block.first[inside + 1]].copy()

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from config.schema import Detector as Layout
 from config.simulate import Sensor
-from sim.charge import CHARGE, XRAY, Deposit
+from sim.charge import XRAY, Deposit
 from sim.check import require
-from sim.diffusion import draw_electrons, share
+from sim.diffusion import share, to_charges
 from sim.places import FlatField, Place
 from sim.silicon import absorption_um, draw_depth_um, draw_fluorescence_ev
 from sim.spectra import Spectrum
@@ -65,10 +65,7 @@ class XRays:
         at = np.concatenate([start, end[second]])
         energy = np.concatenate([photons["energy_ev"] - line, line[second]])
         shared = share((owner, photons["quadrant"][owner]), (at, at, energy), self.sensor, layout)
-        charges = np.empty(shared.size, CHARGE)
-        for name in ("quadrant", "x", "y", "owner"):
-            charges[name] = shared[name]
-        charges["electrons"] = draw_electrons(shared["energy_ev"], self.sensor.fano, rng)
+        charges = to_charges(shared, self.sensor.fano, rng)
         photons["electrons"] = np.bincount(shared["owner"], charges["electrons"], photons.size)
         return Deposit(charges, XRAY, {"photons": photons})
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from config.errors import ConfigError
 from config.schema import Detector as Layout
 from config.schema import QuadrantLayout
-from sim.charge import CHARGE, PAIR_ENERGY_EV
+from sim.charge import PAIR_ENERGY_EV
 from sim.check import require
-from sim.diffusion import draw_electrons
+from sim.diffusion import to_charges
+from sim.mirrors import mirrors_of
 from sim.particles import BLOCK, Pixels
 from sim.photons import XRays
 from sim.seeds import Seeds
@@ -22,6 +23,7 @@ from sim.seeds import Seeds
 VISIBLE_EV = 80.0  # a window holds a particle if one of its pixels has this much: the split threshold of seed 003
 LEAST_ELECTRONS = 1.0  # less is neither noted nor an overlap
 XRAYS_AT_A_TIME = 4096
+XRAYS, PARTICLES = 2, 3  # what of a set is drawn (`Seeds.of_set`), beside its order and its noise
 EMPTY_ROUNDS = 20  # through all primaries without a visible one: then there are none
 
 
@@ -68,7 +70,7 @@ class XRayPool:
     def take(self) -> Item:
         """Return the next X-ray with charge in the window. Raises ConfigError if there is none."""
         if not self._items:
-            self._items.extend(self._make(self._seeds.signal(self._batch, 1)))
+            self._items.extend(self._make(self._seeds.of_set(XRAYS, self._batch)))
             self._batch += 1
             require("X-rays", (bool(self._items), f"some that leave charge, of {self._source.per_frame:.0f} none did"))
         return self._items.popleft()
@@ -92,8 +94,9 @@ class ParticlePool:
     """Primaries first .. stop - 1 of a library, seen through windows of a quadrant, or by quadrant, or whole.
 
     A window of a quadrant lies on a grid with a random offset, new for every primary and quadrant; each window of the
-    grid with visible signal is an item, so long tracks give as many as they would in frames cut into patches. When
-    the range has been used up it begins again, with other offsets.
+    grid with visible signal is an item, so long tracks give as many as they would in frames cut into patches. Only
+    whole windows count, so pixels near the border of a quadrant are in fewer of them. When the range has been used up
+    it begins again, with other offsets and in another mirror.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class ParticlePool:
     ) -> None:
         self._pixels, self._part, self._shape, self._seeds, self._whole = pixels, part, shape, seeds, whole
         self._ids = sorted(q.id for q in pixels.layout.quadrants)  # frames count their quadrants from 0, in this order
+        self._mirrors = mirrors_of(pixels.layout)
         self._items = deque[Item]()
         self.rounds = 0  # how often the range was begun
         self._next = self._blocks()
@@ -116,23 +120,26 @@ class ParticlePool:
 
     def _blocks(self) -> Iterator[list[Item]]:
         first, stop = self._part
+        blocks = np.arange(first // BLOCK, -(-stop // BLOCK))
+        shift = int(self._seeds.start().integers(blocks.size))  # other seeds begin elsewhere
         found = 0
         while found or self.rounds < EMPTY_ROUNDS:
             self.rounds += 1
-            for number in range(first // BLOCK, -(-stop // BLOCK)):
-                rng = self._seeds.signal(number, 1 + self.rounds)
+            for number in np.roll(blocks, shift).tolist():
+                rng = self._seeds.of_set(PARTICLES, number, self.rounds)
                 items = list(self._of_block(number, rng))
                 found += len(items)
                 yield [items[i] for i in rng.permutation(len(items))]
         raise ConfigError(f"primaries {first} to {stop - 1}: none leaves visible signal in a window of {self._shape}")
 
+    def _mirror(self) -> int:
+        return (self.rounds - 1) % len(self._mirrors)
+
     def _of_block(self, number: int, rng: Generator) -> Iterator[Item]:
         block = self._pixels.block(number)
         rows = block.pixels
-        charges = np.empty(rows.size, CHARGE)
-        for name in ("quadrant", "x", "y", "owner"):
-            charges[name] = rows[name]
-        charges["electrons"] = draw_electrons(rows["energy_ev"], self._pixels.sensor.fano, rng)
+        charges = to_charges(rows.copy(), self._pixels.sensor.fano, rng)
+        charges = self._mirrors[self._mirror()].apply(charges)
         for inside in range(len(block.primaries)):
             place = number * BLOCK + inside
             if self._part[0] <= place < self._part[1]:
@@ -144,7 +151,7 @@ class ParticlePool:
             charges = charges.copy()
             charges["quadrant"] = np.searchsorted(self._ids, charges["quadrant"])
             if _visible(charges):
-                yield Item(charges, (place, 0, 0, 0))
+                yield Item(charges, (place, 0, 0, 0, self._mirror()))
             return
         layout = self._pixels.layout
         for quadrant in np.unique(charges["quadrant"]).tolist():
@@ -156,8 +163,8 @@ class ParticlePool:
         self, place: int, quadrant: int, charges: NDArray[Any], size: tuple[int, int], rng: Generator
     ) -> Iterator[Item]:
         _, rows, columns = self._shape
-        down = int(rng.integers(rows)) if size[0] > rows else 0
-        across = int(rng.integers(columns)) if size[1] > columns else 0
+        down = int(rng.integers(min(rows, size[0] - rows + 1)))
+        across = int(rng.integers(min(columns, size[1] - columns + 1)))
         tile_y, in_y = np.divmod(charges["y"].astype(np.int64) - down, rows)
         tile_x, in_x = np.divmod(charges["x"].astype(np.int64) - across, columns)
         key = tile_y * (size[1] + 1) + tile_x
@@ -168,7 +175,7 @@ class ParticlePool:
                 continue  # a window that is not whole
             item = charges[chosen]
             item["x"], item["y"] = in_x[chosen], in_y[chosen]
-            yield Item(item, (place, quadrant, left, bottom))
+            yield Item(item, (place, quadrant, left, bottom, self._mirror()))
 
 
 def _visible(charges: NDArray[Any]) -> bool:

@@ -17,6 +17,7 @@ class Schedule:
 
     mean: float  # primaries in a read-out of all quadrants
     seeds: Seeds
+    begin: int = 0  # running number of the very first
     _totals: list[int] = field(default_factory=lambda: [0], compare=False)  # before each block of read-outs
     _counts: dict[int, NDArray[np.int64]] = field(default_factory=dict, compare=False)  # of the block last asked for
 
@@ -27,7 +28,7 @@ class Schedule:
         """Return the running number of the first primary of a read-out, and how many there are."""
         block, inside = divmod(readout, BLOCK)
         counts = self._block(block)
-        return self._totals[block] + int(counts[:inside].sum()), int(counts[inside])
+        return self.begin + self._totals[block] + int(counts[:inside].sum()), int(counts[inside])
 
     def _block(self, block: int) -> NDArray[np.int64]:
         while len(self._totals) <= block:

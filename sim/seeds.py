@@ -10,7 +10,7 @@ from numpy.random import SFC64, Generator, SeedSequence
 
 from sim.check import require
 
-FIXED, NOISE, SIGNAL, SCHEDULE = 0, 1, 2, 3  # first word of the key: what is drawn
+FIXED, NOISE, SIGNAL, SCHEDULE, PLACE, SET = range(6)  # first word of the key: what is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,14 @@ class Seeds:
     def signal(self, readout: int, source: int) -> Generator:
         """Return the generator of what the source number `source` sends into one read-out."""
         return self._make(SIGNAL, self.run, readout, source)
+
+    def start(self) -> Generator:
+        """Return the generator of where in a hit library a run begins."""
+        return self._make(PLACE, self.run)
+
+    def of_set(self, what: int, *key: int) -> Generator:
+        """Return the generator of one part of a frame set: its order, noise, X-rays, particles (`sim.frame_sets`)."""
+        return self._make(SET, self.run, what, *key)
 
     def schedule(self, block: int) -> Generator:
         """Return the generator of the numbers of primaries in one block of read-outs."""

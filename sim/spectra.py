@@ -96,7 +96,7 @@ def _read_table(path: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     except (OSError, ValueError) as fault:
         raise ConfigError(f"{path}: {fault}; expected two columns, energy in eV and photons per eV") from None
     shaped = rows.ndim == 2 and rows.shape[1] == 2 and len(rows) >= 2
-    if not shaped or not (np.diff(rows[:, 0]) > 0).all() or not (rows >= 0).all():
+    if not shaped or not (np.diff(rows[:, 0]) > 0).all() or not (rows >= 0).all() or not np.isfinite(rows).all():
         raise ConfigError(f"{path}: expected two columns, rising energy in eV and photons per eV >= 0")
     return rows[:, 0], rows[:, 1]
 

@@ -16,7 +16,7 @@ from sim.seeds import Seeds
 from stream.messages import End, Frame, Message, Quadrant, Start
 
 STREAM = "sim"
-PIXEL = np.dtype(  # truth: what one photon or primary left in one pixel
+PIXEL = np.dtype(  # truth: what one photon or primary left in one pixel, before it is transferred (CTI)
     [
         ("frame", "<i8"),
         ("quadrant", "<u1"),

@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 
 from bench import figures
 from bench.simulation import beam, page, physics, plots, speed, traditional
-from bench.simulation.context import WINDOWS, ceilings, interval
+from bench.simulation.context import REFERENCE, WINDOWS, ceilings, interval
 from bench.simulation.islands import Scenery
 from bench.simulation.libraries import RECIPES, provide
 from bench.simulation.physics import Row
@@ -19,8 +19,6 @@ from sim.hit_library import HitLibrary
 COMMAND = "python -m bench.simulation"
 PROTONS, READOUTS_AS_MIT, READOUTS_WITH_NOISE = 60_000, 2000, 20_000
 MIT = DATA / "wfi_geant4_mit"
-# Share with a companion in the three windows, %: prototype, 825 and 934 events.
-REFERENCE = {"close": [25.0, 51.0, 63.0], "open": [3.0, 34.0, 52.0]}
 
 
 def main() -> None:

@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sim.geant4.geometry import SHIPPED
+from config.errors import ConfigError
+from sim.geant4.data_files import VERSION
+from sim.geant4.geometry import SHIPPED, digest_of, parse_geometry
 from sim.hit_library import HitLibrary
 
+BATCH = 20_000  # of `raysieve simulate hits`
 NEAR = "cut_um = 1.0"  # of the skins and of the silicon
 # name: geometry, changes of its text, physics, share of the aimed primaries
 RECIPES: dict[str, tuple[str, tuple[tuple[str, str], ...], str, float]] = {
@@ -29,14 +32,24 @@ def provide(folder: Path, aimed: int) -> dict[str, HitLibrary]:
 
 def _provide(folder: Path, name: str, aimed: int) -> HitLibrary:
     base, changes, physics, share = RECIPES[name]
-    path = folder / f"{name}.h5"
-    if not path.is_file():
-        text = (SHIPPED / f"{base}.toml").read_text()
-        for old, new in changes:
-            text = text.replace(old, new)
-        geometry = folder / f"{name}.toml"
+    path, geometry = folder / f"{name}.h5", folder / f"{name}.toml"
+    text = (SHIPPED / f"{base}.toml").read_text()
+    for old, new in changes:
+        text = text.replace(old, new)
+    number = max(1, round(aimed * share / BATCH)) * BATCH
+    if not _fits(path, (digest_of(parse_geometry(text, name)), physics, number, VERSION)):
         geometry.write_text(text)
-        batches = max(1, round(aimed * share / 20_000))
-        options = ["--geometry", str(geometry), "--physics", physics, "--aimed", str(batches * 20_000), "--seed", "1"]
-        subprocess.run([sys.executable, "-m", "raysieve", "simulate", "hits", str(path), *options], check=True)
+        options = ["--geometry", str(geometry), "--physics", physics, "--aimed", str(number), "--seed", "1"]
+        command = [sys.executable, "-m", "raysieve", "simulate", "hits", str(path), *options, "--overwrite"]
+        subprocess.run(command, check=True)
     return HitLibrary(path)
+
+
+def _fits(path: Path, wanted: tuple[str, str, int, str]) -> bool:
+    """Return whether the library is there, and of this geometry, physics, number of primaries and data files."""
+    try:
+        with HitLibrary(path) as library:
+            made = library.production
+    except ConfigError:
+        return False
+    return (made.geometry_digest, made.physics, made.aimed, made.data_files) == wanted

@@ -4,6 +4,7 @@ import json
 
 from bench import figures
 from bench.pages import show
+from bench.simulation.context import REFERENCE, WINDOWS
 
 ROOT = figures.FOLDER.parent
 INTRO = """# The simulated telemetry beside what is known
@@ -50,9 +51,9 @@ ROWS = [  # what, keys, reference
     ("proton energies, KS to the EvtLog", ["proton energies, KS to the EvtLog"], "< 0.0083"),
 ]
 CONTEXT = [
-    (f"{name}: {window}", [f"{name}: with a companion, {window}"], f"{reference} %")
-    for name, references in (("close", (25, 51, 63)), ("open", (3, 34, 52)))
-    for window, reference in zip(("64 x 64", "quadrant", "four quadrants"), references, strict=True)
+    (f"{name}: {window}", [f"{name}: with a companion, {window}"], f"{reference:.0f} %")
+    for name, references in REFERENCE.items()
+    for window, reference in zip(WINDOWS, references, strict=True)
 ]
 BACKGROUND = [
     (
@@ -61,13 +62,17 @@ BACKGROUND = [
         "3e-3 to 1e-2",
     ),
     ("close board, each primary alone", ["close: 2-7 keV, each primary alone"], ""),
-    ("open board, each primary alone", ["open: 2-7 keV, each primary alone"], "6.3e-3 (prototype)"),
+    (
+        "open board, each primary alone (cut of 1 um: 0.85 keV)",
+        ["open: 2-7 keV, each primary alone"],
+        "6.3e-3 (prototype)",
+    ),
     ("wall of 40 mm", ["wall_40mm: 2-7 keV, each primary alone"], "9.7e-3 (prototype)"),
     ("EM physics only", ["open_em: 2-7 keV, each primary alone"], "3.7e-3 (prototype)"),
-    ("cut near the silicon 0.3 um", ["cut_0.3um: 2-7 keV, each primary alone"], ""),
-    ("3 um", ["cut_3um: 2-7 keV, each primary alone"], ""),
-    ("10 um", ["cut_10um: 2-7 keV, each primary alone"], ""),
-    ("100 um", ["cut_100um: 2-7 keV, each primary alone"], ""),
+    ("production cut near the silicon 0.3 um: 250 eV, the lowest", ["cut_0.3um: 2-7 keV, each primary alone"], ""),
+    ("3 um: 5.7 keV", ["cut_3um: 2-7 keV, each primary alone"], ""),
+    ("10 um: some 16 keV", ["cut_10um: 2-7 keV, each primary alone"], ""),
+    ("100 um: some 90 keV", ["cut_100um: 2-7 keV, each primary alone"], ""),
 ]
 LISTS = [
     (

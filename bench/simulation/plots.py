@@ -22,7 +22,6 @@ from sim.geant4.spectrum import cumulative, force_field
 from sim.hit_library import HitLibrary
 from sim.particles import Particles, Pixels
 from sim.photons import XRays
-from sim.schedule import Schedule
 from sim.seeds import Seeds
 from sim.telemetry import Telemetry
 
@@ -126,7 +125,7 @@ def readout(path: Path, library: HitLibrary) -> None:
     config, seeds = load("wfi"), Seeds(5)
     layout = config.detector
     pixels = Pixels(library, config.simulate.sensor, layout)
-    sources = [XRays(per_frame=1.0, sensor=config.simulate.sensor), Particles.of(pixels, Schedule(4.0, seeds))]
+    sources = [XRays(per_frame=1.0, sensor=config.simulate.sensor), Particles.of(pixels, 4.0, seeds)]
     camera = Telemetry(config, sources, seeds=seeds)
     right, top = (max(getattr(q, f"origin_{axis}_px") for q in layout.quadrants) for axis in "xy")
     plane = np.full((top + layout.rows, right + layout.columns), np.nan)

@@ -16,7 +16,6 @@ from sim.detector import Imperfections
 from sim.hit_library import HitLibrary, shipped
 from sim.particles import Particles, Pixels, quadrants_per_primary
 from sim.photons import XRays
-from sim.schedule import Schedule
 from sim.seeds import Seeds
 from sim.telemetry import Telemetry
 
@@ -54,7 +53,7 @@ def frames(path: Path) -> dict[str, float]:
     config, seeds = load("wfi"), Seeds(3)
     pixels = Pixels(HitLibrary(path), config.simulate.sensor, config.detector)
     mean = len(config.detector.quadrants) / quadrants_per_primary(pixels)
-    sources = [XRays(per_frame=1.0, sensor=config.simulate.sensor), Particles.of(pixels, Schedule(mean, seeds))]
+    sources = [XRays(per_frame=1.0, sensor=config.simulate.sensor), Particles.of(pixels, mean, seeds)]
     camera = Telemetry(config, sources, Imperfections.of(config, seeds), seeds)
     for readout in range(20):
         camera.frames(readout)  # compile

@@ -8,16 +8,19 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from config.load import digest, load
+from config.load import load
+from config.schema import Config
 from sim.check import require
-from sim.commands.scene import STRAIGHT, particle_rate, say_rounds, sky_options, xrays
+from sim.commands.scene import STRAIGHT, about, part_of, particle_rate, say_rounds, sky_options, xrays
 from sim.frame_file import FrameFile
 from sim.frame_sets import FrameSet, write_set
 from sim.hit_library import HitLibrary, shipped
-from sim.particles import Pixels
+from sim.particles import Pixels, quadrants_per_primary
 from sim.pools import ParticlePool, XRayPool
 from sim.seeds import Seeds
 from stream.commands.options import configured
+
+SEED_WINDOW = (1, 64, 64)
 
 
 @click.command()
@@ -25,7 +28,6 @@ from stream.commands.options import configured
 @configured
 @click.option("--window", default="64", help="Side in pixels; quadrant; or camera: all quadrants in one frame.")
 @click.option("--per-class", default=1000, type=click.IntRange(1), help="Frames of each of the four classes.")
-@click.option("--part", default=(0.0, 1.0), nargs=2, type=click.FloatRange(0, 1), help="Share of the library to use.")
 @sky_options
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same frames.")
 def frames(out: Path, config_name: str, overrides: tuple[str, ...], window: str, per_class: int, **given: Any) -> None:
@@ -36,35 +38,44 @@ def frames(out: Path, config_name: str, overrides: tuple[str, ...], window: str,
 
     Example: raysieve simulate frames train.h5 --config wfi --hits hits.h5 --per-class 50000 --part 0 0.7
     """
-    config, seeds = load(config_name, overrides), Seeds(given["seed"])
-    _check(given)
+    config = load(config_name, overrides)
     layout = config.detector
     shape = shape_of(window, len(layout.quadrants), (layout.rows, layout.columns))
+    _check(given, shape)
     library = HitLibrary(given["hits"] or shipped())
     pixels = Pixels(library, config.simulate.sensor, layout)
-    low, high = given["part"]
-    part = (int(low * len(library)), int(high * len(library)))
-    require(f"--part {low:g} {high:g}", (part[0] < part[1], "a range that holds primaries"))
-    area = shape[0] * shape[1] * shape[2] / (layout.rows * layout.columns)
-    rates = None if shape == (1, 64, 64) else (given["photons"] * area, particle_rate(given, pixels, config) * area)
+    part = part_of(library, given["part"])
+    seeds = Seeds(given["seed"], part[0])  # the X-rays and the noise of two parts are different, too
     particles = ParticlePool(pixels, part, shape, seeds, whole=window == "camera")
     pools = (XRayPool(xrays(config, given), layout, shape, seeds), particles)
-    made = FrameSet(per_class, shape, rates, pools, config, seeds)
-    about = {"config_digest": digest(config), "library": library.path.name, "part": part, "seed": seeds.seed}
-    with FrameFile(out, shape, about) as file, Progress(console=Console(stderr=True), transient=True) as progress:
+    made = FrameSet(per_class, shape, rates_of(given, shape, pixels, config), pools, config, seeds)
+    facts = about(config, given | {"window": window, "per_class": per_class})
+    with FrameFile(out, shape, facts) as file, Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"simulate {out.name}", total=len(made))
         counts = write_set(made, file.write, lambda done: progress.update(task, completed=done))
     say_rounds(library, part, particles.rounds)
     click.echo(f"{out}: {len(made)} frames; " + ", ".join(f"{n} {name}" for name, n in counts.items()))
 
 
-def _check(given: dict[str, Any]) -> None:
-    low, high = given["part"]
+def rates_of(
+    given: dict[str, Any], shape: tuple[int, int, int], pixels: Pixels, config: Config
+) -> tuple[float, float] | None:
+    """Return the mean X-rays and particles in a frame; None for 64 x 64, which has its own numbers (seed 003)."""
+    if shape == SEED_WINDOW:
+        return None
+    layout = config.detector
+    area = math.prod(shape) / (layout.rows * layout.columns)
+    whole = quadrants_per_primary(pixels) if shape[0] > 1 else 1.0  # then an item is a primary with all its quadrants
+    return given["photons"] * area, particle_rate(given, pixels, config) * area / whole
+
+
+def _check(given: dict[str, Any], shape: tuple[int, int, int]) -> None:
+    asked = (given["photons"], given["particles"], given["flux"]) != (1.0, 1.0, None)
     require(
         "frame set",
         (given["hits"] != STRAIGHT, "a hit library, not straight tracks"),
         (not given["point"], "no --point: the X-rays of a set fall anywhere"),
-        (math.isfinite(low + high), "two numbers for --part"),
+        (shape != SEED_WINDOW or not asked, "no rates: frames of 64 x 64 hold as many events as seed 003 says"),
     )
 
 

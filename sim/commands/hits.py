@@ -45,7 +45,7 @@ def hits(out: Path, geometry: str, aimed: int, workers: int, overwrite: bool, **
         physics=given["physics"],
         phi_gv=given["phi_gv"],
         seed=given["seed"],
-        batch=min(given["batch"], aimed),
+        batch=given["batch"] if given["keep_parts"] else min(given["batch"], aimed),
     )
     batches = -(-aimed // order.batch)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from config.errors import ConfigError
-from sim.check import require
+from sim.check import folder_for, require
 from sim.truth import KINDS, label
+from stream.transport.fitsfile import new_file
 from stream.transport.recording import Recording
 
 COLUMNS = ("FRAME", "QUADRANT", "RAWX", "RAWY")
@@ -76,8 +77,9 @@ def _write(out: Path, tables: Mapping[str, Table], labels: Mapping[str, NDArray[
         table["TRUTH"], table["OWNER"] = rows["kind"], rows["owner"]
         table["XRAY_E"], table["PARTICLE_E"] = rows["xray_e"], rows["particle_e"]
         parts.append(table)
-    try:
-        vstack(parts, metadata_conflicts="silent").write(out, overwrite=overwrite)
-    except OSError as fault:
-        raise ConfigError(f"{out}: cannot be written ({fault}); --overwrite replaces a file") from None
+    if out.exists() and not overwrite:
+        raise ConfigError(f"{out}: exists; --overwrite replaces it")
+    folder_for(out)
+    with new_file(out) as file:
+        vstack(parts, metadata_conflicts="silent").write(file, format="fits")
     click.echo(f"{out}: {sum(map(len, parts))} events; TRUTH " + ", ".join(f"{k} {v}" for k, v in KINDS.items()))

@@ -1,10 +1,13 @@
 """What is in front of the camera: the options that the commands share."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import click
 
+from config.load import digest
 from config.schema import Config
 from sim.charge import Source
 from sim.check import require
@@ -14,13 +17,13 @@ from sim.hit_library import HitLibrary, shipped
 from sim.particles import Particles, Pixels, quadrants_per_primary
 from sim.photons import XRays
 from sim.places import FlatField, PointSource
-from sim.schedule import Schedule
 from sim.seeds import Seeds
 from sim.spectra import SHAPES, Spectrum
 from sim.telemetry import Telemetry, dark
 from sim.tracks import Tracks
 
 STRAIGHT = "straight"
+WHOLE = (0.0, 1.0)
 FLUXES = ("protons", "all")
 OPTIONS = (
     click.option("--photons", default=1.0, type=click.FloatRange(0), help="Mean X-rays per quadrant frame."),
@@ -29,6 +32,7 @@ OPTIONS = (
     click.option(
         "--hits", default="", help="Hit library; none: the shipped one; straight: plain tracks for any camera."
     ),
+    click.option("--part", default=WHOLE, nargs=2, type=click.FloatRange(0, 1), help="Share of the library to use."),
     click.option("--spectrum", default="log_uniform", type=click.Choice(SHAPES), help="Of the X-rays."),
     click.option("--energy-ev", default=(200.0, 10_000.0), nargs=2, type=float, help="Its limits."),
     click.option("--index", default=1.7, help="Of a power law: photons per eV go with energy ** -index."),
@@ -94,7 +98,15 @@ def particles(config: Config, sky: Mapping[str, Any], seeds: Seeds) -> Iterable[
         return [Tracks(per_frame=sky["particles"])]
     pixels = Pixels(HitLibrary(sky["hits"] or shipped()), config.simulate.sensor, config.detector)
     per_readout = particle_rate(sky, pixels, config) * len(config.detector.quadrants) / quadrants_per_primary(pixels)
-    return [Particles.of(pixels, Schedule(per_readout, seeds))]
+    return [Particles.of(pixels, per_readout, seeds, part_of(pixels.library, sky["part"]))]
+
+
+def part_of(library: HitLibrary, part: tuple[float, float]) -> tuple[int, int]:
+    """Return the primaries first .. stop - 1 of a share of a library: different shares have different primaries."""
+    low, high = part
+    first, stop = (int(share * len(library)) if math.isfinite(share) else 0 for share in part)
+    require(f"--part {low:g} {high:g}", (first < stop, "a range that holds primaries"))
+    return first, stop
 
 
 def particle_rate(sky: Mapping[str, Any], pixels: Pixels, config: Config) -> float:
@@ -104,17 +116,17 @@ def particle_rate(sky: Mapping[str, Any], pixels: Pixels, config: Config) -> flo
     library = pixels.library
     hits_per_s = library.production.protons_per_s * len(library) / library.production.sphere_primaries
     hits_per_s *= ALPHAS if sky["flux"] == "all" else 1.0
-    quadrants = len(library.production.quadrants)
-    return hits_per_s * config.detector.frame_time_s * quadrants_per_primary(pixels) / quadrants
+    per_readout = hits_per_s * config.detector.frame_time_s
+    return per_readout * quadrants_per_primary(pixels) / len(config.detector.quadrants)
 
 
 def say_uses(sources: Iterable[Source], readouts: int) -> None:
     """Say so if a hit library is too small for what is asked of it."""
     for source in sources:
         if isinstance(source, Particles) and source.uses(readouts) > 1:
-            library = source.pixels.library
+            library, (first, stop) = source.pixels.library, source.part
             click.echo(
-                f"note: {library.path.name} holds {len(library):,} primaries; each is used {source.uses(readouts):.1f} "
+                f"note: {library.path.name} gives {stop - first:,} primaries; each is used {source.uses(readouts):.1f} "
                 f"times on the average, in {len(source.mirrors)} mirror images; raysieve simulate hits makes more",
                 err=True,
             )
@@ -125,6 +137,17 @@ def say_rounds(library: HitLibrary, part: tuple[int, int], rounds: int) -> None:
     if rounds > 1:
         click.echo(
             f"note: the {part[1] - part[0]:,} primaries of {library.path.name} were begun {rounds} times, "
-            "in other windows each time; raysieve simulate hits makes more",
+            "in another mirror each time; raysieve simulate hits makes more",
             err=True,
         )
+
+
+def about(config: Config, sky: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a product was made of: the options, the configuration, and the hit library's own description."""
+    used = {name: value for name, value in sky.items() if value not in (None, "", ())}
+    if sky.get("particles") == 0 or sky.get("hits") == STRAIGHT:
+        return used | {"config_digest": digest(config)}
+    with HitLibrary(sky["hits"] or shipped()) as library:
+        made = asdict(library.production)
+    del made["geometry_toml"], made["processes"], made["volumes"]
+    return used | {"config_digest": digest(config), "library": made}

@@ -1,5 +1,6 @@
 """`raysieve simulate wfi`: a recording of the configured camera."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.progress import Progress
 
 from config.load import load
 from sim.check import folder_for
-from sim.commands.scene import camera_of, dark_of, sky_options
+from sim.commands.scene import about, camera_of, dark_of, sky_options
 from sim.telemetry import record
 from stream.commands.options import configured
 from stream.transport.recording import RecordingWriter
@@ -34,9 +35,13 @@ def wfi(
     """
     config = load(config_name, overrides)
     camera = dark_of(config, seed) if without_signal else camera_of(config, sky | {"seed": seed}, readouts)
+    facts = json.dumps(about(config, sky | {"dark": without_signal}))
     console = Console(stderr=True)
     folder_for(out)
-    with RecordingWriter(out, camera.start) as writer, Progress(console=console, transient=True) as progress:
+    with (
+        RecordingWriter(out, camera.start, about=facts) as writer,
+        Progress(console=console, transient=True) as progress,
+    ):
         task = progress.add_task(f"simulate {out.name}", total=readouts)
         record(camera, readouts, writer, lambda done: progress.update(task, completed=done))
     click.echo(f"{out}: {readouts * len(config.detector.quadrants)} frames")

@@ -3,9 +3,12 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -96,14 +99,14 @@ def join_parts(out: Path, order: Order, parts: Iterable[Path]) -> Production:
     parts = list(parts)
     names = {name: Names() for name in NAMES}
     for path in parts:
-        with np.load(path) as part:
+        with _reading(path) as part:
             for name in NAMES:
                 names[name].number(part[name])
     production = describe(order, len(parts), names)
     hit = 0
     with LibraryWriter(out, production) as writer:
         for path in parts:
-            with np.load(path) as part:
+            with _reading(path) as part:
                 segments = part["segments"]
                 for name, column in zip(NAMES, ("creator", "origin"), strict=True):
                     segments[column] = names[name].number(part[name][segments[column]])
@@ -111,6 +114,16 @@ def join_parts(out: Path, order: Order, parts: Iterable[Path]) -> Production:
                 hit += len(part["primaries"])
         require(f"{out}", (hit > 0, f"more primaries: none of {production.aimed} left a signal"))
     return production
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """Open a part. Raises ConfigError if it is damaged."""
+    try:
+        with np.load(path) as part:
+            yield part
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as fault:
+        raise ConfigError(f"{path}: damaged part ({fault}); remove it and run the same command again") from None
 
 
 def describe(order: Order, batches: int, names: dict[str, Names]) -> Production:
@@ -128,7 +141,7 @@ def describe(order: Order, batches: int, names: dict[str, Names]) -> Production:
         batch=order.batch,
         aimed=aimed,
         sphere_primaries=aimed / geometry.aimed_fraction,
-        protons_per_s=per_second(geometry.sphere_radius_mm, alphas=False),
+        protons_per_s=per_second(geometry.sphere_radius_mm),
         area_cm2=geometry.area_cm2,
         rows=wafers.rows,
         columns=wafers.columns,
@@ -207,7 +220,7 @@ def _open_parts(parts: Path, order: Order) -> None:
     ]
     if differ:
         raise ConfigError(
-            f"{parts}: holds parts of another production ({'; '.join(differ)}); remove it, or --out elsewhere"
+            f"{parts}: holds parts of another production ({'; '.join(differ)}); remove it, or take another OUT"
         )
 
 

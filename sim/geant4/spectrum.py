@@ -43,6 +43,6 @@ def energies(uniform: NDArray[np.float64], phi_gv: float = PHI_GV) -> NDArray[np
     return result
 
 
-def per_second(sphere_radius_mm: float, alphas: bool) -> float:
-    """Return the primaries that enter the sphere each second: flux * pi R2, with ALPHAS if asked for."""
-    return FLUX_CM2_S * math.pi * (sphere_radius_mm / 10) ** 2 * (ALPHAS if alphas else 1.0)
+def per_second(sphere_radius_mm: float) -> float:
+    """Return the protons that enter the sphere each second: flux * pi R2; ALPHAS is not in it."""
+    return FLUX_CM2_S * math.pi * (sphere_radius_mm / 10) ** 2

@@ -32,9 +32,10 @@ class Engine:
         """Set up Geant4 (its data variables must be in the environment). Raises ConfigError without the sim extra."""
         self.g4 = g4 = import_geant4()
         self.world = World(g4, geometry)
-        self._wafers = _wafers_class(g4)()
+        self._ledger = Ledger()
+        self._wafers = _wafers_class(g4)(self._ledger)
         self._parts = (_detector_class(g4)(self.world, self._wafers), _list_class(g4)(physics))
-        self._actions = _actions_class(g4)(self._wafers)
+        self._actions = _actions_class(g4)(self._ledger)
         self._manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.Serial)
         for part in (*self._parts, self._actions):
             self._manager.SetUserInitialization(part)
@@ -51,69 +52,97 @@ class Engine:
         """Return what the primaries left. Each has random numbers of its own, whatever was tracked before."""
         self._actions.gun.load(primaries)
         self._manager.BeamOn(len(primaries.energy_gev))
-        return self._wafers.take()
+        return self._ledger.take()
+
+
+class Ledger:
+    """What is known of the tracks of one primary, and what all of them left in silicon."""
+
+    def __init__(self) -> None:
+        self.out = Collected()
+        self.begin(0)
+
+    def begin(self, primary: int) -> None:
+        """A new primary comes."""
+        self.primary = primary
+        self.open: dict[int, int] = {}  # track -> its present segment
+        self.known: dict[int, Known] = {}  # tracks that came to a wafer
+        self.kinds: dict[int, int] = {}  # PDG code of every track, also of those that never come to one
+
+    def take(self) -> Collected:
+        """Return what was collected and begin anew."""
+        taken, self.out = self.out, Collected()
+        self.begin(0)
+        return taken
+
+    def meet(self, track: Any, number: int, energy: float) -> None:
+        """Note who brought a track into silicon; energy (MeV): its own on entering, 0 if it was made there."""
+        self.open.pop(number, None)
+        pdg, parent = track.GetDefinition().GetPDGEncoding(), self.known.get(track.GetParentID())
+        if energy > 0 or parent is None:
+            self.known[number] = (pdg, pdg, track.GetLogicalVolumeAtVertex().GetName(), energy)
+        else:
+            self.known[number] = (pdg, parent[1], parent[2], 0.0)
+
+    def begin_segment(self, track: Any, begin: Any) -> int:
+        """Note a segment that begins at a step point; return its number."""
+        pdg, entering, origin, entry_mev = self.known[track.GetTrackID()]
+        process, parent = track.GetCreatorProcess(), self.kinds.get(track.GetParentID(), 0)
+        creator = process.GetProcessName() if process else PRIMARY_PROCESS
+        wafer, place = track.GetVolume().GetCopyNo(), begin.GetPosition()
+        who = (self.primary, wafer, pdg, creator, parent, entering, origin, entry_mev)
+        self.out.segments.append((*who, place.x, place.y, place.z))
+        return len(self.out.segments) - 1
 
 
 def _wafers_class(g4: Any) -> Any:
     """Return the sensitive detector; a function, as the base class exists only where Geant4 does."""
 
     class Wafers(g4.G4VSensitiveDetector):  # type: ignore[misc]
-        """Notes every step in silicon, and what brought it there."""
+        """Notes every step in silicon."""
 
-        def __init__(self) -> None:
+        def __init__(self, ledger: Ledger) -> None:
             super().__init__("wafers")
-            self.take()
-
-        def take(self) -> Collected:
-            """Return what was collected and begin anew."""
-            taken, self.out = getattr(self, "out", None), Collected()
-            self.begin(0)
-            return taken or Collected()
-
-        def begin(self, primary: int) -> None:
-            """A new primary comes."""
-            self.primary = primary
-            self.open: dict[int, int] = {}  # track -> its present segment
-            self.known: dict[int, Known] = {}  # tracks
+            self.ledger = ledger
 
         def ProcessHits(self, step: Any, history: Any) -> bool:  # noqa: N802
+            ledger = self.ledger
             track, before, after = step.GetTrack(), step.GetPreStepPoint(), step.GetPostStepPoint()
             energy, number = step.GetTotalEnergyDeposit(), track.GetTrackID()
             entered = before.GetStepStatus() == g4.fGeomBoundary
-            if entered or number not in self.known:
-                self._meet(track, number, before.GetKineticEnergy() if entered else 0.0)
-                self.open.pop(number, None)
+            if entered or number not in ledger.known:
+                ledger.meet(track, number, before.GetKineticEnergy() if entered else 0.0)
             if energy <= 0:
                 # A neutral particle leaves its energy at the end of its way; so does one that begins anew.
-                self.open.pop(number, None)
+                ledger.open.pop(number, None)
                 return False
-            segment = self.open.get(number)
+            segment = ledger.open.get(number)
             if segment is None:
                 charged = track.GetDefinition().GetPDGCharge() != 0
-                segment = self._begin_segment(track, before if charged else after)
+                segment = ledger.begin_segment(track, before if charged else after)
                 if charged:
-                    self.open[number] = segment
+                    ledger.open[number] = segment
             place = after.GetPosition()
-            self.out.steps.append((segment, place.x, place.y, place.z, energy))
+            ledger.out.steps.append((segment, place.x, place.y, place.z, energy))
             return True
 
-        def _meet(self, track: Any, number: int, energy: float) -> None:
-            pdg, parent = track.GetDefinition().GetPDGEncoding(), self.known.get(track.GetParentID())
-            if energy > 0 or parent is None:
-                self.known[number] = (pdg, pdg, track.GetLogicalVolumeAtVertex().GetName(), energy)
-            else:
-                self.known[number] = (pdg, parent[1], parent[2], 0.0)
-
-        def _begin_segment(self, track: Any, begin: Any) -> int:
-            pdg, entering, origin, entry_mev = self.known[track.GetTrackID()]
-            process, parent = track.GetCreatorProcess(), self.known.get(track.GetParentID())
-            creator = process.GetProcessName() if process else PRIMARY_PROCESS
-            wafer, place = track.GetVolume().GetCopyNo(), begin.GetPosition()
-            who = (self.primary, wafer, pdg, creator, parent[0] if parent else 0, entering, origin, entry_mev)
-            self.out.segments.append((*who, place.x, place.y, place.z))
-            return len(self.out.segments) - 1
-
     return Wafers
+
+
+def _tracks_class(g4: Any) -> Any:
+    """Return what is told of every track."""
+
+    class Tracks(g4.G4UserTrackingAction):  # type: ignore[misc]
+        """Notes what each track is: the parents of what comes to a wafer are often made far from it."""
+
+        def __init__(self, ledger: Ledger) -> None:
+            super().__init__()
+            self.ledger = ledger
+
+        def PreUserTrackingAction(self, track: Any) -> None:  # noqa: N802
+            self.ledger.kinds[track.GetTrackID()] = track.GetDefinition().GetPDGEncoding()
+
+    return Tracks
 
 
 def _gun_class(g4: Any) -> Any:
@@ -122,9 +151,9 @@ def _gun_class(g4: Any) -> Any:
     class Gun(g4.G4VUserPrimaryGeneratorAction):  # type: ignore[misc]
         """Shoots the loaded primaries, one for each event."""
 
-        def __init__(self, wafers: Any) -> None:
+        def __init__(self, ledger: Ledger) -> None:
             super().__init__()
-            self.wafers = wafers
+            self.ledger = ledger
             self.gun = g4.G4ParticleGun(1)
 
         def load(self, primaries: Primaries) -> None:
@@ -137,7 +166,7 @@ def _gun_class(g4: Any) -> Any:
             i = self.next
             self.next += 1
             g4.G4Random.setTheSeeds([*self.seeds[i], 0])  # two numbers, ended by 0; a third would be ignored
-            self.wafers.begin(i)
+            self.ledger.begin(i)
             self.gun.SetParticleDefinition(g4.G4Proton.Definition())
             self.gun.SetParticleEnergy(self.energies[i] * g4.GeV)
             self.gun.SetParticlePosition(g4.G4ThreeVector(*self.starts[i]))
@@ -196,15 +225,17 @@ def _actions_class(g4: Any) -> Any:
     """Return what introduces the gun."""
 
     class Actions(g4.G4VUserActionInitialization):  # type: ignore[misc]
-        """Only a gun: all else is noted by the wafers."""
+        """A gun, and the names of the tracks; the rest is noted in the ledger."""
 
-        def __init__(self, wafers: Any) -> None:
+        def __init__(self, ledger: Ledger) -> None:
             super().__init__()
-            self.wafers = wafers
+            self.ledger = ledger
 
         def Build(self) -> None:  # noqa: N802
-            self.gun = _gun_class(g4)(self.wafers)  # Geant4 wants it after the physics list
+            self.gun = _gun_class(g4)(self.ledger)  # Geant4 wants it after the physics list
             self.SetUserAction(self.gun)
+            self.tracks = _tracks_class(g4)(self.ledger)
+            self.SetUserAction(self.tracks)
 
     return Actions
 

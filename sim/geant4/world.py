@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sim.geant4.geometry import Filter, Geometry, Layer
+from sim.geant4.geometry import Filter, Geometry
 
 NIST = {
     "Al": "G4_Al",
@@ -94,11 +94,8 @@ class World:
         for i, layer in enumerate(sheets.layers):
             thick = layer.thickness_um * 1e-3
             half = [sheets.size_mm[0] / 2, sheets.size_mm[1] / 2, thick / 2]
-            self._sheet(f"filter{i}", half, layer, cavity, bottom + thick / 2)
+            self._cuboid(f"filter{i}", half, layer.material, layer.cut_um, cavity, (0, 0, bottom + thick / 2))
             bottom += thick
-
-    def _sheet(self, name: str, half: list[float], layer: Layer, cavity: Any, z: float) -> None:
-        self._cuboid(name, half, layer.material, layer.cut_um, cavity, (0, 0, z))
 
     def _wafers(self, cavity: Any) -> Any:
         g4, wafers = self.g4, self.geometry.wafers

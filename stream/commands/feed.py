@@ -17,16 +17,17 @@ from stream.messages import Frame, Message
 from stream.transport.link import Push
 from stream.wiring import TABLE
 
+LATE_NS = 20_000_000  # after its time, when it has been sent: the source or the link does not keep up
 START_LEAD_S = 0.5  # at its real rate a camera announces a run this long before the first frame
 
 
 def feed(messages: Iterator[Message], url: str, speed: float, frames: int, wait_s: float) -> dict[str, Any]:
-    """Send messages at `speed` times real time (0: as fast as possible); return frames, wall and CPU seconds.
+    """Send messages at `speed` times real time (0: as fast as possible); return frames, late ones, seconds.
 
     frames: how many are expected, for the progress bar. Raises LinkError if no reader takes a message for `wait_s`.
     """
     push = Push(url, queue=TABLE[0].queue, bind=False)
-    began, sent = time.monotonic(), 0
+    began, sent, late = time.monotonic(), 0, 0
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"to {url}", total=frames)
         for message in _paced(messages, speed):
@@ -35,18 +36,20 @@ def feed(messages: Iterator[Message], url: str, speed: float, frames: int, wait_
             if isinstance(message, Frame):
                 began = began if sent else time.monotonic()
                 sent += 1
+                late += speed > 0 and now_ns() - message.trace[0] > LATE_NS
                 if sent % 100 == 0:
                     progress.update(task, completed=sent)
     wall = max(time.monotonic() - began, 1e-9)
     push.close()
     used = os.times()
-    return {"frames": sent, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
+    return {"frames": sent, "late": late, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
 
 
 def say(account: dict[str, Any], as_json: bool) -> None:
     """Print what `feed` returned."""
     frames, wall = account["frames"], account["wall_s"]
-    click.echo(f"sent {frames} frames in {wall:.2f} s: {frames / max(wall, 1e-3):.0f} frames/s")
+    late = f"; {account['late']} more than {LATE_NS / 1e6:.0f} ms late" if account["late"] else ""
+    click.echo(f"sent {frames} frames in {wall:.2f} s: {frames / max(wall, 1e-3):.0f} frames/s{late}")
     if as_json:
         click.echo(json.dumps(account))
 

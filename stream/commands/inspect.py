@@ -79,6 +79,8 @@ def _hdf5(file: Path) -> None:
             start, index = recording.start, recording.frames
             maps = recording.maps()
             click.echo(f"{file}: recording of {start.telescope} {start.instrument}, run {start.run_id}")
+            if recording.about:
+                click.echo(f"  made of: {recording.about}")
             click.echo(
                 f"  {len(recording)} frames of {start.pixel_dtype}, "
                 f"read-outs {index['sequence'].min()} to {index['sequence'].max()}, "

@@ -166,6 +166,11 @@ class Recording:
         return load(self._file, self.path)
 
     @property
+    def about(self) -> str:
+        """What the recording was made of, as its maker put it; "" where nothing is said."""
+        return hdf5.read_text(self._file, "about")
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """Names of the truth tables."""
         return tuple(self._file.get("truth", ()))

@@ -106,8 +106,12 @@ class RecordingWriter:
         *,
         maps: Sequence[Maps] = (),
         base: Mapping[int, NDArray[Any]] | None = None,
+        about: str = "",
     ) -> None:
-        """Create the file. Raises LinkError if it cannot be, WireError for a Start or base that does not fit."""
+        """Create the file; `about` says what it was made of.
+
+        Raises LinkError if it cannot be, WireError for a Start or base that does not fit.
+        """
         base = base or {}
         _check_base(start, base)
         encode(start)
@@ -117,6 +121,7 @@ class RecordingWriter:
         self._new = hdf5.NewFile(Path(path), RECORDING)
         with self._new.writing():
             self._open(maps, base)
+            hdf5.write_text(self._new.file, "about", about)
 
     def _open(self, maps: Sequence[Maps], base: Mapping[int, NDArray[Any]]) -> None:
         file = self._new.file

@@ -9,7 +9,6 @@ from sim.charge import PAIR_ENERGY_EV, PARTICLE
 from sim.diffusion import share
 from sim.hit_library import HitLibrary
 from sim.particles import Particles, Pixels, quadrants_per_primary
-from sim.schedule import Schedule
 from sim.seeds import Seeds
 from sim.telemetry import Telemetry
 from tests.sim.libraries import drawn, write
@@ -33,7 +32,7 @@ def pixels(library, monkeypatch):
 
 
 def source(pixels, mean=3.0, seed=1):
-    return Particles.of(pixels, Schedule(mean, Seeds(seed)))
+    return Particles.of(pixels, mean, Seeds(seed))
 
 
 def exposed(source, readout, seed=1):

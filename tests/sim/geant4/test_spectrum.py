@@ -32,5 +32,4 @@ def test_a_more_active_sun_keeps_the_slow_ones_away():
 
 
 def test_protons_through_the_sphere():
-    assert per_second(700, alphas=False) == pytest.approx(4.1 * np.pi * 70**2)
-    assert per_second(700, alphas=True) == pytest.approx(1.4 * per_second(700, alphas=False))
+    assert per_second(700) == pytest.approx(4.1 * np.pi * 70**2)
