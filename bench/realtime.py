@@ -24,10 +24,22 @@ def prepare(out: Path, photons: float) -> None:
     """Make the recording and the maps, unless they are there."""
     out.mkdir(parents=True, exist_ok=True)
     if not (out / "maps.h5").is_file():
-        dark = ["simulate", "wfi", str(out / "dark.h5"), "-c", "wfi", "--readouts", "100", "--dark", "--seed", "1"]
+        dark = [
+            "simulate",
+            "wfi",
+            str(out / "dark.h5"),
+            "-c",
+            "wfi",
+            "--readouts",
+            "100",
+            "--dark",
+            "--seed",
+            "1",
+            "--overwrite",
+        ]
         subprocess.run(raysieve(*dark), check=True)
         subprocess.run(raysieve("calibrate-dark", str(out / "dark.h5"), str(out / "maps.h5")), check=True)
-    sky = ["--readouts", str(READOUTS), "--photons", str(photons), "--seed", "1"]
+    sky = ["--readouts", str(READOUTS), "--photons", str(photons), "--seed", "1", "--overwrite"]
     subprocess.run(raysieve("simulate", "wfi", str(out / "sky.h5"), "-c", "wfi", *sky), check=True)
 
 

@@ -32,7 +32,7 @@ def demo(config_name: str, out: Path, loops: int) -> None:
     dark, observation, maps = out / "dark.h5", out / "demo.h5", out / "maps.h5"
     name = config.detector.instrument
     console.print(f"[bold]1/5[/] simulating {name}: a dark run, and {READOUTS} read-outs with X-rays and cosmic rays")
-    camera = ["--config", config_name, "--seed", "1"]
+    camera = ["--config", config_name, "--seed", "1", "--overwrite"]
     _raysieve("simulate", "wfi", str(dark), *camera, "--readouts", str(DARK_READOUTS), "--dark")
     _raysieve("simulate", "wfi", str(observation), *camera, "--readouts", str(READOUTS))
     console.print("[bold]2/5[/] offset, noise and bad-pixel maps from the dark run")

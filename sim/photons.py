@@ -31,6 +31,9 @@ PHOTON = np.dtype(  # truth: x, y in pixels of the quadrant, the centre of a pix
 )
 
 
+MOST_PER_FRAME = 100_000  # then every pixel of a WFI quadrant has its share; more would only fill the memory
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class XRays:
     """A source of X-rays (`Source`); truth table `photons`.
@@ -50,7 +53,7 @@ class XRays:
     def __post_init__(self) -> None:
         require(
             "X-rays",
-            (math.isfinite(self.per_frame) and self.per_frame >= 0, "per_frame >= 0"),
+            (0 <= self.per_frame <= MOST_PER_FRAME, f"0 <= per_frame <= {MOST_PER_FRAME:,}"),
             (not self.fixed or self.per_frame == round(self.per_frame), "a whole per_frame where fixed"),
         )
 

@@ -10,8 +10,8 @@ from rich.progress import Progress
 
 from config.load import load
 from config.schema import Config
-from sim.check import require
-from sim.commands.scene import STRAIGHT, about, part_of, particle_rate, say_rounds, sky_options, xrays
+from sim.check import new_or_replaced, require
+from sim.commands.scene import STRAIGHT, about, part_of, particle_rate, say_rounds, sky_options, was_given, xrays
 from sim.frame_file import FrameFile
 from sim.frame_sets import FrameSet, write_set
 from sim.hit_library import HitLibrary, shipped
@@ -29,8 +29,11 @@ SEED_WINDOW = (1, 64, 64)
 @click.option("--window", default="64", help="Side in pixels; quadrant; or camera: all quadrants in one frame.")
 @click.option("--per-class", default=1000, type=click.IntRange(1), help="Frames of each of the four classes.")
 @sky_options
+@click.option("--overwrite", is_flag=True, help="Replace an existing set.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same frames.")
-def frames(out: Path, config_name: str, overrides: tuple[str, ...], window: str, per_class: int, **given: Any) -> None:
+def frames(
+    out: Path, config_name: str, overrides: tuple[str, ...], window: str, per_class: int, overwrite: bool, **given: Any
+) -> None:
     """Write a set of frames, the same number of empty, X-ray, particle and mixed ones, with the truth of every pixel.
 
     Frames of 64 x 64 hold as many events as in seed 003; other windows take --photons and --particles per quadrant
@@ -38,6 +41,7 @@ def frames(out: Path, config_name: str, overrides: tuple[str, ...], window: str,
 
     Example: raysieve simulate frames train.h5 --config wfi --hits hits.h5 --per-class 50000 --part 0 0.7
     """
+    new_or_replaced(out, overwrite)
     config = load(config_name, overrides)
     layout = config.detector
     shape = shape_of(window, len(layout.quadrants), (layout.rows, layout.columns))
@@ -70,7 +74,7 @@ def rates_of(
 
 
 def _check(given: dict[str, Any], shape: tuple[int, int, int]) -> None:
-    asked = (given["photons"], given["particles"], given["flux"]) != (1.0, 1.0, None)
+    asked = any(was_given(name) for name in ("photons", "particles", "flux"))
     require(
         "frame set",
         (given["hits"] != STRAIGHT, "a hit library, not straight tracks"),

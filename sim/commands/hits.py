@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from config.errors import ConfigError
-from sim.check import require
+from sim.check import new_or_replaced
+from sim.geant4.batch import Order
 from sim.geant4.data_files import default_folder
 from sim.geant4.geometry import load_geometry
-from sim.geant4.produce import Order, produce
+from sim.geant4.produce import produce
 from sim.hit_library import HitLibrary
 
 
@@ -36,9 +37,7 @@ def hits(out: Path, geometry: str, aimed: int, workers: int, overwrite: bool, **
 
     Example: raysieve simulate hits hits.h5 --geometry close --aimed 200000 --seed 1
     """
-    require(f"{out}", (not out.is_dir(), "a file to write, not a folder"))
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out}: exists; --overwrite replaces it")
+    new_or_replaced(out, overwrite)
     _, text = load_geometry(geometry)
     order = Order(
         geometry_toml=text,
@@ -52,15 +51,11 @@ def hits(out: Path, geometry: str, aimed: int, workers: int, overwrite: bool, **
     begun = time.monotonic()
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("batches", total=batches)
-        produce(
-            out,
-            order,
-            batches,
-            workers or os.cpu_count() or 1,
-            given["data"] or default_folder(),
-            lambda done: progress.update(task, completed=done),
-            keep_parts=given["keep_parts"],
-        )
+        cores, data = workers or os.cpu_count() or 1, given["data"] or default_folder()
+        try:
+            produce(out, order, batches, cores, data, lambda n: progress.update(task, completed=n), given["keep_parts"])
+        except KeyboardInterrupt:
+            raise ConfigError(f"{out}: interrupted; what is done is kept, and the same command goes on") from None
     click.echo(summary(out, time.monotonic() - begun))
 
 

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from config.errors import ConfigError
-from sim.check import folder_for, require
-from sim.truth import KINDS, label
+from sim.check import new_or_replaced, require
+from sim.truth import KINDS, NOISE, label
 from stream.transport.fitsfile import new_file
 from stream.transport.recording import Recording
 
+MOST_UNKNOWN = 0.1  # share of valid events from noise; a right recording has next to none
 COLUMNS = ("FRAME", "QUADRANT", "RAWX", "RAWY")
 LISTS = ("EVENTS", "REJECTED")
 FILE = click.Path(path_type=Path)
@@ -35,6 +36,8 @@ def label_events(events: Path, recording: Path, out: Path | None, overwrite: boo
 
     Example: raysieve simulate label out/events.fits demo.h5 labelled.fits
     """
+    if out:
+        new_or_replaced(out, overwrite)
     with Recording(recording) as source:
         require(f"{recording}", ("pixels" in source.tables, "a simulated recording, with the truth of its pixels"))
         pixels = source.truth("pixels")
@@ -42,8 +45,11 @@ def label_events(events: Path, recording: Path, out: Path | None, overwrite: boo
     tables = {name: _read(events, name) for name in LISTS}
     labels = {name: _label(table, pixels, readouts) for name, table in tables.items()}
     Console(highlight=False).print(_summary(labels))
+    unknown = float(np.mean(labels["EVENTS"]["kind"] == NOISE)) if labels["EVENTS"].size else 0.0
+    if unknown > MOST_UNKNOWN:
+        click.echo(f"note: nothing made {unknown:.0%} of the events: is {recording} what they were found in?", err=True)
     if out:
-        _write(out, tables, labels, overwrite)
+        _write(out, tables, labels)
 
 
 def _read(path: Path, name: str) -> Table:
@@ -70,16 +76,13 @@ def _summary(labels: Mapping[str, NDArray[Any]]) -> Shown:
     return shown
 
 
-def _write(out: Path, tables: Mapping[str, Table], labels: Mapping[str, NDArray[Any]], overwrite: bool) -> None:
+def _write(out: Path, tables: Mapping[str, Table], labels: Mapping[str, NDArray[Any]]) -> None:
     parts = []
     for name, table in tables.items():
         rows = labels[name]
         table["TRUTH"], table["OWNER"] = rows["kind"], rows["owner"]
         table["XRAY_E"], table["PARTICLE_E"] = rows["xray_e"], rows["particle_e"]
         parts.append(table)
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out}: exists; --overwrite replaces it")
-    folder_for(out)
     with new_file(out) as file:
         vstack(parts, metadata_conflicts="silent").write(file, format="fits")
     click.echo(f"{out}: {sum(map(len, parts))} events; TRUTH " + ", ".join(f"{k} {v}" for k, v in KINDS.items()))

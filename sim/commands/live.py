@@ -24,7 +24,7 @@ def live(config_name: str, overrides: tuple[str, ...], url: str, readouts: int, 
 
     The camera is that of `simulate wfi` with the same options and seed: maps from its dark run fit.
 
-    Example: raysieve simulate live --config wfi --to tcp://127.0.0.1:5570 --readouts 2000 --seed 1
+    Example: raysieve simulate live --config wfi --to ipc:///run/user/1000/raysieve/frames.sock --readouts 2000 --seed 1
     """
     speed = speed_of(rate)
     camera = camera_of(load(config_name, overrides), given, readouts)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from config.load import digest
 from config.schema import Config
@@ -23,6 +24,7 @@ from sim.telemetry import Telemetry, dark
 from sim.tracks import Tracks
 
 STRAIGHT = "straight"
+SAMPLE, MOST_SEEN = 10_000, 0.9
 WHOLE = (0.0, 1.0)
 FLUXES = ("protons", "all")
 OPTIONS = (
@@ -30,7 +32,9 @@ OPTIONS = (
     click.option("--particles", default=1.0, type=click.FloatRange(0), help="Mean particle events, likewise."),
     click.option("--flux", type=click.Choice(FLUXES), help="Particles as in space instead; all: protons and alphas."),
     click.option(
-        "--hits", default="", help="Hit library; none: the shipped one; straight: plain tracks for any camera."
+        "--hits",
+        default="",
+        help="Hit library; none: the shipped one; straight: plain tracks, any camera with quadrants.",
     ),
     click.option("--part", default=WHOLE, nargs=2, type=click.FloatRange(0, 1), help="Share of the library to use."),
     click.option("--spectrum", default="log_uniform", type=click.Choice(SHAPES), help="Of the X-rays."),
@@ -64,8 +68,30 @@ def dark_of(config: Config, seed: int) -> Telemetry:
     return dark(config, Imperfections.of(config, Seeds(seed)), Seeds(seed))
 
 
+def refuse_unused(sky: Mapping[str, Any]) -> None:
+    """Raise ConfigError for options that were given but would change nothing."""
+    shape = sky["spectrum"]
+    rules = {
+        "line_ev": (shape == "lines", "--spectrum lines"),
+        "index": (shape == "power_law", "--spectrum power_law"),
+        "energy_ev": (shape != "lines", "a spectrum that is no lines"),
+        "hew_arcsec": (bool(sky["point"]), "--point"),
+        "particles": (not sky["flux"], "no --flux"),
+        "part": (sky["hits"] != STRAIGHT, "a hit library"),
+    }
+    for name, (used, needed) in rules.items():
+        require(f"--{name.replace('_', '-')}", (used or not was_given(name), f"{needed} with it"))
+
+
+def was_given(name: str) -> bool:
+    """Return whether the user gave this option of the command that runs."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.get_parameter_source(name) == ParameterSource.COMMANDLINE
+
+
 def xrays(config: Config, sky: Mapping[str, Any]) -> XRays:
     """Return the X-rays of the options. Raises ConfigError for what cannot be."""
+    refuse_unused(sky)
     low, high = sky["energy_ev"]
     spectrum = Spectrum(
         shape=sky["spectrum"],
@@ -80,13 +106,19 @@ def xrays(config: Config, sky: Mapping[str, Any]) -> XRays:
     per_frame = sky["photons"]
     if sky["point"]:
         x, y = sky["point"]
-        return XRays(
-            per_frame=per_frame * len(config.detector.quadrants),
-            spectrum=spectrum,
-            place=PointSource(x_px=x, y_px=y, hew_arcsec=sky["hew_arcsec"]),
-            sensor=config.simulate.sensor,
-        )
+        source = PointSource(x_px=x, y_px=y, hew_arcsec=sky["hew_arcsec"])
+        _say_seen(source, config)
+        per_readout = per_frame * len(config.detector.quadrants)
+        return XRays(per_frame=per_readout, spectrum=spectrum, place=source, sensor=config.simulate.sensor)
     return XRays(per_frame=per_frame, spectrum=spectrum, place=place, sensor=config.simulate.sensor)
+
+
+def _say_seen(source: PointSource, config: Config) -> None:
+    """Say so if much of a point source falls beside the quadrants. Raises ConfigError if all of it does."""
+    seen = source.draw(SAMPLE, True, config.detector, Seeds(0).start())[0].size / SAMPLE
+    require(f"--point {source.x_px:g} {source.y_px:g}", (seen > 0, "a place on the focal plane: nothing of it is seen"))
+    if seen < MOST_SEEN:
+        click.echo(f"note: {seen:.1%} of the point source falls on pixels, the rest into gaps or beside", err=True)
 
 
 def particles(config: Config, sky: Mapping[str, Any], seeds: Seeds) -> Iterable[Source]:

@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
+import signal
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,48 +20,15 @@ import numpy as np
 from config.errors import ConfigError
 from sim.check import folder_for, require
 from sim.extra import import_geant4
-from sim.geant4.aim import aim
-from sim.geant4.compact import Names, compact
+from sim.geant4 import worker
+from sim.geant4.batch import NAMES, Order, part_of
+from sim.geant4.compact import Names
 from sim.geant4.data_files import VERSION, provide, variables
-from sim.geant4.geometry import Geometry, digest_of, parse_geometry
-from sim.geant4.spectrum import PHI_GV, per_second
-from sim.geant4.transport import Engine, Physics, to_arrays
+from sim.geant4.geometry import digest_of
+from sim.geant4.spectrum import per_second
 from sim.hit_library import LibraryWriter, Production
 
-TABLES = ("primaries", "segments", "steps")
-NAMES = ("processes", "volumes")
 EXCEPTION, FATAL = "G4Exception-START", "*** Fatal"  # around what Geant4 says before it ends a process
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What decides the content of every batch. Raises ConfigError for what cannot be."""
-
-    geometry_toml: str
-    physics: Physics = "full"
-    phi_gv: float = PHI_GV
-    seed: int = 0
-    batch: int = 20_000  # aimed primaries: some ten seconds of one core
-
-    def __post_init__(self) -> None:
-        require(
-            "production",
-            (0.1 <= self.phi_gv <= 2, "0.1 <= phi_gv <= 2"),  # about the range of the solar cycle, and some more
-            (self.seed >= 0, "seed >= 0"),
-            (self.batch > 0, "primaries in a batch"),
-        )
-
-    @property
-    def geometry(self) -> Geometry:
-        """The mass model."""
-        return parse_geometry(self.geometry_toml, "geometry")
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What must be equal for two productions to be parts of one."""
-        facts = asdict(self)
-        del facts["geometry_toml"]
-        return facts | {"geometry": digest_of(self.geometry), "data_files": VERSION}
 
 
 def produce(
@@ -81,14 +49,17 @@ def produce(
     _check_extra(provide(data))
     parts = out.with_name(out.name + ".parts")
     _open_parts(parts, order)
-    missing = [number for number in range(batches) if not _part(parts, number).is_file()]
+    missing = [number for number in range(batches) if not part_of(parts, number).is_file()]
     progress(batches - len(missing))
     if missing:
         _run(parts, order, missing, min(workers, len(missing)), data, lambda done: progress(batches - done))
-    production = join_parts(out, order, [_part(parts, number) for number in range(batches)])
-    if not keep_parts:
-        shutil.rmtree(parts)
-    return production
+    try:
+        with _uninterrupted():
+            return join_parts(out, order, [part_of(parts, number) for number in range(batches)])
+    finally:
+        # Also where no primary left a signal; but not if the disk refused, or a part is damaged.
+        if not keep_parts and (out.is_file() or not _any_signal(parts, batches)):
+            shutil.rmtree(parts)
 
 
 def join_parts(out: Path, order: Order, parts: Iterable[Path]) -> Production:
@@ -114,6 +85,27 @@ def join_parts(out: Path, order: Order, parts: Iterable[Path]) -> Production:
                 hit += len(part["primaries"])
         require(f"{out}", (hit > 0, f"more primaries: none of {production.aimed} left a signal"))
     return production
+
+
+def _any_signal(parts: Path, batches: int) -> bool:
+    """Return whether any batch holds a primary; a damaged one counts, as the user is to look at it."""
+    try:
+        return any(len(np.load(part_of(parts, number))["primaries"]) for number in range(batches))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        return True
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put ctrl-C off for some seconds: HDF5 does not survive it in the middle of a call."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -155,23 +147,14 @@ def describe(order: Order, batches: int, names: dict[str, Names]) -> Production:
     )
 
 
-def make_batch(engine: Engine, order: Order, number: int) -> dict[str, Any]:
-    """Track one batch; return its tables and the names that they number."""
-    primaries = aim(order.geometry, order.batch, order.seed, number, order.phi_gv)
-    raw = to_arrays(engine.track(primaries))
-    names = {name: Names() for name in NAMES}
-    tables = compact(raw, primaries, order.geometry, number * order.batch, names)
-    return dict(zip(TABLES, tables, strict=True)) | {name: np.array(names[name].names, "U32") for name in NAMES}
-
-
 def _run(
     parts: Path, order: Order, numbers: list[int], workers: int, data: Path, left: Callable[[int], object]
 ) -> None:
     for log in parts.glob("worker-*.log"):  # of an earlier run
         log.unlink()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (order, parts, data))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), worker.start, (order, parts, data))
     try:
-        futures: list[Future[None]] = [pool.submit(_work, number) for number in numbers]
+        futures: list[Future[None]] = [pool.submit(worker.work, number) for number in numbers]
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()
             left(len(numbers) - done)
@@ -181,29 +164,6 @@ def _run(
         raise ConfigError(f"{parts}: a batch cannot be written: {error.strerror}") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-_worker: dict[str, Any] = {}  # of a worker process: its engine, its order, where the parts go
-
-
-def _start_worker(order: Order, parts: Path, data: Path) -> None:
-    os.environ.update(variables(data))
-    log = os.open(parts / f"worker-{os.getpid()}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)  # Geant4 prints much, also where nothing is wrong
-    os.dup2(log, 2)
-    _worker.update(engine=Engine(order.geometry, order.physics), order=order, parts=parts)
-
-
-def _work(number: int) -> None:
-    batch = make_batch(_worker["engine"], _worker["order"], number)
-    path = _part(_worker["parts"], number)
-    partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, **batch)
-    partial.rename(path)
-
-
-def _part(parts: Path, number: int) -> Path:
-    return parts / f"{number:06d}.npz"
 
 
 def _open_parts(parts: Path, order: Order) -> None:

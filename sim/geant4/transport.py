@@ -49,10 +49,17 @@ class Engine:
             command(f"/run/setCutForRegion {name} {cut_um} um")
 
     def track(self, primaries: Primaries) -> Collected:
-        """Return what the primaries left. Each has random numbers of its own, whatever was tracked before."""
+        """Return what the primaries left. Each has random numbers of its own, whatever was tracked before.
+
+        Raises RuntimeError if Geant4 did not track all of them.
+        """
+        number = len(primaries.energy_gev)
         self._actions.gun.load(primaries)
-        self._manager.BeamOn(len(primaries.energy_gev))
-        return self._ledger.take()
+        self._manager.BeamOn(number)
+        left = self._ledger.take()
+        if self._actions.gun.next != number:
+            raise RuntimeError(f"Geant4 tracked {self._actions.gun.next} of {number} primaries")
+        return left
 
 
 class Ledger:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sim.geant4.batch import Order
 from sim.geant4.data_files import default_folder, provide, variables
 from sim.geant4.geometry import load_geometry
-from sim.geant4.produce import Order, produce
+from sim.geant4.produce import produce
 
 ROOT = Path(__file__).parents[3]
 BATCH, BATCHES = 300, 2

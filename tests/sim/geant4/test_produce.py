@@ -67,22 +67,42 @@ def test_it_grows_from_the_parts_that_were_kept(production, order, data_files, t
         assert more.production.aimed == (BATCHES + 1) * BATCH
 
 
-def test_killed_in_the_middle_it_goes_on(production, data_files, tmp_path):
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_in_the_middle_it_goes_on(sign, production, order, data_files, tmp_path):
     out = tmp_path / "hits.h5"
     command = [sys.executable, "raysieve.py", "simulate", "hits", str(out), "--geometry", "close", "--seed", "3"]
     command += ["--batch", str(BATCH), "--aimed", str(BATCH * BATCHES), "--workers", "1", "--data", str(data_files)]
-    first = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
-    part, until = out.with_name("hits.h5.parts") / "000000.npz", time.monotonic() + 60
-    while not part.is_file() and time.monotonic() < until:
+    first = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    parts, until = out.with_name("hits.h5.parts"), time.monotonic() + 60
+    while not (parts / "000000.npz").is_file() and time.monotonic() < until:
         time.sleep(0.01)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
-    assert part.is_file()
+    os.killpg(first.pid, sign)  # as ctrl-C in a terminal: to every process
+    said = first.communicate()[1]
+    assert (parts / "000000.npz").is_file()
     assert not out.exists()
+    if sign == signal.SIGINT:
+        assert first.returncode == 1
+        assert said.strip().endswith("interrupted; what is done is kept, and the same command goes on")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "primaries with signal, of 600 that met the box" in done.stdout
     assert tables(out) == tables(production)
+
+
+def test_workers_end_with_their_parent(data_files, tmp_path):
+    out = tmp_path / "hits.h5"
+    command = [sys.executable, "raysieve.py", "simulate", "hits", str(out), "--aimed", "1000000", "--workers", "1"]
+    parent = subprocess.Popen([*command, "--data", str(data_files)], cwd=ROOT, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("hits.h5.parts/worker-*.log")) and time.monotonic() < until:
+        time.sleep(0.05)
+    worker = int(next(tmp_path.glob("hits.h5.parts/worker-*.log")).stem.split("-")[1])
+    parent.kill()
+    parent.wait()
+    until = time.monotonic() + 30
+    while os.path.exists(f"/proc/{worker}") and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not os.path.exists(f"/proc/{worker}")
 
 
 def test_parts_of_another_production_are_refused(production, order, data_files, tmp_path):
