@@ -55,7 +55,7 @@ def _share_step(start, end, energy, width, pixel_um, shape, sheet, touched, coun
         drift = width[2] - min(max(start[2] + done * dz, 0.0), width[2])
         piece = 1.0
         if length > FINEST_UM:  # so short that the sum over the pieces is as good as the integral
-            piece = min(max(FINEST_UM, 0.4 * math.sqrt(width[0] + width[1] * drift)) / length, 1.0 - done)
+            piece = min(max(FINEST_UM, 0.3 * math.sqrt(width[0] + width[1] * drift)) / length, 1.0 - done)
         at = done + 0.5 * piece
         drift = width[2] - min(max(start[2] + at * dz, 0.0), width[2])
         sigma = math.sqrt(width[0] + width[1] * drift)
