@@ -11,16 +11,17 @@ INTRO = """# The simulated telemetry beside what is known
 
 Made by `python -m bench.simulation` (hit libraries included: about 25 minutes on two cores). Intervals are 68 %.
 
-What is simulated, and how: [simulator.md](simulator.md). Mass models: `close` (sensor board 1.5 mm behind the wafers, the
-default), `open` (10 mm, as the references).
+What is simulated, and how: [simulator.md](simulator.md). Mass models: `close` (sensor board 1.5 mm behind the wafers,
+the default), `open` (10 mm, as the references).
 
 ![One read-out](pictures/simulation_readout.png)
 
 ## Single primaries
 
-"open" is the geometry of the references. The MIT lists, and so the shares of deposits, are of electromagnetic physics only and
-without spread of charge: compare them with "EM only" and "charge not spread". Nuclear reactions add large deposits: full
-physics has 27 % above 500 keV, and a larger median. The trial behind "287 keV" had full physics, but a harder spectrum.
+"open" is the geometry of the references. The MIT lists, and so the shares of deposits, are of electromagnetic physics
+only and without spread of charge: compare them with "EM only" and "charge not spread". Nuclear reactions add large
+deposits, so that full physics has a larger median and more above 500 keV; the trial behind "287 keV" had full physics,
+but a harder spectrum (fewer slow protons).
 """
 ROWS = [  # what, keys, reference
     ("1 GeV proton in 450 um, mean", ["1 GeV proton in 450 um, mean"], "175 keV +- 5 %"),
