@@ -136,17 +136,18 @@ class Particles:
         return block.primaries[inside], self.mirrors[which].apply(pixels), place, which
 
 
-def quadrants_per_primary(pixels: Pixels, sample: int = 4 * BLOCK) -> float:
+def quadrants_per_primary(pixels: Pixels, sample: int = 4 * BLOCK, seen: bool = False) -> float:
     """Return in how many quadrants a primary leaves signal, on the average over the first `sample` of the library.
 
     It turns a rate of particle events per quadrant frame into one of primaries per read-out. Above 1 for a camera
-    with all wafers of the library. Raises ConfigError if none of them reaches the camera.
+    with all wafers of the library. seen: the average over those that leave signal in this camera, never below 1.
+    Raises ConfigError if none of them reaches the camera.
     """
     pairs = primaries = 0
     for number in range(-(-min(sample, len(pixels.library)) // BLOCK)):
         block = pixels.block(number)
         rows = block.pixels
         pairs += np.unique(rows["owner"] * 256 + rows["quadrant"]).size
-        primaries += len(block.primaries)
+        primaries += np.unique(rows["owner"]).size if seen else len(block.primaries)
     require(f"hit library {pixels.library.path.name}", (pairs > 0, "primaries that leave signal in the camera"))
     return pairs / primaries

@@ -69,7 +69,8 @@ def rates_of(
         return None
     layout = config.detector
     area = math.prod(shape) / (layout.rows * layout.columns)
-    whole = quadrants_per_primary(pixels) if shape[0] > 1 else 1.0  # then an item is a primary with all its quadrants
+    # In a frame of the camera an item is a primary with all its quadrants; only those that are seen become items.
+    whole = quadrants_per_primary(pixels, seen=True) if shape[0] > 1 else 1.0
     return given["photons"] * area, particle_rate(given, pixels, config) * area / whole
 
 

@@ -41,7 +41,8 @@ def wfi(
         lit = [name for name in sky if name != "seed" and was_given(name)]
         require("--dark", (not lit, f"no options of the sky: {', '.join(lit)}"))
     camera = dark_of(config, sky["seed"]) if without_signal else camera_of(config, sky, readouts)
-    facts = json.dumps(about(config, sky | {"dark": without_signal}))
+    made_of = {"seed": sky["seed"], "particles": 0.0, "photons": 0.0} if without_signal else sky
+    facts = json.dumps(about(config, made_of | {"dark": without_signal}))
     console = Console(stderr=True)
     with (
         RecordingWriter(out, camera.start, about=facts) as writer,
