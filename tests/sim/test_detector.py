@@ -209,6 +209,7 @@ def test_scattered_bad_pixels_are_all_different_and_tabulated():
         ({"noise_spread": 0.5}, "noise_spread < 0.3"),
         ({"clip_ev": 0.0}, "clip_ev > 0"),
         ({"cti": 0.5}, "cti < 0.01"),
+        ({"cti": 0.002}, r"cti \* rows <= 0.1"),
         ({"bad_pixels": (BadPixel(quadrant=9, x=0, y=0),)}, r"bad pixel \(0, 0\) in quadrant 9"),
         ({"bad_pixels": (BadPixel(quadrant=0, x=64, y=0),)}, r"bad pixel \(64, 0\)"),
     ],

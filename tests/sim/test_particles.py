@@ -31,8 +31,8 @@ def pixels(library, monkeypatch):
     return Pixels(library, SENSOR, LAYOUT)
 
 
-def source(pixels, mean=3.0, seed=1):
-    return Particles.of(pixels, mean, Seeds(seed))
+def source(pixels, mean=3.0, seed=1, part=None):
+    return Particles.of(pixels, mean, Seeds(seed), part)
 
 
 def exposed(source, readout, seed=1):
@@ -52,13 +52,26 @@ def test_none_is_used_twice_before_all_were_used(pixels):
     cosmic = source(pixels)
     used = np.concatenate([exposed(cosmic, readout).truth["particles"] for readout in range(2 * N)])
     assert len(used) > 5 * N
-    assert used["library"][:N].tolist() == list(range(N))
-    for turn in range(4):
-        mine = used[turn * N : (turn + 1) * N]
-        assert mine["library"].tolist() == list(range(N))
-        assert (mine["mirror"] == turn).all()
-    assert (used["mirror"][4 * N : 5 * N] == 0).all()
+    for turn in range(5):
+        assert sorted(used["library"][turn * N : (turn + 1) * N]) == list(range(N))
+    images = used[["library", "mirror"]]
+    assert np.unique(images[: 4 * N]).size == 4 * N  # no image twice, either
+    assert np.array_equal(images[4 * N : 5 * N], images[:N])
     assert cosmic.uses(1000) == pytest.approx(3000 / N)
+
+
+def test_a_part_has_only_its_own_primaries(pixels):
+    cosmic = source(pixels, part=(20, 45))
+    used = np.concatenate([exposed(cosmic, readout).truth["particles"]["library"] for readout in range(N)])
+    for turn in range(len(used) // 25):
+        assert sorted(used[turn * 25 : (turn + 1) * 25]) == list(range(20, 45))
+    assert cosmic.uses(100) == pytest.approx(300 / 25)
+
+
+def test_other_seeds_begin_elsewhere(pixels):
+    first = [exposed(source(pixels, mean=9.0, seed=seed), 0).truth["particles"][0] for seed in range(20)]
+    assert len({(int(row["library"]), int(row["mirror"])) for row in first}) >= 19
+    assert {int(row["mirror"]) for row in first} == {0, 1, 2, 3}
 
 
 def test_the_mean_number_is_as_asked_for(pixels):
@@ -133,6 +146,7 @@ def test_a_primary_in_two_quadrants_counts_twice(library, pixels):
     visible = np.unique(hits[["primary", "quadrant"]]).size / N
     assert quadrants_per_primary(pixels) == pytest.approx(visible, abs=0.05)  # some fall beside the pixels
     assert visible > 1
+    assert quadrants_per_primary(pixels, seen=True) == quadrants_per_primary(pixels)  # all are seen
 
 
 def test_they_are_a_source_of_the_camera(pixels):
@@ -157,9 +171,10 @@ def test_a_camera_that_does_not_fit_is_one_line(change, expected, library):
         Pixels(library, SENSOR, LAYOUT.model_copy(update=change))
 
 
-def test_thicker_silicon_is_one_line(library):
-    with pytest.raises(ConfigError, match="at most 450 um of silicon"):
-        Pixels(library, SENSOR.model_copy(update={"thickness_um": 500.0}), LAYOUT)
+@pytest.mark.parametrize("thickness_um", [300.0, 500.0])
+def test_other_silicon_is_one_line(thickness_um, library):
+    with pytest.raises(ConfigError, match=r"expected 450 um of silicon$"):
+        Pixels(library, SENSOR.model_copy(update={"thickness_um": thickness_um}), LAYOUT)
 
 
 def test_a_camera_of_some_quadrants_sees_what_falls_there(library):
@@ -167,6 +182,9 @@ def test_a_camera_of_some_quadrants_sees_what_falls_there(library):
     block = Pixels(library, SENSOR, two).block(0)
     assert set(np.unique(block.pixels["quadrant"])) == {0, 1}
     assert len(block.primaries) == len(block.first) - 1 == N
+    pairs, seen = (np.unique(block.pixels[names]).size for names in (["owner", "quadrant"], ["owner"]))
+    assert quadrants_per_primary(Pixels(library, SENSOR, two)) == pytest.approx(pairs / N)
+    assert quadrants_per_primary(Pixels(library, SENSOR, two), seen=True) == pytest.approx(pairs / seen)
     alone = LAYOUT.model_copy(update={"quadrants": LAYOUT.quadrants[3:]})  # nothing was drawn there
     with pytest.raises(ConfigError, match="expected primaries that leave signal in the camera"):
         quadrants_per_primary(Pixels(library, SENSOR, alone))

@@ -159,8 +159,9 @@ def test_a_thinner_wafer_lets_more_through():
 @pytest.mark.parametrize(
     ("bad", "expected"),
     [
-        ({"per_frame": -1}, "per_frame >= 0"),
-        ({"per_frame": math.nan}, "per_frame >= 0"),
+        ({"per_frame": -1}, "0 <= per_frame <= 100,000"),
+        ({"per_frame": math.nan}, "0 <= per_frame <= 100,000"),
+        ({"per_frame": 100_001}, "0 <= per_frame <= 100,000"),
         ({"per_frame": 0.5, "fixed": True}, "whole per_frame"),
     ],
 )

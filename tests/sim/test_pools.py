@@ -6,8 +6,10 @@ from scipy.stats import kstest
 
 from config.errors import ConfigError
 from config.load import load
+from sim import particles, pools
 from sim.charge import PAIR_ENERGY_EV
 from sim.hit_library import HitLibrary
+from sim.mirrors import mirrors_of
 from sim.particles import Pixels
 from sim.photons import XRays
 from sim.pools import VISIBLE_EV, Item, ParticlePool, XRayPool
@@ -52,20 +54,25 @@ def test_items_lie_in_their_window_and_are_visible(pixels):
         assert 0 <= item.charges["y"].min() <= item.charges["y"].max() < 64
         assert item.charges["electrons"].max() * PAIR_ENERGY_EV >= VISIBLE_EV
         assert len(item.cells(SMALL)) == len(item.charges)
-        _, _, left, bottom = item.truth
+        _, _, left, bottom, mirror = item.truth
+        assert 0 <= mirror < 4
         assert 0 <= left <= 512 - 64
         assert 0 <= bottom <= 512 - 64
 
 
 def test_the_truth_of_an_item_leads_back_to_the_library(pixels):
-    block = pixels.block(0)
-    for item in taken(ParticlePool(pixels, (0, N), SMALL, Seeds(1)), 100):
-        place, quadrant, left, bottom = item.truth
-        own = block.pixels[block.first[place] : block.first[place + 1]]
+    block, mirrors = pixels.block(0), mirrors_of(LAYOUT)
+    pool, seen = ParticlePool(pixels, (0, N), SMALL, Seeds(1)), set()
+    while pool.rounds < 5:
+        item = pool.take()
+        place, quadrant, left, bottom, mirror = item.truth
+        seen.add(mirror)
+        own = mirrors[mirror].apply(block.pixels[block.first[place] : block.first[place + 1]].copy())
         there = {(int(q), int(x), int(y)): float(e) for q, x, y, e in own[["quadrant", "x", "y", "energy_ev"]]}
         for (_, x, y), found in electrons(item).items():
             pairs = there[quadrant, x + left, y + bottom] / PAIR_ENERGY_EV
             assert found == pytest.approx(pairs, abs=6 * np.sqrt(SENSOR.fano * pairs) + 0.01)
+    assert seen == {0, 1, 2, 3}
 
 
 def test_a_whole_quadrant_as_window_keeps_all_of_a_primary(pixels):
@@ -74,7 +81,13 @@ def test_a_whole_quadrant_as_window_keeps_all_of_a_primary(pixels):
     seen = sorted((place, quadrant) for item in items for place, quadrant, *_ in [item.truth])
     there = sorted({(int(o), int(q)) for o, q in block.pixels[block.pixels["energy_ev"] > 150][["owner", "quadrant"]]})
     assert seen == there
-    assert all(item.truth[2:] == (0, 0) for item in items)
+    assert all(item.truth[2:] == (0, 0, 0) for item in items)
+
+
+def test_a_window_of_nearly_a_quadrant_sees_nearly_every_primary(pixels):
+    items = a_round(ParticlePool(pixels, (0, N), (1, 500, 500), Seeds(1)))
+    assert len({item.truth[0] for item in items}) > 0.9 * N
+    assert len({item.truth[2:4] for item in items}) > 30  # of 13 x 13 corners
 
 
 def test_the_camera_as_window_keeps_all_of_a_primary_together(pixels):
@@ -120,6 +133,16 @@ def test_pools_depend_on_the_seed_only(pixels):
             a.truth == b.truth and np.array_equal(a.charges, b.charges) for a, b in zip(first, again, strict=True)
         )
         assert [item.truth for item in first] != [item.truth for item in other]
+
+
+def test_other_seeds_begin_with_other_primaries(tmp_path, monkeypatch):
+    monkeypatch.setattr(particles, "BLOCK", 16)
+    monkeypatch.setattr(pools, "BLOCK", 16)
+    with HitLibrary(write(tmp_path / "hits.h5", drawn(64, 7))) as library:
+        small = Pixels(library, SENSOR, LAYOUT)
+        rounds = [a_round(ParticlePool(small, (0, 64), (1, 512, 512), Seeds(seed))) for seed in range(20)]
+    assert {items[0].truth[0] // 16 for items in rounds} == {0, 1, 2, 3}
+    assert all({item.truth[0] for item in items} == set(range(64)) for items in rounds)
 
 
 def test_x_rays_fall_uniformly_with_their_energy():

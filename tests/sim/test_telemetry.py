@@ -112,11 +112,8 @@ def test_a_dark_run_has_the_same_camera_and_other_noise():
 
 
 def test_empty_rates_and_empty_runs():
-    assert {name: t.size for name, t in flight((XRays(per_frame=0), Tracks(per_frame=0))).truth(5).items()} == {
-        "pixels": 0,
-        "photons": 0,
-        "track_pixels": 0,
-    }
+    nothing = flight((XRays(per_frame=0), Tracks(per_frame=0))).truth(5)
+    assert {name: t.size for name, t in nothing.items()} == {"pixels": 0, "photons": 0, "track_pixels": 0}
     assert [type(m) for m in flight().messages(0)] == [Start, End]
     assert flight().truth(0) == {}
 

@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
+from astropy.table import Table
 from click.testing import CliRunner
 
 from config.load import load
+from raysieve import cli
 from sim.charge import PARTICLE, XRAY
 from sim.commands import simulate
 from sim.detector import Imperfections
@@ -64,3 +67,56 @@ def test_labels_equal_those_of_a_slow_twin():
 def test_the_command_needs_truth(tmp_path):
     done = CliRunner().invoke(simulate, ["label", str(tmp_path / "no.fits"), str(tmp_path / "no.h5")])
     assert "no.h5" in str(done.exception)
+
+
+def raysieve(*words):
+    return CliRunner().invoke(cli, list(map(str, words)))
+
+
+@pytest.fixture(scope="module")
+def observed(tmp_path_factory):
+    """Two skies, and the events that were found in the first."""
+    folder = tmp_path_factory.mktemp("observed")
+    sky = ("--config", "quick", "--readouts", 60, "--hits", "straight", "--particles", 0.2, "--photons", 2)
+    commands = (
+        ("simulate", "wfi", folder / "sky.h5", *sky, "--seed", 3),
+        ("simulate", "wfi", folder / "other.h5", *sky, "--seed", 4),
+        ("simulate", "wfi", folder / "dark.h5", "--config", "quick", "--readouts", 100, "--dark", "--seed", 3),
+        ("calibrate-dark", folder / "dark.h5", folder / "maps.h5"),
+        ("process", folder / "sky.h5", "--config", "quick", "--maps", folder / "maps.h5", "--out", folder),
+    )
+    for command in commands:
+        done = raysieve(*command)
+        assert done.exit_code == 0, done.output
+    return folder
+
+
+def test_most_events_of_a_recording_are_x_rays(observed, tmp_path):
+    done = raysieve("simulate", "label", observed / "events.fits", observed / "sky.h5", tmp_path / "labelled.fits")
+    assert done.exit_code == 0, done.output
+    assert "note" not in done.output
+    rows = Table.read(tmp_path / "labelled.fits", hdu=1)
+    valid, rejected = (len(Table.read(observed / "events.fits", hdu=name)) for name in ("EVENTS", "REJECTED"))
+    assert len(rows) == valid + rejected
+    assert valid > 200
+    assert np.mean(rows["TRUTH"][:valid] == XRAY) > 0.9
+    assert np.mean(rows["TRUTH"][:valid] == NOISE) < 0.02
+    assert (rows["OWNER"][rows["TRUTH"] != NOISE] >= 0).all()
+    assert (rows["XRAY_E"][rows["TRUTH"] == XRAY] > 0).all()
+
+
+def test_another_recording_is_told(observed):
+    done = raysieve("simulate", "label", observed / "events.fits", observed / "other.h5")
+    assert done.exit_code == 0, done.output
+    assert "note: nothing made" in done.stderr
+    assert "other.h5 what they were found in?" in done.stderr
+
+
+def test_labels_are_replaced_only_when_told(observed, tmp_path):
+    out = tmp_path / "labelled.fits"
+    out.write_text("mine")
+    command = ("simulate", "label", observed / "events.fits", observed / "sky.h5", out)
+    assert "exists; --overwrite replaces it" in str(raysieve(*command).exception)
+    assert out.read_text() == "mine"
+    assert raysieve(*command, "--overwrite").exit_code == 0
+    assert "TRUTH" in Table.read(out, hdu=1).colnames

@@ -50,6 +50,24 @@ def tracked(geometry: Geometry) -> dict[str, object]:
     return raw | {f"again_{key}": column for key, column in again.items()} | {"none": sum(map(len, none.values()))}
 
 
+def interrupted(geometry: Geometry) -> dict[str, object]:
+    """Stop Geant4 in the fifth of 20 primaries; return what the engine says."""
+    engine = Engine(geometry, "em")
+    begin = engine._ledger.begin
+
+    def stop_in_the_fifth(primary: int) -> None:
+        begin(primary)
+        if primary == 4:
+            engine._manager.AbortRun(True)
+
+    engine._ledger.begin = stop_in_the_fifth
+    try:
+        engine.track(aim(geometry, 20, 1, 0))
+    except RuntimeError as fault:
+        return {"said": str(fault)}
+    return {"said": ""}
+
+
 def straight(geometry: Geometry) -> dict[str, object]:
     """Shoot protons of 1 GeV straight through the middle of the first wafer."""
     wafers = geometry.wafers
@@ -71,7 +89,7 @@ if __name__ == "__main__":
     name, given, out = sys.argv[1:]
     np.savez(
         out,
-        **{"built": built, "tracked": tracked, "straight": straight}[name](
+        **{"built": built, "tracked": tracked, "interrupted": interrupted, "straight": straight}[name](
             parse_geometry(Path(given).read_text(), given)
         ),
     )

@@ -1,10 +1,13 @@
+import time
+
 import numpy as np
 import pytest
 
-from stream.commands.feed import _paced, speed_of
+from stream.commands.feed import _paced, feed, say, speed_of
 from stream.commands.live import _looped
 from stream.errors import ConfigError
 from stream.messages import End, Frame, Start
+from stream.transport.link import Pull
 from stream.transport.recording import Recording, RecordingWriter
 from tests.stream.stages.streams import START, frame
 
@@ -43,3 +46,21 @@ def test_frames_are_stamped_when_they_are_due(recording):
     stamps = [m.trace[0] for m in _paced(_looped(recording, 1), 1.0) if isinstance(m, Frame)]
     assert stamps == sorted(stamps)
     assert stamps[-1] - stamps[0] >= 2 * 5_000_000  # never early; how late is the machine's business
+
+
+def slowly(messages):
+    """Give each message later than the camera would."""
+    for message in messages:
+        time.sleep(0.03)
+        yield message
+
+
+def test_late_frames_are_counted(recording, tmp_path, capsys):
+    with Pull(f"ipc://{tmp_path}/s", queue=64, bind=True) as reader:
+        account = feed(slowly(_looped(recording, 1)), reader.url, 1.0, 12, 10.0)
+        hasty = feed(slowly(_looped(recording, 1)), reader.url, 0.0, 12, 10.0)
+    assert account["frames"] == hasty["frames"] == 12
+    assert account["late"] >= 11  # all but the first, by which the others are timed
+    assert hasty["late"] == 0  # nothing is late where no time was set
+    say(account, as_json=False)
+    assert f"; {account['late']} more than 20 ms late" in capsys.readouterr().out
