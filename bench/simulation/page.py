@@ -72,8 +72,8 @@ BACKGROUND = [
     ("EM physics only", ["open_em: 2-7 keV, each primary alone"], "3.7e-3 (prototype)"),
     ("production cut near the silicon 0.3 um: 250 eV, the lowest", ["cut_0.3um: 2-7 keV, each primary alone"], ""),
     ("3 um: 5.7 keV", ["cut_3um: 2-7 keV, each primary alone"], ""),
-    ("10 um: some 16 keV", ["cut_10um: 2-7 keV, each primary alone"], ""),
-    ("100 um: some 90 keV", ["cut_100um: 2-7 keV, each primary alone"], ""),
+    ("10 um: 34 keV in aluminium", ["cut_10um: 2-7 keV, each primary alone"], ""),
+    ("100 um: 131 keV in aluminium", ["cut_100um: 2-7 keV, each primary alone"], ""),
 ]
 LISTS = [
     (
