@@ -41,7 +41,9 @@ def default_folder() -> Path:
 
 def variables(folder: Path) -> dict[str, str]:
     """Return the environment that Geant4 needs before it is imported."""
-    return {name: str(folder / below) for name, below in FOLDERS.items()}
+    found = {name: str(folder / below) for name, below in FOLDERS.items()}
+    # The wheel looks no further where this one is set; without it, in CI, it would tidy a folder of its own.
+    return found | {"GEANT4_DATA_DIR": str(folder)}
 
 
 def provide(folder: Path) -> Path:
