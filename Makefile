@@ -13,7 +13,7 @@ BIN := .venv/bin
 run: .venv/ready  ## replay a simulated observation into the live daemon; results in out/
 	$(BIN)/raysieve demo --out out
 
-test: .venv/ready .venv/sim check  ## formatting, types, floors, then every test
+test: .venv/ready .venv/sim .venv/train check  ## formatting, types, floors, then every test
 	$(BIN)/python -m pytest
 
 check: .venv/ready
@@ -34,6 +34,11 @@ simulation: .venv/sim  ## the simulated cosmic rays beside what is known of them
 # Geant4 and xraylib. Where there is no wheel, the tests that need them are skipped and say so.
 .venv/sim: .venv/ready
 	-$(BIN)/python -m pip install --quiet -e '.[sim]'
+	@touch $@
+
+# torch and what exports its models; as above.
+.venv/train: .venv/ready
+	-$(BIN)/python -m pip install --quiet -e '.[train]'
 	@touch $@
 
 soak: .venv/ready  ## memory over a million frames

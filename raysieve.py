@@ -16,6 +16,7 @@ COMMANDS = {
     "inspect": "stream.commands.inspect:inspect",
     "explain": "stream.commands.inspect:explain",
     "simulate": "sim.commands:simulate",
+    "train": "models.commands:train",
     "demo": "sim.demo:demo",
 }
 

@@ -1,1 +1,1 @@
-"""Learned models, one folder each; they come with their issues."""
+"""Learned models, one folder each; torch and scikit-learn live only here and in export."""

@@ -1,0 +1,65 @@
+"""Frames to learn from: sets of `raysieve simulate frames`, read batch by batch."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from config.errors import ConfigError
+from models.frames.network import SIDE, scaled
+from sim.charge import PAIR_ENERGY_EV
+from sim.frame_file import read_set
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+SHUFFLED_TOGETHER = 8192  # frames read at a time: sets are in random order already
+
+
+class Frames:
+    """A frame set of 64 x 64 windows."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Raises ConfigError for a file that is no such set."""
+        self.path = Path(path)
+        self._file = read_set(path)
+        shape = self._file["frames"].shape
+        if shape[1:] != (1, SIDE, SIDE):
+            raise ConfigError(f"frame set {path}: expected windows of {SIDE} x {SIDE}, got {shape[1:]}")
+        self.labels: NDArray[np.uint8] = self._file["label"][()]
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return int(self.labels.size)
+
+    def energies(self, first: int, stop: int) -> torch.Tensor:
+        """Return the frames first .. stop - 1, (n, 1, 64, 64) float32 eV."""
+        pixels = self._file["frames"][first:stop].astype(np.float32)
+        return torch.from_numpy(pixels * np.float32(PAIR_ENERGY_EV))
+
+    def batches(self, size: int, seed: int | None = None) -> Iterator[Batch]:
+        """Yield energies (n, 1, 64, 64) and classes (n,) of all frames; with a seed in random order, turned at random.
+
+        A turn or a mirror image of a frame is as likely as the frame.
+        """
+        rng = None if seed is None else np.random.default_rng(seed)
+        starts = np.arange(0, len(self), SHUFFLED_TOGETHER)
+        for start in (starts if rng is None else rng.permutation(starts)).tolist():
+            stop = min(start + SHUFFLED_TOGETHER, len(self))
+            energy, label = self.energies(start, stop), torch.from_numpy(self.labels[start:stop].astype(np.int64))
+            order = np.arange(stop - start) if rng is None else rng.permutation(stop - start)
+            for k in range(0, stop - start, size):
+                rows = torch.from_numpy(order[k : k + size])
+                batch = energy[rows]
+                yield (batch if rng is None else turned(batch, int(rng.integers(8)))), label[rows]
+
+    def moments(self, frames: int = 4096) -> tuple[float, float]:
+        """Return mean and standard deviation of the scaled pixels of the first frames."""
+        pixels = scaled(self.energies(0, min(frames, len(self))))
+        return float(pixels.mean()), float(pixels.std())
+
+
+def turned(frames: torch.Tensor, which: int) -> torch.Tensor:
+    """Return one of the eight images of a square: quarter turns 0..3, and their mirror images."""
+    image = frames.flip(3) if which >= 4 else frames
+    return torch.rot90(image, which % 4, (2, 3))

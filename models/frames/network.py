@@ -1,0 +1,73 @@
+"""The network: a small DenseNet whose last layer says where each class was seen.
+
+Poliszczuk et al. 2024 (arXiv:2407.16768), section 3.2: one initial convolutional block, two dense blocks of five
+layers, growth 12, 64 initial filters, dropout 0.2, final resolution 16 x 16 of 64 x 64; after Huang et al. 2017
+(DenseNet) and Zhou et al. 2016 (class activation maps).
+"""
+
+import torch
+from torch import Tensor, nn
+
+CLASSES = ("empty", "xray", "particle", "mixed")
+SIDE, REDUCTION = 64, 4  # pixels of a frame; of them in one cell of an activation map
+FIRST, GROWTH, LAYERS, DROPOUT = 64, 12, 5, 0.2
+NOISE_EV = 25.55  # 7 electrons of 3.65 eV: where the logarithm begins to be one
+
+
+class DenseLayer(nn.Module):
+    """Batch normalisation, ReLU, 3 x 3 convolution, dropout; its result is put beside its input."""
+
+    def __init__(self, channels: int, growth: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+        self.convolve = nn.Conv2d(channels, growth, 3, padding=1, bias=False)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, channels, h, w) -> (n, channels + growth, h, w)."""
+        return torch.cat([x, self.drop(self.convolve(torch.relu(self.norm(x))))], dim=1)
+
+
+class FrameNet(nn.Module):
+    """Energies of a frame -> logits of the four classes and their activation maps.
+
+    `mean` and `deviation` are those of the scaled logarithm over the training pixels; they belong to the weights, so
+    that a network takes energies wherever it runs.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, first: int = FIRST, growth: int = GROWTH, layers: int = LAYERS, dropout: float = DROPOUT
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("deviation", torch.ones(()))
+        self.begin = nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False)  # 64 -> 32
+        wide = [first + k * growth for k in range(layers)]
+        self.first_block = nn.Sequential(*(DenseLayer(channels, growth, dropout) for channels in wide))
+        middle = first + layers * growth
+        halved = middle // 2
+        self.transition = nn.Sequential(
+            nn.BatchNorm2d(middle), nn.ReLU(), nn.Conv2d(middle, halved, 1, bias=False), nn.AvgPool2d(2)  # 32 -> 16
+        )  # fmt: skip
+        wide = [halved + k * growth for k in range(layers)]
+        self.second_block = nn.Sequential(*(DenseLayer(channels, growth, dropout) for channels in wide))
+        last = halved + layers * growth
+        self.end = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU())
+        self.classify = nn.Conv2d(last, len(CLASSES), 1)  # the class weights, at every place: its mean is the logit
+
+    def forward(self, energy_ev: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (n, 4) and class activation maps (n, 4, 16, 16) of energies (n, 1, 64, 64), eV.
+
+        Eq. (1) of the seed: the mean over a map is the logit of its class (the bias is spread over the map).
+        """
+        x = self.begin((scaled(energy_ev) - self.mean) / self.deviation)
+        maps = self.classify(self.end(self.second_block(self.transition(self.first_block(x)))))
+        return maps.mean(dim=(2, 3)), maps
+
+
+def scaled(energy_ev: Tensor) -> Tensor:
+    """Return the logarithm of energies (eV), linear within the noise, 0 for what is below 0; same shape."""
+    return torch.log1p(energy_ev.clamp_min(0) / NOISE_EV)

@@ -1,0 +1,150 @@
+"""Training of the frame classifier: Adam, exponential decay of its rate (seed 003: 0.007, 0.95 an epoch)."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
+from torch.optim import Adam
+
+from config.errors import ConfigError
+from models import checkpoint
+from models.frames.dataset import Frames
+from models.frames.network import CLASSES, FrameNet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What decides a training, beside its frames."""
+
+    epochs: int = 12
+    batch: int = 256
+    rate: float = 0.007
+    decay: float = 0.95
+    seed: int = 0
+    save_every: int = 100  # batches
+
+
+@dataclass(slots=True)
+class Standing:
+    """How far a training has come."""
+
+    epoch: int = 0
+    batch: int = 0  # of the epoch
+    loss: float = float("nan")  # smoothed
+    accuracy: float = float("nan")  # on the validation set, after the last whole epoch
+    seconds: float = 0.0
+
+
+def train(
+    frames: Frames,
+    validation: Frames,
+    out: Path,
+    plan: Plan,
+    tell: Callable[[Standing], object] = lambda standing: None,
+) -> FrameNet:
+    """Return the network after `plan.epochs`; go on from `out` (a checkpoint) if it is there.
+
+    tell is called after every batch. Raises ConfigError if the checkpoint is of another network or plan.
+    """
+    torch.manual_seed(plan.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = FrameNet()
+    mean, deviation = frames.moments()
+    network.mean.fill_(mean)
+    network.deviation.fill_(deviation)
+    network.to(device, memory_format=torch.channels_last)
+    optimiser = Adam(network.parameters(), lr=plan.rate)
+    standing = _resume(out, network, optimiser, plan) if out.is_file() else Standing()
+
+    def note(now: Standing) -> None:
+        _keep(out, network, optimiser, plan, now)
+        tell(now)
+
+    for epoch in range(standing.epoch, plan.epochs):
+        _epoch(network, optimiser, frames, plan, standing, note)
+        standing.epoch, standing.batch = epoch + 1, 0
+        predicted = predict(network, validation)[0].argmax(axis=1)
+        standing.accuracy = float(np.mean(predicted == validation.labels))
+        _keep(out, network, optimiser, plan, standing, always=True)
+        tell(standing)
+    return network
+
+
+def _resume(out: Path, network: FrameNet, optimiser: Adam, plan: Plan) -> Standing:
+    """Go on from a checkpoint; only the number of epochs may differ from the plan that it was made with."""
+    state = checkpoint.load(out, network, optimiser)
+    known = state["plan"] | {"epochs": plan.epochs}
+    differ = [
+        f"{key} {known.get(key)} there, {value} now" for key, value in asdict(plan).items() if known.get(key) != value
+    ]
+    if differ:
+        raise ConfigError(f"{out}: checkpoint of another plan ({'; '.join(differ)}); remove it, or take another --out")
+    return Standing(**state["standing"])
+
+
+def _epoch(
+    network: FrameNet,
+    optimiser: Adam,
+    frames: Frames,
+    plan: Plan,
+    standing: Standing,
+    tell: Callable[[Standing], object],
+) -> None:
+    device = next(network.parameters()).device
+    for group in optimiser.param_groups:
+        group["lr"] = plan.rate * plan.decay**standing.epoch
+    network.train()
+    first = standing.batch
+    for number, (energy, label) in enumerate(frames.batches(plan.batch, plan.seed + standing.epoch)):
+        if number < first:
+            continue  # done before the checkpoint
+        begun = time.monotonic()
+        with autocast(device):
+            logits, _ = network(energy.to(device, memory_format=torch.channels_last))
+            loss = cross_entropy(logits.float(), label.to(device))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        value = float(loss.detach())
+        standing.loss = value if np.isnan(standing.loss) else 0.98 * standing.loss + 0.02 * value
+        standing.batch = number + 1
+        standing.seconds += time.monotonic() - begun
+        tell(standing)
+
+
+def predict(network: FrameNet, frames: Frames, size: int = 512) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return logits (n, 4) and activation maps (n, 4, 16, 16) of all frames."""
+    device = next(network.parameters()).device
+    network.eval()
+    logits, maps = [], []
+    with torch.no_grad(), autocast(device):
+        for energy, _ in frames.batches(size):
+            one, two = network(energy.to(device, memory_format=torch.channels_last))
+            logits.append(one.float().cpu().numpy())
+            maps.append(two.float().cpu().numpy())
+    empty = np.empty((0, len(CLASSES)), np.float32)
+    return np.concatenate([empty, *logits]), np.concatenate([np.empty((0, len(CLASSES), 16, 16), np.float32), *maps])
+
+
+def autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Return bf16 where the processor has units for it (four times as fast on a CPU with AMX), else nothing."""
+    if device.type == "cuda" or _has_bf16():
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _has_bf16() -> bool:
+    flags = Path("/proc/cpuinfo")
+    return flags.is_file() and "amx_bf16" in flags.read_text()
+
+
+def _keep(out: Path, network: FrameNet, optimiser: Adam, plan: Plan, standing: Standing, always: bool = False) -> None:
+    if always or standing.batch % plan.save_every == 0:
+        checkpoint.save(out, network, optimiser, {"standing": asdict(standing), "plan": asdict(plan)})

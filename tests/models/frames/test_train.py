@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from config.errors import ConfigError, RaysieveError
+from models.commands import train as commands
+
+
+@pytest.fixture
+def sets(torch, frame_sets):
+    from models.frames.dataset import Frames
+
+    return tuple(map(Frames, frame_sets))
+
+
+def plan(**changes):
+    from models.frames.train import Plan
+
+    return Plan(**{"epochs": 1, "batch": 32, "save_every": 2} | changes)
+
+
+def test_batches_hold_every_frame_once_and_turn_them(torch, sets):
+    frames = sets[0]
+    energies = frames.energies(0, len(frames))
+    plain = list(frames.batches(100))
+    assert torch.equal(torch.cat([e for e, _ in plain]), energies)
+    drawn = list(frames.batches(100, seed=3))
+    assert sorted(torch.cat([c for _, c in drawn]).tolist()) == sorted(frames.labels.tolist())
+    turned = torch.cat([e for e, _ in drawn])
+    assert not torch.equal(turned, energies)
+    torch.testing.assert_close(
+        turned.sum(dim=(1, 2, 3)).sort()[0], energies.sum(dim=(1, 2, 3)).sort()[0], rtol=1e-4, atol=1
+    )
+    again = torch.cat([e for e, _ in frames.batches(100, seed=3)])
+    assert torch.equal(again, turned)
+
+
+def test_the_eight_images_of_a_square_are_different(torch):
+    from models.frames.dataset import turned
+
+    frame = torch.arange(9.0).reshape(1, 1, 3, 3)
+    images = {tuple(turned(frame, which).flatten().tolist()) for which in range(8)}
+    assert len(images) == 8
+
+
+def test_it_learns(sets, tmp_path):
+    from models.frames.train import predict, train
+
+    network = train(*sets, tmp_path / "net.npz", plan(epochs=6))
+    known = predict(network, sets[0])[0].argmax(axis=1)
+    assert (known == sets[0].labels).mean() > 0.4  # by chance: 0.25
+    logits, maps = predict(network, sets[1])
+    np.testing.assert_allclose(logits, maps.mean(axis=(2, 3)), atol=0.02)
+    pixels = np.concatenate([e.numpy().ravel() for e, _ in sets[0].batches(64)])
+    scaled = np.log1p(np.maximum(pixels, 0) / 25.55)
+    assert float(network.mean) == pytest.approx(scaled.mean(), rel=1e-3)
+
+
+def test_a_stopped_training_goes_on_where_it_was(torch, sets, tmp_path):
+    from models import checkpoint
+    from models.frames.network import FrameNet
+    from models.frames.train import train
+
+    class Stop(Exception):
+        pass
+
+    def stop(now):
+        if now.batch == 5:
+            raise Stop
+
+    out = tmp_path / "net.npz"
+    with pytest.raises(Stop):
+        train(*sets, out, plan(), stop)
+    standing = checkpoint.load(out, FrameNet())["standing"]
+    assert (standing["epoch"], standing["batch"]) == (0, 4)
+    seen = []
+    train(*sets, out, plan(), lambda now: seen.append((now.epoch, now.batch)))
+    assert seen == [(0, 5), (0, 6), (0, 7), (0, 8), (1, 0)]
+    train(*sets, out, plan(), seen.append)
+    assert len(seen) == 5  # nothing left to do
+
+
+def test_a_checkpoint_holds_arrays_only(torch, sets, tmp_path):
+    from models.frames.train import train
+
+    train(*sets, tmp_path / "net.npz", plan())
+    with np.load(tmp_path / "net.npz", allow_pickle=False) as file:
+        assert all(file[name].dtype.kind in "fiuU" for name in file.files)
+
+
+def test_a_checkpoint_of_another_plan_or_a_foreign_file_is_one_line(torch, sets, tmp_path):
+    from models.frames.train import train
+
+    out = tmp_path / "net.npz"
+    train(*sets, out, plan())
+    with pytest.raises(ConfigError, match=r"checkpoint of another plan .batch 32 there, 16 now"):
+        train(*sets, out, plan(batch=16))
+    out.write_bytes(b"nothing")
+    with pytest.raises(ConfigError, match="not a checkpoint of this network"):
+        train(*sets, out, plan())
+
+
+def test_the_command_trains_and_refuses(torch, frame_sets, tmp_path):
+    train_set, test_set = map(str, frame_sets)
+    out = str(tmp_path / "net.npz")
+    words = ["frames", train_set, "--validation", test_set, "--out", out, "--epochs", "1", "--batch", "64"]
+    done = CliRunner().invoke(commands, words)
+    assert done.exit_code == 0, done.output
+    assert "accuracy" in done.output
+    done = CliRunner().invoke(commands, ["frames", str(tmp_path / "no.h5"), *words[2:]])
+    assert isinstance(done.exception, RaysieveError)
+    assert "no.h5" in str(done.exception)
