@@ -17,6 +17,7 @@ COMMANDS = {
     "explain": "stream.commands.inspect:explain",
     "simulate": "sim.commands:simulate",
     "train": "models.commands:train",
+    "evaluate": "models.commands:evaluate",
     "demo": "sim.demo:demo",
 }
 
