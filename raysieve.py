@@ -18,6 +18,7 @@ COMMANDS = {
     "simulate": "sim.commands:simulate",
     "train": "models.commands:train",
     "evaluate": "models.commands:evaluate",
+    "export": "export.commands:export",
     "demo": "sim.demo:demo",
 }
 

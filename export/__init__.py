@@ -1,1 +1,1 @@
-"""From training to ONNX; comes with the first model."""
+"""From training to ONNX, with parity and a card."""

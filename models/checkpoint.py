@@ -41,6 +41,16 @@ def load(path: Path, network: nn.Module, optimiser: Adam | None = None) -> dict[
     return state
 
 
+def state_of(path: Path) -> dict[str, Any]:
+    """Return the state that was saved with a checkpoint. Raises ConfigError for any other file."""
+    try:
+        with np.load(path) as file:
+            state: dict[str, Any] = json.loads(str(file["state"]))
+    except (OSError, ValueError, KeyError) as fault:
+        raise ConfigError(f"{path}: not a checkpoint ({fault})") from None
+    return state
+
+
 def _restore(optimiser: Adam, arrays: dict[str, Any]) -> None:
     state = optimiser.state_dict()
     moments: dict[int, dict[str, torch.Tensor]] = {}

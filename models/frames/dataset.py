@@ -11,6 +11,7 @@ from config.errors import ConfigError
 from models.frames.network import SIDE, scaled
 from sim.charge import PAIR_ENERGY_EV
 from sim.frame_file import read_set
+from stream.transport.hdf5 import read_text
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 SHUFFLED_TOGETHER = 8192  # frames read at a time: sets are in random order already
@@ -27,6 +28,7 @@ class Frames:
         if shape[1:] != (1, SIDE, SIDE):
             raise ConfigError(f"frame set {path}: expected windows of {SIDE} x {SIDE}, got {shape[1:]}")
         self.labels: NDArray[np.uint8] = self._file["label"][()]
+        self.about = read_text(self._file, "about")  # what the set was made of
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -64,7 +64,7 @@ def train(
     standing = _resume(out, network, optimiser, plan) if out.is_file() else Standing()
 
     def note(now: Standing) -> None:
-        _keep(out, network, optimiser, plan, now)
+        _keep(out, network, optimiser, {"plan": asdict(plan), "frames": frames.about}, now)
         tell(now)
 
     for epoch in range(standing.epoch, plan.epochs):
@@ -72,7 +72,7 @@ def train(
         standing.epoch, standing.batch = epoch + 1, 0
         predicted = predict(network, validation)[0].argmax(axis=1)
         standing.accuracy = float(np.mean(predicted == validation.labels))
-        _keep(out, network, optimiser, plan, standing, always=True)
+        _keep(out, network, optimiser, {"plan": asdict(plan), "frames": frames.about}, standing, always=True)
         tell(standing)
     return network
 
@@ -145,6 +145,8 @@ def _has_bf16() -> bool:
     return flags.is_file() and "amx_bf16" in flags.read_text()
 
 
-def _keep(out: Path, network: FrameNet, optimiser: Adam, plan: Plan, standing: Standing, always: bool = False) -> None:
-    if always or standing.batch % plan.save_every == 0:
-        checkpoint.save(out, network, optimiser, {"standing": asdict(standing), "plan": asdict(plan)})
+def _keep(
+    out: Path, network: FrameNet, optimiser: Adam, made_of: dict[str, Any], standing: Standing, always: bool = False
+) -> None:
+    if always or standing.batch % made_of["plan"]["save_every"] == 0:
+        checkpoint.save(out, network, optimiser, made_of | {"standing": asdict(standing)})

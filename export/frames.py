@@ -1,0 +1,99 @@
+"""The frame classifier as ONNX, with proof that it equals the network it came from."""
+
+import logging
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from config.errors import ConfigError
+from export.card import as_rows
+from models.checkpoint import state_of
+from models.frames.dataset import Frames
+from models.frames.evaluate import load, table
+from models.frames.network import CLASSES, SIDE, FrameNet
+from models.frames.train import predict
+
+INPUT, OUTPUTS = "energy_ev", ("logits", "maps")
+OPSET = 18
+CELLS = 16  # of a map, along each side
+AT_A_TIME = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far network and ONNX are apart on the same frames."""
+
+    frames: int
+    logits: float  # largest difference
+    maps: float
+    changed: int  # frames whose most probable class is another
+
+
+def export(weights: Path, out: Path) -> FrameNet:
+    """Write the network as ONNX: energies (n, 1, 64, 64) float32 eV -> logits (n, 4), maps (n, 4, 16, 16).
+
+    Returns the network. Raises ConfigError for weights that cannot be used.
+    """
+    network = load(weights)
+    example = torch.rand(2, 1, SIDE, SIDE) * 1000
+    number = torch.export.Dim("n", min=1, max=65_536)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch about its own future
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # and about packages that this needs not
+        program = torch.onnx.export(
+            network,
+            (example,),
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            opset_version=OPSET,
+            dynamic_shapes={INPUT: {0: number}},
+            dynamo=True,
+            verbose=False,
+        )
+    partial = out.with_name(out.name + ".partial")
+    program.save(partial, external_data=False)
+    partial.replace(out)
+    return network
+
+
+def compare(network: FrameNet, model: Path, frames: Frames) -> Parity:
+    """Run both on all frames, in fp32 on the CPU. Raises ConfigError for a model that cannot be run."""
+    try:
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    except Exception as fault:  # onnxruntime has no class of its own for damaged models
+        raise ConfigError(f"{model}: cannot be run ({fault})") from None
+    logits = maps = 0.0
+    changed = 0
+    for energy, _ in frames.batches(AT_A_TIME):
+        with torch.no_grad():
+            expected = [value.numpy() for value in network(energy)]
+        found: list[NDArray[np.float32]] = session.run(list(OUTPUTS), {INPUT: energy.numpy()})
+        logits, maps = (
+            max(before, float(np.abs(a - b).max()))
+            for before, a, b in zip((logits, maps), expected, found, strict=True)
+        )
+        changed += int(np.sum(expected[0].argmax(axis=1) != found[0].argmax(axis=1)))
+    return Parity(len(frames), logits, maps, changed)
+
+
+def describe(weights: Path, network: FrameNet, model: Path, frames: Frames) -> dict[str, Any]:
+    """Return what the card says of an exported model, judged and compared on frames that it has never seen."""
+    state = state_of(weights)
+    rows = (CELLS, CELLS)
+    return {
+        "input": {INPUT: {"shape": ["n", 1, SIDE, SIDE], "dtype": "float32", "unit": "eV"}},
+        "output": {
+            "logits": {"shape": ["n", len(CLASSES)], "dtype": "float32", "classes": list(CLASSES)},
+            "maps": {"shape": ["n", len(CLASSES), *rows], "dtype": "float32", "classes": list(CLASSES)},
+        },
+        "training": {"plan": state["plan"], "standing": state["standing"], "frames": state.get("frames", "")},
+        "metrics": as_rows(table(frames.labels, predict(network, frames)[0].argmax(axis=1))),
+        "test": frames.about,
+        "parity": asdict(compare(network, model, frames)),
+    }

@@ -1,0 +1,3 @@
+from tests.models.conftest import frame_sets, torch
+
+__all__ = ["frame_sets", "torch"]
