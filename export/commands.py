@@ -37,8 +37,12 @@ def frames(weights: Path, out: Path, test: Path, overwrite: bool) -> None:
         raise ConfigError(f"{fault}: expected the train extra, pip install -e '.[train]'") from None
     new_or_replaced(out, overwrite)
     unseen = Frames(test)
-    network = write(weights, out)
-    facts = describe(weights, network, out, unseen)
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        facts = describe(weights, write(weights, partial), partial, unseen)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
     card = write_card(out, facts)
     parity = facts["parity"]
     click.echo(

@@ -16,12 +16,10 @@ from export.card import as_rows
 from models.checkpoint import state_of
 from models.frames.dataset import Frames
 from models.frames.evaluate import load, table
-from models.frames.network import CLASSES, SIDE, FrameNet
-from models.frames.train import predict
+from models.frames.network import CELLS, CLASSES, SIDE, FrameNet
 
 INPUT, OUTPUTS = "energy_ev", ("logits", "maps")
 OPSET = 18
-CELLS = 16  # of a map, along each side
 AT_A_TIME = 256
 
 
@@ -56,20 +54,22 @@ def export(weights: Path, out: Path) -> FrameNet:
             dynamo=True,
             verbose=False,
         )
-    partial = out.with_name(out.name + ".partial")
-    program.save(partial, external_data=False)
-    partial.replace(out)
+    program.save(out, external_data=False)
     return network
 
 
-def compare(network: FrameNet, model: Path, frames: Frames) -> Parity:
-    """Run both on all frames, in fp32 on the CPU. Raises ConfigError for a model that cannot be run."""
+def compare(network: FrameNet, model: Path, frames: Frames) -> tuple[Parity, NDArray[np.int64]]:
+    """Run both on all frames, in fp32 on the CPU; return their parity and the classes that the model gives, (n,).
+
+    Raises ConfigError for a model that cannot be run.
+    """
     try:
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     except Exception as fault:  # onnxruntime has no class of its own for damaged models
         raise ConfigError(f"{model}: cannot be run ({fault})") from None
     logits = maps = 0.0
     changed = 0
+    predicted = [np.empty(0, np.int64)]
     for energy, _ in frames.batches(AT_A_TIME):
         with torch.no_grad():
             expected = [value.numpy() for value in network(energy)]
@@ -78,22 +78,23 @@ def compare(network: FrameNet, model: Path, frames: Frames) -> Parity:
             max(before, float(np.abs(a - b).max()))
             for before, a, b in zip((logits, maps), expected, found, strict=True)
         )
-        changed += int(np.sum(expected[0].argmax(axis=1) != found[0].argmax(axis=1)))
-    return Parity(len(frames), logits, maps, changed)
+        predicted.append(found[0].argmax(axis=1))
+        changed += int(np.sum(expected[0].argmax(axis=1) != predicted[-1]))
+    return Parity(len(frames), logits, maps, changed), np.concatenate(predicted)
 
 
 def describe(weights: Path, network: FrameNet, model: Path, frames: Frames) -> dict[str, Any]:
-    """Return what the card says of an exported model, judged and compared on frames that it has never seen."""
+    """Return what the card says of an exported model: itself judged, and compared, on frames that it has never seen."""
     state = state_of(weights)
-    rows = (CELLS, CELLS)
+    parity, predicted = compare(network, model, frames)
     return {
         "input": {INPUT: {"shape": ["n", 1, SIDE, SIDE], "dtype": "float32", "unit": "eV"}},
         "output": {
             "logits": {"shape": ["n", len(CLASSES)], "dtype": "float32", "classes": list(CLASSES)},
-            "maps": {"shape": ["n", len(CLASSES), *rows], "dtype": "float32", "classes": list(CLASSES)},
+            "maps": {"shape": ["n", len(CLASSES), CELLS, CELLS], "dtype": "float32", "classes": list(CLASSES)},
         },
         "training": {"plan": state["plan"], "standing": state["standing"], "frames": state.get("frames", "")},
-        "metrics": as_rows(table(frames.labels, predict(network, frames)[0].argmax(axis=1))),
+        "metrics": as_rows(table(frames.labels, predicted)),
         "test": frames.about,
-        "parity": asdict(compare(network, model, frames)),
+        "parity": asdict(parity),
     }

@@ -56,7 +56,10 @@ def frames(frames: Path, validation: Path, out: Path, epochs: int, batch: int, r
             if now.batch == 0:
                 console.print(f"epoch {now.epoch}: loss {now.loss:.4f}, accuracy {now.accuracy:.4f}", highlight=False)
 
-        fit(given, unseen, out, plan, tell)
+        try:
+            fit(given, unseen, out, plan, tell)
+        except KeyboardInterrupt:
+            raise ConfigError(f"{out}: interrupted; the same command goes on from the last checkpoint") from None
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 

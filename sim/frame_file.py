@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import h5py
@@ -20,7 +19,7 @@ CHUNK_BYTES = 1 << 19
 ROWS = 1 << 14  # of a table in a chunk
 
 
-class FrameFile:
+class FrameFile(hdf5.NewFile):
     """Writes a set; the file appears under its name when it is complete.
 
     Datasets: frames (n, quadrants, rows, columns) int16 electrons; label (n,) uint8, place in the attribute `classes`;
@@ -30,10 +29,10 @@ class FrameFile:
     def __init__(self, path: Path, shape: tuple[int, int, int], about: dict[str, Any]) -> None:
         """Raises ConfigError or LinkError where the file cannot be written."""
         folder_for(path)
-        self._new = hdf5.NewFile(path, FORMAT)
+        super().__init__(path, FORMAT)
         per_chunk = max(1, CHUNK_BYTES // (2 * math.prod(shape)))
-        with self._new.writing():
-            file = self._new.file
+        with self.writing():
+            file = self.file
             hdf5.write_text(file, "classes", json.dumps(CLASSES))
             hdf5.write_text(file, "about", json.dumps(about))
             whole = {"maxshape": (None, *shape), "chunks": (per_chunk, *shape)} | hdf5.filters()
@@ -43,22 +42,11 @@ class FrameFile:
 
     def write(self, block: Frames) -> None:
         """Append a block. Raises LinkError if the disk refuses."""
-        with self._new.writing():
-            hdf5.append(self._new.file["frames"], block.pixels)
-            hdf5.append(self._new.file["label"], block.label)
+        with self.writing():
+            hdf5.append(self.file["frames"], block.pixels)
+            hdf5.append(self.file["label"], block.label)
             for name in TABLES:
-                hdf5.append(self._new.file[name], block.tables[name])
-
-    def __enter__(self) -> "FrameFile":
-        """Return itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        """Close; keep the file only if all went well."""
-        if kind is None:
-            self._new.finish()
-        else:
-            self._new.discard()
+                hdf5.append(self.file[name], block.tables[name])
 
 
 def read_set(path: Path | str) -> h5py.File:

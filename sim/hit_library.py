@@ -98,39 +98,28 @@ class Production:
         return self.sphere_primaries / self.protons_per_s
 
 
-class LibraryWriter:
+class LibraryWriter(hdf5.NewFile):
     """Writes a library batch by batch; the file appears under its name when it is complete."""
 
     def __init__(self, path: Path, production: Production) -> None:
         """Raises ConfigError or LinkError where the file cannot be written."""
         folder_for(path)
-        self._new = hdf5.NewFile(path, FORMAT)
-        with self._new.writing():
-            hdf5.write_text(self._new.file, "production", json.dumps(asdict(production)))
+        super().__init__(path, FORMAT)
+        with self.writing():
+            hdf5.write_text(self.file, "production", json.dumps(asdict(production)))
             for name, dtype in TABLES.items():
                 packed = dict(hdf5plugin.Bitshuffle(cname="zstd", clevel=9)) | {"fletcher32": True}
-                self._new.file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(CHUNK,), **packed)
+                self.file.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(CHUNK,), **packed)
 
     def write(self, primaries: NDArray[Any], segments: NDArray[Any], steps: NDArray[Any]) -> None:
         """Append PRIMARY, SEGMENT and STEP rows whose `first_...` count from 0 in these arrays."""
-        with self._new.writing():
-            tables = [self._new.file[name] for name in TABLES]
+        with self.writing():
+            tables = [self.file[name] for name in TABLES]
             primaries = primaries.copy()
             primaries["first_segment"] += len(tables[1])
             primaries["first_step"] += len(tables[2])
             for table, rows in zip(tables, (primaries, segments, steps), strict=True):
                 hdf5.append(table, rows)
-
-    def __enter__(self) -> "LibraryWriter":
-        """Return itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        """Close; keep the file only if all went well."""
-        if kind is None:
-            self._new.finish()
-        else:
-            self._new.discard()
 
 
 class HitLibrary:

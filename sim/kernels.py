@@ -19,19 +19,20 @@ def share_steps(group, start, end, energy, width, pixel_um, shape):
     Returns group (int64), place = y * columns + x (int64), energy (float64), one row for each pixel of each group,
     sorted by both. What falls off the quadrant is lost. Empty input gives empty arrays.
     """
-    sheet = np.zeros(shape[0] * shape[1])
+    sheet = np.zeros(shape)
+    flat = sheet.reshape(-1)
     touched, count = np.empty(sheet.size, np.int64), 0
     groups, places, parts, n = np.empty(4096, np.int64), np.empty(4096, np.int64), np.empty(4096), 0
     for i in range(group.size):
-        count = _share_step(start[i], end[i], energy[i], width, pixel_um, shape, sheet, touched, count)
+        count = _share_step(start[i], end[i], energy[i], width, pixel_um, sheet, touched, count)
         if i + 1 < group.size and group[i + 1] == group[i]:
             continue
         if n + count > groups.size:
             groups, places, parts = _longer(groups, n + count), _longer(places, n + count), _longer(parts, n + count)
         touched[:count].sort()
         for place in touched[:count]:
-            groups[n], places[n], parts[n] = group[i], place, sheet[place]
-            sheet[place] = 0
+            groups[n], places[n], parts[n] = group[i], place, flat[place]
+            flat[place] = 0
             n += 1
         count = 0
     return groups[:n], places[:n], parts[:n]
@@ -46,7 +47,7 @@ def _longer(array, least):
 
 
 @njit(cache=True, nogil=True)
-def _share_step(start, end, energy, width, pixel_um, shape, sheet, touched, count):
+def _share_step(start, end, energy, width, pixel_um, sheet, touched, count):
     """Add one step to `sheet`; note the pixels that were empty in touched[count:]. Returns the new count."""
     dx, dy, dz = float(end[0] - start[0]), float(end[1] - start[1]), float(end[2] - start[2])
     length = math.sqrt(dx * dx + dy * dy + dz * dz)
@@ -60,7 +61,7 @@ def _share_step(start, end, energy, width, pixel_um, shape, sheet, touched, coun
         drift = width[2] - min(max(start[2] + at * dz, 0.0), width[2])
         sigma = math.sqrt(width[0] + width[1] * drift)
         x, y = start[0] + at * dx, start[1] + at * dy
-        count = _share_cloud(x, y, sigma, energy * piece, pixel_um, shape, sheet, touched, count)
+        count = _share_cloud(x, y, sigma, energy * piece, pixel_um, sheet, touched, count)
         done += piece
         if 1.0 - done < 1e-9:
             break
@@ -68,8 +69,9 @@ def _share_step(start, end, energy, width, pixel_um, shape, sheet, touched, coun
 
 
 @njit(cache=True, nogil=True)
-def _share_cloud(x, y, sigma, energy, pixel_um, shape, sheet, touched, count):
+def _share_cloud(x, y, sigma, energy, pixel_um, sheet, touched, count):
     """Add one cloud to `sheet`; note the pixels that were empty in touched[count:]. Returns the new count."""
+    rows, columns = sheet.shape
     reach = REACH * sigma
     first_x, last_x = math.floor((x - reach) / pixel_um), math.floor((x + reach) / pixel_um)
     first_y, last_y = math.floor((y - reach) / pixel_um), math.floor((y + reach) / pixel_um)
@@ -80,12 +82,11 @@ def _share_cloud(x, y, sigma, energy, pixel_um, shape, sheet, touched, count):
         for column in range(first_x, last_x + 1):
             up_to_x = _below((column + 1) * pixel_um - x, sigma) if column < last_x else 1.0
             part = energy * (up_to_x - below_x) * (up_to_y - below_y)
-            if part > 0 and 0 <= row < shape[0] and 0 <= column < shape[1]:
-                place = row * shape[1] + column
-                if sheet[place] == 0:
-                    touched[count] = place
+            if part > 0 and 0 <= row < rows and 0 <= column < columns:
+                if sheet[row, column] == 0:
+                    touched[count] = row * columns + column
                     count += 1
-                sheet[place] += part
+                sheet[row, column] += part
             below_x = up_to_x
         below_y = up_to_y
     return count

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -57,14 +57,7 @@ class XRayPool:
         size = {"rows": shape[1], "columns": shape[2], "quadrants": quadrants}
         self._layout = layout.model_copy(update=size)
         each = -(-XRAYS_AT_A_TIME // shape[0])
-        self._source = XRays(
-            per_frame=each,
-            fixed=True,
-            spectrum=source.spectrum,
-            place=source.place,
-            sensor=source.sensor,
-            all_absorbed=source.all_absorbed,
-        )
+        self._source = replace(source, per_frame=each, fixed=True)
         self._seeds, self._items, self._batch = seeds, deque[Item](), 0
 
     def take(self) -> Item:

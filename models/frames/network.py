@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 CLASSES = ("empty", "xray", "particle", "mixed")
-SIDE, REDUCTION = 64, 4  # pixels of a frame; of them in one cell of an activation map
+SIDE, CELLS = 64, 16  # along each side: pixels of a frame, cells of an activation map
 FIRST, GROWTH, LAYERS, DROPOUT = 64, 12, 5, 0.2
 NOISE_EV = 25.55  # 7 electrons of 3.65 eV: where the logarithm begins to be one
 

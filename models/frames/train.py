@@ -16,7 +16,7 @@ from torch.optim import Adam
 from config.errors import ConfigError
 from models import checkpoint
 from models.frames.dataset import Frames
-from models.frames.network import CLASSES, FrameNet
+from models.frames.network import CELLS, CLASSES, FrameNet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ def train(
 ) -> FrameNet:
     """Return the network after `plan.epochs`; go on from `out` (a checkpoint) if it is there.
 
-    tell is called after every batch. Raises ConfigError if the checkpoint is of another network or plan.
+    tell is called after every batch. Raises ConfigError if the checkpoint is of another network, plan or frame set.
     """
     torch.manual_seed(plan.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -61,10 +61,11 @@ def train(
     network.deviation.fill_(deviation)
     network.to(device, memory_format=torch.channels_last)
     optimiser = Adam(network.parameters(), lr=plan.rate)
-    standing = _resume(out, network, optimiser, plan) if out.is_file() else Standing()
+    made_of = {"plan": asdict(plan), "frames": frames.about}
+    standing = _resume(out, network, optimiser, made_of) if out.is_file() else Standing()
 
     def note(now: Standing) -> None:
-        _keep(out, network, optimiser, {"plan": asdict(plan), "frames": frames.about}, now)
+        _keep(out, network, optimiser, made_of, now)
         tell(now)
 
     for epoch in range(standing.epoch, plan.epochs):
@@ -72,18 +73,19 @@ def train(
         standing.epoch, standing.batch = epoch + 1, 0
         predicted = predict(network, validation)[0].argmax(axis=1)
         standing.accuracy = float(np.mean(predicted == validation.labels))
-        _keep(out, network, optimiser, {"plan": asdict(plan), "frames": frames.about}, standing, always=True)
+        _keep(out, network, optimiser, made_of, standing, always=True)
         tell(standing)
     return network
 
 
-def _resume(out: Path, network: FrameNet, optimiser: Adam, plan: Plan) -> Standing:
-    """Go on from a checkpoint; only the number of epochs may differ from the plan that it was made with."""
+def _resume(out: Path, network: FrameNet, optimiser: Adam, made_of: dict[str, Any]) -> Standing:
+    """Go on from a checkpoint; of what it was made with only the number of epochs may differ."""
     state = checkpoint.load(out, network, optimiser)
-    known = state["plan"] | {"epochs": plan.epochs}
-    differ = [
-        f"{key} {known.get(key)} there, {value} now" for key, value in asdict(plan).items() if known.get(key) != value
-    ]
+    plan = made_of["plan"]
+    known = state["plan"] | {"epochs": plan["epochs"]}
+    differ = [f"{key} {known.get(key)} there, {value} now" for key, value in plan.items() if known.get(key) != value]
+    if state.get("frames", made_of["frames"]) != made_of["frames"]:
+        differ.append("other frames")
     if differ:
         raise ConfigError(f"{out}: checkpoint of another plan ({'; '.join(differ)}); remove it, or take another --out")
     return Standing(**state["standing"])
@@ -129,8 +131,8 @@ def predict(network: FrameNet, frames: Frames, size: int = 512) -> tuple[NDArray
             one, two = network(energy.to(device, memory_format=torch.channels_last))
             logits.append(one.float().cpu().numpy())
             maps.append(two.float().cpu().numpy())
-    empty = np.empty((0, len(CLASSES)), np.float32)
-    return np.concatenate([empty, *logits]), np.concatenate([np.empty((0, len(CLASSES), 16, 16), np.float32), *maps])
+    none = np.empty((0, len(CLASSES), CELLS, CELLS), np.float32)
+    return np.concatenate([none[:, :, 0, 0], *logits]), np.concatenate([none, *maps])
 
 
 def autocast(device: torch.device) -> AbstractContextManager[Any]:

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from config.errors import ConfigError
-from sim.check import folder_for, require
+from sim.check import folder_for
 from sim.extra import import_geant4
 from sim.geant4 import worker
 from sim.geant4.batch import NAMES, Order, part_of
 from sim.geant4.compact import Names
 from sim.geant4.data_files import VERSION, provide, variables
-from sim.geant4.geometry import digest_of
+from sim.geant4.geometry import SHIPPED, digest_of
 from sim.geant4.spectrum import per_second
 from sim.hit_library import LibraryWriter, Production
 
@@ -53,19 +53,26 @@ def produce(
     progress(batches - len(missing))
     if missing:
         _run(parts, order, missing, min(workers, len(missing)), data, lambda done: progress(batches - done))
-    try:
-        with _uninterrupted():
-            return join_parts(out, order, [part_of(parts, number) for number in range(batches)])
-    finally:
-        # Also where no primary left a signal; but not if the disk refused, or a part is damaged.
-        if not keep_parts and (out.is_file() or not _any_signal(parts, batches)):
+    with _uninterrupted():
+        try:
+            production = join_parts(out, order, [part_of(parts, number) for number in range(batches)])
+        except NoSignalError:
+            if not keep_parts:
+                shutil.rmtree(parts)  # nothing in them; after any other fault they stay
+            raise
+        if not keep_parts:
             shutil.rmtree(parts)
+    return production
+
+
+class NoSignalError(ConfigError):
+    """Not one primary of a production left energy in silicon."""
 
 
 def join_parts(out: Path, order: Order, parts: Iterable[Path]) -> Production:
     """Write the parts into one library, in their order, and return its description.
 
-    Raises ConfigError if no primary left a signal, LinkError if the disk refuses.
+    Raises NoSignalError if no primary left a signal, ConfigError for a damaged part, LinkError if the disk refuses.
     """
     parts = list(parts)
     names = {name: Names() for name in NAMES}
@@ -83,16 +90,9 @@ def join_parts(out: Path, order: Order, parts: Iterable[Path]) -> Production:
                     segments[column] = names[name].number(part[name][segments[column]])
                 writer.write(part["primaries"], segments, part["steps"])
                 hit += len(part["primaries"])
-        require(f"{out}", (hit > 0, f"more primaries: none of {production.aimed} left a signal"))
+        if not hit:
+            raise NoSignalError(f"{out}: expected more primaries: none of {production.aimed} left a signal")
     return production
-
-
-def _any_signal(parts: Path, batches: int) -> bool:
-    """Return whether any batch holds a primary; a damaged one counts, as the user is to look at it."""
-    try:
-        return any(len(np.load(part_of(parts, number))["primaries"]) for number in range(batches))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
-        return True
 
 
 @contextmanager
@@ -142,9 +142,16 @@ def describe(order: Order, batches: int, names: dict[str, Names]) -> Production:
         quadrants=tuple(q.id for q in wafers.quadrants),
         processes=tuple(names["processes"].names),
         volumes=tuple(names["volumes"].names),
-        command=f"raysieve simulate hits OUT --geometry {geometry.name} --aimed {aimed} --batch {order.batch} "
+        command=f"raysieve simulate hits OUT --geometry {_named(order)} --aimed {aimed} --batch {order.batch} "
         f"--physics {order.physics} --phi-gv {order.phi_gv:g} --seed {order.seed}",
     )
+
+
+def _named(order: Order) -> str:
+    """Return what to give as --geometry: a shipped name, or a file with the text that the library keeps."""
+    shipped = SHIPPED / f"{order.geometry.name}.toml"
+    same = shipped.is_file() and shipped.read_text() == order.geometry_toml
+    return order.geometry.name if same else f"{order.geometry.name}.toml"
 
 
 def _run(

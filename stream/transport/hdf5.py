@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import h5py
 import hdf5plugin
@@ -177,6 +178,18 @@ class NewFile:
                 self._fail(self._disk.fault)
         if self._failure:
             raise self._failure from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Keep the file only if all went well."""
+        if kind is None:
+            self.finish()
+        else:
+            self.discard()
 
     def _fail(self, fault: BaseException) -> None:
         self._failure = self._failure or LinkError(f"{self.path}: cannot be written: {reason(fault)}")

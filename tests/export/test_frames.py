@@ -60,6 +60,9 @@ def test_what_cannot_be_exported_is_one_line(weights, frame_sets, tmp_path):
     assert "not a checkpoint of this network" in str(done.exception)
     assert not model.exists()
     model.write_bytes(b"mine")
+    done = exported(frame_sets[0], model, frame_sets[1], "--overwrite")
+    assert "not a checkpoint of this network" in str(done.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["frames.onnx"]
     done = exported(weights, model, frame_sets[1])
     assert str(done.exception) == f"{model}: exists; --overwrite replaces it"
     assert model.read_bytes() == b"mine"

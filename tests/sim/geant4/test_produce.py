@@ -12,8 +12,9 @@ import pytest
 
 from config.errors import ConfigError
 from sim.geant4.aim import aim
+from sim.geant4.compact import Names
 from sim.geant4.data_files import VERSION
-from sim.geant4.produce import join_parts, produce
+from sim.geant4.produce import describe, join_parts, produce
 from sim.hit_library import PRIMARY, SEGMENT, STEP, HitLibrary
 from tests.sim.geant4.conftest import BATCH, BATCHES, ROOT
 
@@ -132,6 +133,27 @@ def test_a_place_that_cannot_be_written_is_one_line(order, data_files, tmp_path)
         produce(tmp_path / "hits.h5", order, 1, 1, data_files)
     with pytest.raises(ConfigError, match="a file to write, not a folder"):
         produce(tmp_path, order, 1, 1, data_files)
+
+
+def test_parts_stay_where_an_old_library_could_not_be_replaced(production, order, data_files, tmp_path):
+    out = copied(production, tmp_path)
+    shutil.copy(production, out)
+    damaged = tmp_path / "hits.h5.parts" / "000001.npz"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    with pytest.raises(ConfigError, match=r"000001\.npz: damaged part .* remove it and run the same command again"):
+        produce(out, order, BATCHES, 1, data_files)
+    assert tables(out) == tables(production)
+    damaged.unlink()
+    produce(out, order, BATCHES, 1, data_files)
+    assert tables(out) == tables(production)
+    assert not damaged.parent.exists()
+
+
+def test_its_command_names_a_shipped_geometry_only_for_what_ships(order):
+    names = {name: Names() for name in ("processes", "volumes")}
+    assert "--geometry close " in describe(order, 1, names).command
+    thick = replace(order, geometry_toml=order.geometry_toml.replace("wall_mm = 20", "wall_mm = 40"))
+    assert "--geometry close.toml " in describe(thick, 1, names).command
 
 
 def test_a_worker_that_geant4_ends_is_one_line_with_its_words(order, data_files, tmp_path):
