@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -27,16 +28,19 @@ def train() -> None:
 @click.argument("frames", type=FILE)
 @click.option("--validation", required=True, type=FILE, help="Frames of other primaries, to see how it does.")
 @click.option("--out", required=True, type=FILE, help="The weights; a checkpoint while it trains.")
-@click.option("--epochs", default=12, type=click.IntRange(1), help="Times through all frames.")
-@click.option("--batch", default=256, type=click.IntRange(2), help="Frames in a step.")
-@click.option("--rate", default=0.007, type=click.FloatRange(1e-6, 1), help="First learning rate; 0.95 of it an epoch.")
+@click.option("--epochs", default=4, type=click.IntRange(1), help="Times through all frames.")
+@click.option("--batch", default=64, type=click.IntRange(2), help="Frames in a step.")
+@click.option("--rate", default=0.005, type=click.FloatRange(1e-6, 1), help="Highest learning rate.")
+@click.option(
+    "--schedule", default="one-cycle", type=click.Choice(["one-cycle", "decay"]), help="decay: 0.95 of it an epoch."
+)
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same order of frames.")
-def frames(frames: Path, validation: Path, out: Path, epochs: int, batch: int, rate: float, seed: int) -> None:
+def frames(frames: Path, validation: Path, out: Path, **plan_of: Any) -> None:
     """Train the frame classifier on sets of `raysieve simulate frames`.
 
     Interrupted, the same command goes on from the last checkpoint.
 
-    Example: raysieve train frames train.h5 --validation test.h5 --out frames.npz --epochs 12
+    Example: raysieve train frames train.h5 --validation test.h5 --out frames.npz
     """
     with _extra():
         from models.frames.dataset import Frames
@@ -44,12 +48,12 @@ def frames(frames: Path, validation: Path, out: Path, epochs: int, batch: int, r
         from models.frames.train import train as fit
     folder_for(out)
     given, unseen = Frames(frames), Frames(validation)
-    plan = Plan(epochs=epochs, batch=batch, rate=rate, seed=seed)
-    steps = -(-len(given) // batch)
+    plan = Plan(**plan_of)
+    steps = -(-len(given) // plan.batch)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
-        task = progress.add_task("batches", total=steps * epochs)
+        task = progress.add_task("batches", total=steps * plan.epochs)
 
         def tell(now: Standing) -> None:
             progress.update(task, completed=now.epoch * steps + now.batch, description=f"loss {now.loss:.4f}")

@@ -112,3 +112,23 @@ def test_the_command_trains_and_refuses(torch, frame_sets, tmp_path):
     done = CliRunner().invoke(commands, ["frames", str(tmp_path / "no.h5"), *words[2:]])
     assert isinstance(done.exception, RaysieveError)
     assert "no.h5" in str(done.exception)
+
+
+def test_rates_of_one_cycle_and_of_the_decay():
+    cycle = plan(epochs=4, rate=0.01)
+    assert cycle.rate_at(0, 0.0) == pytest.approx(0.0004)
+    assert cycle.rate_at(0, 0.4) == pytest.approx(0.01)
+    assert cycle.rate_at(2, 0.2) == pytest.approx(0.005)
+    assert cycle.rate_at(3, 1.0) == pytest.approx(0)
+    decay = plan(schedule="decay", rate=0.007)
+    assert decay.rate_at(10, 0.9) == pytest.approx(0.007 * 0.95**10)
+
+
+def test_a_cycle_cannot_be_made_longer_but_a_decay_can(sets, tmp_path):
+    from models.frames.train import train
+
+    train(*sets, tmp_path / "decay.npz", plan(schedule="decay"))
+    train(*sets, tmp_path / "decay.npz", plan(schedule="decay", epochs=2))
+    train(*sets, tmp_path / "cycle.npz", plan())
+    with pytest.raises(ConfigError, match="epochs 1 there, 2 now"):
+        train(*sets, tmp_path / "cycle.npz", plan(epochs=2))
