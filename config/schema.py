@@ -161,6 +161,38 @@ class Reconstruct(Section):
         return self
 
 
+class Screen(Section):
+    """Rejection of particles that look like X-rays, by what else is in the frame."""
+
+    model: str = ""
+    """Shipped name (models/store) or path of an ONNX file with its card beside it; empty: no screening."""
+    look: Literal["islands", "windows"] = "islands"
+    """What the model judges by: the islands of the whole read-out, or 64 x 64 windows around the candidates."""
+    forest: str = ""
+    """windows: the forest that judges the features of the maps; a shipped name or path."""
+    max_lost_xray_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.0182
+    """Of the X-rays in the band; the threshold for it is looked up in the model's card."""
+    energy_min_ev: Positive = 300.0
+    """Candidates are the events of this band, whatever their pattern."""
+    energy_max_ev: Positive = 10_000.0
+    provider: Literal["auto", "cpu", "openvino", "cuda", "tensorrt"] = "auto"
+    """Where networks run; auto: the first of tensorrt, cuda, openvino, cpu that works."""
+    batch_readouts: Annotated[int, Field(ge=1, le=64)] = 2
+    """Read-outs judged together: none waits for more than the rest of them."""
+    max_candidates: Count = 512
+    """Of one batch; the others are marked UNSCREENED and kept."""
+    tiling: bool = False
+    """windows: every window of every frame instead of those with candidates, to measure what a network can take."""
+
+    @model_validator(mode="after")
+    def _band(self) -> "Screen":
+        if self.energy_min_ev >= self.energy_max_ev:
+            raise ValueError("energy_min_ev must be below energy_max_ev")
+        if bool(self.forest) != (self.look == "windows" and bool(self.model)):
+            raise ValueError('forest belongs to look = "windows", and to nothing else')
+        return self
+
+
 class Record(Section):
     """Event lists on disk."""
 
@@ -193,6 +225,7 @@ class Config(Section):
     receive: Receive = Receive()
     correct: Correct = Correct()
     reconstruct: Reconstruct
+    screen: Screen = Screen()
     record: Record = Record()
     links: Links = Links()
     simulate: Simulate = Simulate()

@@ -31,6 +31,7 @@ class Flag(IntFlag):
     SATURATED = 8  # a pixel of the 3x3 window at the end of the ADC range
     IN_TRACK = 16  # the centre belongs to a particle track
     PILE_UP = 32  # the outer ring holds signal: two photons or a particle may be summed
+    UNSCREENED = 64  # a candidate that screening had no time for, or that its model could not judge
 
 
 class Reason(IntFlag):
@@ -41,6 +42,7 @@ class Reason(IntFlag):
     MIP = 4  # summed energy at or above the MIP threshold
     IN_TRACK = 8  # centre on a particle track
     BAD_PIXEL = 16  # a bad pixel in the 3x3 window
+    SCREEN = 32  # screening takes it for a particle
 
 
 PATTERN_INVALID = 13
@@ -70,6 +72,8 @@ EVENT = np.dtype(
         ("pi", "<i4"),
         ("track_distance", "<f4"),  # pixels to the nearest track or MIP pixel of the read-out; -1: none
         ("mip_distance", "<f4"),
+        ("p_particle", "<f4"),  # that a particle made it, as `screen` says; NaN: not screened
+        ("p_class", "<f4", (4,)),  # its window is empty, X-ray only, particle only, mixed; NaN: no such model
         ("island", "<f4", (25,)),  # 5x5 pixel values, row by row from low y, in the frame's unit; NaN: no data
     ]
 )
@@ -89,6 +93,19 @@ TRACK = np.dtype(
         ("y_max", "<i2"),
         ("energy_ev", "<f4"),
         ("peak_ev", "<f4"),  # the brightest pixel
+        ("var_x", "<f4"),  # mean square distances of its pixels from the centre, unweighted, pixels^2
+        ("var_y", "<f4"),
+        ("cov_xy", "<f4"),
+    ]
+)
+
+WINDOW_SIDE = 64
+WINDOW = np.dtype(  # a square of a frame with candidates for screening
+    [
+        ("quadrant", "<u1"),
+        ("left", "<i2"),  # column and row of its first pixel
+        ("bottom", "<i2"),
+        ("energy_ev", "<f4", (WINDOW_SIDE, WINDOW_SIDE)),
     ]
 )
 
@@ -214,6 +231,7 @@ class EventList:
     tracks: NDArray[Any] = field(default_factory=lambda: empty(TRACK))
     readouts: NDArray[Any] = field(default_factory=lambda: empty(READOUT))
     bad_pixels: NDArray[Any] = field(default_factory=lambda: empty(BAD_PIXEL))
+    windows: NDArray[Any] = field(default_factory=lambda: empty(WINDOW))  # only for a screen that looks at pixels
     trace: tuple[int, ...] = ()
 
 

@@ -47,6 +47,9 @@ TRACKS: Columns = {
     "YMAX": ("<i2", "y_max"),
     "ENERGY": ("<f4", "energy_ev"),
     "PEAK": ("<f4", "peak_ev"),
+    "VARX": ("<f4", "var_x"),
+    "VARY": ("<f4", "var_y"),
+    "COVXY": ("<f4", "cov_xy"),
     "SRC_FRAME": ("<i8", "source_frame"),
 }
 FRAMES: Columns = {

@@ -13,11 +13,14 @@ from config.schema import Reconstruct as Section
 from stream.kernels.events import ALL_CORNERS, ENCLOSED_CORNERS, NO_CORNERS, POSITIONS, Rules, find_events
 from stream.kernels.islands import find_tracks, measure_distances
 from stream.kernels.pattern import grade_table, pattern_table
+from stream.kernels.windows import cut_windows, place_windows
 from stream.messages import (
     BAD_PIXEL,
     EVENT,
     READOUT,
     TRACK,
+    WINDOW,
+    WINDOW_SIDE,
     CorrectedFrame,
     End,
     EventList,
@@ -35,6 +38,8 @@ TRACKS_PER_FRAME = 4_000
 MARK = np.dtype(np.int32)  # (n, 3): x and y in the focal plane of a pixel of a track, 1 if it is a MIP pixel
 SATURATED, FLAG_SATURATED = int(Quality.SATURATED), int(Flag.SATURATED)
 UNUSABLE = int(Quality.OVERFLOW | Quality.DEAD)
+WINDOWS_PER_FRAME = 1_000
+WINDOW_MARGIN = 16  # pixels that an event has around it in a window that it shares, at least
 REFRESH_FRAMES = 1000  # split thresholds in sigma are taken anew from the noise map
 
 
@@ -51,6 +56,7 @@ class _ReadOut:
     marks: list[NDArray[np.int32]] = field(default_factory=list)
     readouts: list[tuple[float, ...]] = field(default_factory=list)  # rows of READOUT
     bad_pixels: list[NDArray[np.void]] = field(default_factory=list)
+    windows: list[NDArray[np.void]] = field(default_factory=list)
 
 
 class Reconstruct:
@@ -63,11 +69,13 @@ class Reconstruct:
     name = "reconstruct"
 
     def __init__(self, config: Config) -> None:
-        self._config = config.reconstruct
+        self._config, self._screen = config.reconstruct, config.screen
         self._thresholds = Thresholds(config.reconstruct)
         self._start: Start | None = None
         self._rules = _rules(self._config, Start(stream="", run_id="", quadrants=(), frame_time_ns=1, live_time_ns=1))
         self._events = np.zeros(self._config.max_events, EVENT)
+        self._events["p_particle"] = self._events["p_class"] = np.nan
+        self._places = np.empty((WINDOWS_PER_FRAME, 2), np.int16)
         self._tracks = np.zeros(TRACKS_PER_FRAME, TRACK)
         self._marks = np.empty((16 * self._config.max_hits, 3), MARK)
         self._origins = np.zeros((256, 2), np.int32)
@@ -144,12 +152,32 @@ class Reconstruct:
         readout.quality |= quality
         readout.readouts.append(row)
         readout.events.append(self._events[:found].copy())
+        if self._screen.model and self._screen.look == "windows":
+            readout.windows.append(self._cut(corrected, self._events[:found]))
         if tracks:
             readout.tracks.append(self._tracks[:tracks].copy())
             readout.marks.append(self._marks[:filled].copy())
         if len(corrected.new_bad):
             readout.bad_pixels.append(corrected.new_bad)
         return int(quality)
+
+    def _cut(self, corrected: CorrectedFrame, events: NDArray[Any]) -> NDArray[Any]:
+        """Return the windows around the candidates among the events of a frame, or all of it in windows."""
+        shape = corrected.frame.pixels.shape
+        if self._screen.tiling:
+            every = [np.arange(0, length, WINDOW_SIDE, dtype=np.int16) for length in shape]
+            places = np.stack(np.meshgrid(every[1], every[0]), axis=-1).reshape(-1, 2)
+        else:
+            energy = events["energy_ev"]
+            chosen = events[(energy >= self._screen.energy_min_ev) & (energy < self._screen.energy_max_ev)]
+            at = chosen["x"].astype(np.int64), chosen["y"].astype(np.int64)
+            places = self._places[: place_windows(*at, shape, WINDOW_SIDE, WINDOW_MARGIN, self._places)]
+        windows = np.empty(len(places), WINDOW)
+        windows["quadrant"] = corrected.frame.quadrant
+        windows["left"], windows["bottom"] = places.T
+        signal = (corrected.frame.pixels, corrected.offset, corrected.common_mode, corrected.bad)
+        cut_windows(*signal, self._rules.gain_ev, places, windows["energy_ev"])
+        return windows
 
     def _split_of(self, corrected: CorrectedFrame) -> NDArray[np.float32]:
         assert self._start is not None
@@ -184,6 +212,7 @@ class Reconstruct:
             tracks=_joined(readout.tracks, TRACK),
             readouts=readouts,
             bad_pixels=_joined(readout.bad_pixels, BAD_PIXEL),
+            windows=_joined(readout.windows, WINDOW),
             trace=readout.trace,
         )
 
@@ -202,6 +231,8 @@ class Reconstruct:
             rule = (5, np.float32(1), self._rules.gain_ev)
             stack = np.empty((64, 2), np.int16)
             find_tracks(*signal, hits, rule, place, bad, stack, self._tracks, self._marks)
+            cut_windows(*signal[:4], self._rules.gain_ev, self._places[:0], np.empty(0, WINDOW)["energy_ev"])
+        place_windows(np.empty(0, np.int64), np.empty(0, np.int64), (8, 8), 8, 0, self._places)
         measure_distances(empty(EVENT), self._origins, self._marks[:0], 0, self._rejected)
 
 

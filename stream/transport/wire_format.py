@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from stream.errors import WireError
-from stream.messages import BAD_PIXEL, EVENT, READOUT, TRACK
+from stream.messages import BAD_PIXEL, EVENT, READOUT, TRACK, WINDOW
 
 WIRE_VERSION = 1
 FAULTS = ("parts", "header", "version", "kind", "keys", "value", "array", "length")
@@ -39,6 +39,7 @@ class Limits:
     max_tracks: int = 100_000
     max_readouts: int = 256
     max_bad_pixels: int = 1 << 20
+    max_windows: int = 16_384
     max_tables: int = 16
     max_table_bytes: int = 256 << 20
     max_header_bytes: int = 64 << 10
@@ -64,6 +65,7 @@ TABLES = (  # of an EventList: name, dtype on the wire and in memory, the limit 
     ("tracks", _layout("TRACK", TRACK), TRACK, "max_tracks"),
     ("readouts", _layout("READOUT", READOUT), READOUT, "max_readouts"),
     ("bad_pixels", _layout("BAD_PIXEL", BAD_PIXEL), BAD_PIXEL, "max_bad_pixels"),
+    ("windows", _layout("WINDOW", WINDOW), WINDOW, "max_windows"),
 )
 PIXELS: dict[str, DType] = {"<u2": np.dtype("<u2"), "<f4": np.dtype("<f4")}
 

@@ -95,7 +95,7 @@ def test_a_checkpoint_of_another_plan_or_a_foreign_file_is_one_line(torch, sets,
     train(*sets, out, plan())
     with pytest.raises(ConfigError, match=r"checkpoint of another plan .batch 32 there, 16 now"):
         train(*sets, out, plan(batch=16))
-    with pytest.raises(ConfigError, match="checkpoint of another plan .other frames"):
+    with pytest.raises(ConfigError, match=r"checkpoint of another plan .other frames"):
         train(*sets[::-1], out, plan())
     out.write_bytes(b"nothing")
     with pytest.raises(ConfigError, match="not a checkpoint of this network"):

@@ -76,6 +76,13 @@ def test_tracks_agree_with_the_plain_twin(image):
     assert {(int(y) - 7, int(x) - 5) for x, y, _ in marks[:filled]} == set().union(*expected)
     assert sorted(tracks["pixels"][:n]) == sorted(map(len, expected))
     assert not seen.any()
+    by_place = {(int(t["x_min"]), int(t["y_min"]), int(t["pixels"])): t for t in tracks[:n]}
+    for island in expected:
+        y, x = np.array(sorted(island)).T
+        track, weight = by_place[x.min(), y.min(), len(x)], image[y, x]
+        dx, dy = x - np.average(x, weights=weight), y - np.average(y, weights=weight)
+        spread = [np.mean(dx * dx), np.mean(dy * dy), np.mean(dx * dy)]
+        assert [track["var_x"], track["var_y"], track["cov_xy"]] == pytest.approx(spread, rel=1e-4, abs=1e-4)
 
 
 @given(images, st.integers(0, 6), st.integers(0, 6))

@@ -347,7 +347,7 @@ def test_the_largest_part_covers_every_limit() -> None:
     assert Limits(max_rows=9000).max_part_bytes == 9000 * 8192 * 4
     assert Limits(max_events=10**7).max_part_bytes == 10**7 * EVENT.itemsize
     assert Limits(max_table_bytes=2**40).max_part_bytes == 2**40
-    assert (Limits(max_tables=0).max_parts, Limits().max_parts) == (5, 17)
+    assert (Limits(max_tables=0).max_parts, Limits().max_parts) == (6, 17)
 
 
 @settings(deadline=None, max_examples=300)
