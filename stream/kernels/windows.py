@@ -42,7 +42,8 @@ def _inside(at, first, length, side, margin):
 def cut_windows(pixels, offset, common_mode, bad, gain_ev, places, windows):
     """Write the energies (eV) of the windows at `places` to `windows`, (n, side, side) float32.
 
-    places: (n, 2) int16, left and bottom. Other arrays as in `find_events`. Bad pixels, pixels without data, and what lies beyond the frame are 0.
+    places: (n, 2) int16, left and bottom. Other arrays as in `find_events`. Bad pixels, pixels without data, and what
+    lies beyond the frame are 0.
     """
     rows, columns = pixels.shape
     side = windows.shape[1]
