@@ -3,6 +3,7 @@
 import click
 
 from sim.commands.charge_loss import charge_loss
+from sim.commands.events import events
 from sim.commands.frames import frames
 from sim.commands.hits import hits
 from sim.commands.label import label_events
@@ -19,5 +20,5 @@ def simulate() -> None:
     """
 
 
-for command in (wfi, frames, hits, label_events, live, telemetry, charge_loss):
+for command in (wfi, frames, events, hits, label_events, live, telemetry, charge_loss):
     simulate.add_command(command)
