@@ -1,7 +1,5 @@
 """`raysieve train` and `raysieve evaluate`: models from simulated truth, and how well they do."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from config.errors import ConfigError
+from models.extra import train_extra
 from sim.check import folder_for
 
 FILE = click.Path(path_type=Path)
@@ -42,7 +41,7 @@ def frames(frames: Path, validation: Path, out: Path, **plan_of: Any) -> None:
 
     Example: raysieve train frames train.h5 --validation test.h5 --out frames.npz
     """
-    with _extra():
+    with train_extra():
         from models.frames.dataset import Frames
         from models.frames.train import Plan, Standing
         from models.frames.train import train as fit
@@ -83,7 +82,7 @@ def evaluate_frames(weights: Path, frames: Path) -> None:
 
     Example: raysieve evaluate frames frames.npz test.h5
     """
-    with _extra():
+    with train_extra():
         from models.frames.evaluate import evaluate as judge
     shown = Table(box=None, pad_edge=False)
     for head in ("", "%", "68 % interval"):
@@ -91,12 +90,3 @@ def evaluate_frames(weights: Path, frames: Path) -> None:
     for name, (value, low, high) in judge(weights, frames).items():
         shown.add_row(name, f"{100 * value:.2f}", f"{100 * low:.2f} - {100 * high:.2f}")
     Console(highlight=False).print(shown)
-
-
-@contextmanager
-def _extra() -> Iterator[None]:
-    """Turn a missing package into one line that says how to install it."""
-    try:
-        yield
-    except ImportError as fault:
-        raise ConfigError(f"{fault}: expected the train extra, pip install -e '.[train]'") from None
