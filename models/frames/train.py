@@ -1,9 +1,5 @@
-"""Training of the frame classifier: Adam; the rate decays by epochs as in seed 003 (100 of them), or in one cycle.
+"""Training of the frame classifier: Adam; the rate decays by epochs as in seed 003 (100 of them), or in one cycle."""
 
-One cycle (Smith and Topin 2017, arXiv:1708.07120) comes in a few epochs to where the decay comes in many.
-"""
-
-import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -21,9 +17,9 @@ from config.errors import ConfigError
 from models import checkpoint
 from models.frames.dataset import Frames
 from models.frames.network import CELLS, CLASSES, FrameNet
+from models.schedule import one_cycle
 
 DECAY = 0.95  # of the rate, an epoch: seed 003, section 4.1
-WARM = 0.1  # of a cycle with a rising rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +37,7 @@ class Plan:
         """Return the learning rate after a part of an epoch."""
         if self.schedule == "decay":
             return self.rate * DECAY**epoch
-        done = (epoch + part) / self.epochs
-        if done < WARM:
-            return self.rate * (0.04 + 0.96 * done / WARM)
-        return self.rate * 0.5 * (1 + math.cos(math.pi * (done - WARM) / (1 - WARM)))
+        return self.rate * one_cycle((epoch + part) / self.epochs)
 
 
 @dataclass(slots=True)
@@ -137,7 +130,7 @@ def _epoch(
         tell(standing)
 
 
-def predict(network: FrameNet, frames: Frames, size: int = 512) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def predict(network: FrameNet, frames: Frames, size: int = 64) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return logits (n, 4) and activation maps (n, 4, 16, 16) of all frames."""
     device = next(network.parameters()).device
     network.eval()
