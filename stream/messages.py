@@ -93,7 +93,9 @@ TRACK = np.dtype(
         ("y_max", "<i2"),
         ("energy_ev", "<f4"),
         ("peak_ev", "<f4"),  # the brightest pixel
-        ("var_x", "<f4"),  # mean square distances of its pixels from the centre, unweighted, pixels^2
+        ("mean_x", "<f4"),  # centre of its pixels, unweighted: lies towards the end where the charge spread more
+        ("mean_y", "<f4"),
+        ("var_x", "<f4"),  # of its pixels, unweighted, pixels^2
         ("var_y", "<f4"),
         ("cov_xy", "<f4"),
     ]

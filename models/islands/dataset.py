@@ -15,6 +15,8 @@ from stream.kernels.context import (
     CANDIDATE,
     COV_XY,
     ISLAND,
+    MEAN_X,
+    MEAN_Y,
     PIXELS_OF,
     VAR_X,
     VAR_Y,
@@ -45,7 +47,7 @@ class Scenes:
     quadrant: NDArray[np.float32]  # (n,)
     readout: NDArray[np.int64]  # (n,), place of its read-out in `first`
     own: NDArray[np.int64]  # (n,), its island; -1: it lies in a track
-    islands: NDArray[np.float32]  # (m, 14), read-out by read-out
+    islands: NDArray[np.float32]  # (m, 16), read-out by read-out
     owner: NDArray[np.int64]  # (m,), place in the hit library of the primary that made it; -1: none
     first: NDArray[np.int64]  # (r, 2), begin and end of a read-out in `islands`
 
@@ -54,7 +56,7 @@ class Scenes:
         return len(self.candidates)
 
     def as_seen(self, rows: NDArray[np.int64]) -> Arrays:
-        """Return what the stream would show the model of these candidates: (n, 31), (n, 20, 14), (n, 20)."""
+        """Return what the stream would show the model of these candidates: (n, 31), (n, 20, 16), (n, 20)."""
         first = self.first[self.readout[rows]]
         return self.facts[rows], *_around(self.at[rows], self.quadrant[rows], self.own[rows], first, self.islands)
 
@@ -155,22 +157,24 @@ def _mix(islands, owner, find, own, group):  # type: ignore[no-untyped-def]
     return mixed[:n], first
 
 
-ALONG = ((2, 4, X, X_MIN, X_MAX), (3, 5, Y, Y_MIN, Y_MAX))  # columns that go with each axis
+ALONG = ((2, 4, X, MEAN_X, X_MIN, X_MAX), (3, 5, Y, MEAN_Y, Y_MIN, Y_MAX))  # columns that go with each axis
 DIAGONAL = np.arange(WIDTH)
-DIAGONAL[[X, Y, VAR_X, VAR_Y, X_MIN, X_MAX, Y_MIN, Y_MAX]] = Y, X, VAR_Y, VAR_X, Y_MIN, Y_MAX, X_MIN, X_MAX
+PAIRS = ((X, Y), (MEAN_X, MEAN_Y), (VAR_X, VAR_Y), (X_MIN, Y_MIN), (X_MAX, Y_MAX))
+for _one, _two in PAIRS:
+    DIAGONAL[[_one, _two]] = _two, _one
 
 
 def turned(arrays: Arrays, rng: np.random.Generator) -> Arrays:
     """Return each candidate with its surroundings in one of the eight images of a square, drawn anew."""
     candidate, around, known = (a.copy() for a in arrays)
     square = candidate[:, -PIXELS_OF:].reshape(-1, 5, 5).copy()
-    for axis, (sub, place, at, low, high) in enumerate(ALONG):
+    for axis, (sub, place, at, mean, low, high) in enumerate(ALONG):
         sign = rng.choice(np.array([-1, 1], np.float32), len(candidate))
         flip = sign < 0
         candidate[:, sub] *= sign
         candidate[:, place] *= sign
         square[flip] = np.flip(square[flip], axis=2 - axis)
-        for column in (at, COV_XY, low, high):
+        for column in (at, mean, COV_XY, low, high):
             around[:, :, column] *= sign[:, None]
         rows = around[flip]
         rows[:, :, low], rows[:, :, high] = rows[:, :, high].copy(), rows[:, :, low].copy()

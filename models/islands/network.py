@@ -8,7 +8,7 @@ from models.islands.dataset import COLUMNS
 FIRST, HEADS, LAYERS, DROPOUT = 64, 4, 2, 0.1
 NOISE_EV = 25.55  # 7 electrons of 3.65 eV: where the logarithm of an energy begins to be one
 SCALE_PX = 100.0
-DERIVED = 24
+DERIVED = 26
 
 
 def logarithm(energy_ev: Tensor) -> Tensor:
@@ -17,11 +17,11 @@ def logarithm(energy_ev: Tensor) -> Tensor:
 
 
 def shape_of(around: Tensor) -> Tensor:
-    """Return what is known of each island as the candidate sees it, (n, k, DERIVED), of columns ISLAND (n, k, 14).
+    """Return what is known of each island as the candidate sees it, (n, k, DERIVED), of columns ISLAND (n, k, 16).
 
     Beside size and charge: how far it is, how its long axis lies to the candidate, and how far its ends are.
     """
-    x, y, xx, yy, xy, energy, peak, pixels, left, right, low, high, same, track = around.unbind(-1)
+    x, y, mean_x, mean_y, xx, yy, xy, energy, peak, pixels, left, right, low, high, same, track = around.unbind(-1)
     r2 = x * x + y * y
     r = torch.sqrt(r2 + 0.01)
     half_sum, half_difference = (xx + yy) / 2, (xx - yy) / 2
@@ -34,6 +34,9 @@ def shape_of(around: Tensor) -> Tensor:
     ends = [torch.hypot(left, low), torch.hypot(right, high), torch.hypot(left, high), torch.hypot(right, low)]
     rising = xy >= 0  # which diagonal of its extent the island lies along
     one, two = torch.where(rising, ends[0], ends[2]), torch.where(rising, ends[1], ends[3])
+    wide = (
+        (mean_x - x) * x + (mean_y - y) * y
+    ) / r  # towards the end whose charge spread more, seen from the candidate
     gap = torch.hypot(torch.maximum(left, -right).clamp_min(0), torch.maximum(low, -high).clamp_min(0))
     facts = (
         x / SCALE_PX, y / SCALE_PX, double, across / (length + r), along / (length + r), 1 / (1 + r / 10),
@@ -41,6 +44,7 @@ def shape_of(around: Tensor) -> Tensor:
         torch.log1p(along), torch.log1p(across), torch.log1p(along / length), torch.log1p(across / length),
         torch.log(length), torch.log(width), torch.log(length / width), torch.log1p(pixels), logarithm(energy) / 4,
         logarithm(peak) / 4, logarithm(energy / pixels.clamp_min(1)) / 4, logarithm(energy / length) / 4, same, track,
+        wide, wide / length,
     )  # fmt: skip
     return torch.stack(facts, dim=-1)
 
@@ -83,7 +87,7 @@ class IslandNet(nn.Module):
         self.register_buffer("shift", torch.zeros(()))  # from the share of particles in training to that in the stream
 
     def forward(self, candidate: Tensor, around: Tensor, known: Tensor) -> Tensor:
-        """Return logits (n,) of candidate (n, 31), around (n, k, 14), known (n, k): CANDIDATE, ISLAND, 1 or 0."""
+        """Return logits (n,) of candidate (n, 31), around (n, k, 16), known (n, k): CANDIDATE, ISLAND, 1 or 0."""
         energy, rest, pixels = candidate[:, :1], candidate[:, 1:6], logarithm(candidate[:, 6:])
         facts = torch.cat(
             [torch.log(energy / 1000), (energy / 10_000) ** 2, rest, pixels / 4, known.sum(1, True) / 10], 1

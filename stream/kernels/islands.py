@@ -51,12 +51,16 @@ def fill_track(track, pixels, offset, common_mode, stack, size, gain_ev):
         track.y_min, track.y_max = min(track.y_min, y), max(track.y_max, y)
     track.energy_ev, track.peak_ev = total * gain_ev, peak * gain_ev
     track.x, track.y = sx / total, sy / total
-    xx = yy = xy = 0.0
+    mx = my = xx = yy = xy = 0.0
     for k in range(size):
-        dx, dy = stack[k, 1] - sx / total, stack[k, 0] - sy / total
+        mx += stack[k, 1] / size
+        my += stack[k, 0] / size
+    for k in range(size):
+        dx, dy = stack[k, 1] - mx, stack[k, 0] - my
         xx += dx * dx
         yy += dy * dy
         xy += dx * dy
+    track.mean_x, track.mean_y = mx, my
     track.var_x, track.var_y, track.cov_xy = xx / size, yy / size, xy / size
 
 
