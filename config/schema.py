@@ -162,7 +162,10 @@ class Reconstruct(Section):
 
 
 class Screen(Section):
-    """Rejection of particles that look like X-rays, by what else is in the frame."""
+    """Rejection of particles that look like X-rays, by what else is in the read-out.
+
+    What is judged is no more rejected by pattern or outer ring: the model replaces these cuts.
+    """
 
     model: str = ""
     """Shipped name (models/store) or path of an ONNX file with its card beside it; empty: no screening."""
@@ -190,6 +193,8 @@ class Screen(Section):
             raise ValueError("energy_min_ev must be below energy_max_ev")
         if bool(self.forest) != (self.look == "windows" and bool(self.model)):
             raise ValueError('forest belongs to look = "windows", and to nothing else')
+        if self.tiling and self.look != "windows":
+            raise ValueError('tiling belongs to look = "windows"')
         return self
 
 
