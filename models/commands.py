@@ -10,6 +10,7 @@ from rich.table import Table
 
 from config.errors import ConfigError
 from models.extra import train_extra
+from models.screening.commands import evaluate_filter, evaluate_islands
 from sim.check import folder_for
 
 FILE = click.Path(path_type=Path)
@@ -72,6 +73,10 @@ def evaluate() -> None:
 
     Example: raysieve evaluate frames frames.npz test.h5
     """
+
+
+for command in (evaluate_filter, evaluate_islands):
+    evaluate.add_command(command)
 
 
 @evaluate.command("frames")
