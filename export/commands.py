@@ -1,10 +1,12 @@
 """`raysieve export`: trained models as ONNX, each with its card."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from config.errors import ConfigError
+from models.extra import train_extra
 from sim.check import new_or_replaced
 
 FILE = click.Path(path_type=Path)
@@ -28,24 +30,59 @@ def frames(weights: Path, out: Path, test: Path, overwrite: bool) -> None:
 
     Example: raysieve export frames frames.npz frames.onnx --test test.h5
     """
-    try:
+    with train_extra():
         from export.card import write_card
         from export.frames import describe
         from export.frames import export as write
         from models.frames.dataset import Frames
-    except ImportError as fault:
-        raise ConfigError(f"{fault}: expected the train extra, pip install -e '.[train]'") from None
     new_or_replaced(out, overwrite)
     unseen = Frames(test)
-    partial = out.with_name(f".{out.name}.partial")
-    try:
+    with whole(out) as partial:
         facts = describe(weights, write(weights, partial), partial, unseen)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
     card = write_card(out, facts)
     parity = facts["parity"]
     click.echo(
         f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['frames']:,} frames largest difference of logits "
         f"{parity['logits']:.1e}, of maps {parity['maps']:.1e}, {parity['changed']} changed decisions; {card}"
     )
+
+
+@export.command("filter")
+@click.argument("forest", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--frames", required=True, type=FILE, help="The exported frame classifier (.onnx) that it belongs to.")
+@click.option("--test", required=True, type=FILE, help="Events that it has never seen: metrics, ROC and parity.")
+@click.option("--beside", multiple=True, type=FILE, help="Another forest (.npz) whose figures the card shows as well.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing model and its card.")
+def export_filter(forest: Path, out: Path, frames: Path, test: Path, beside: tuple[Path, ...], overwrite: bool) -> None:
+    """Export the forest that judges events: OUT (.onnx) and its card (.toml).
+
+    Example: raysieve export filter filter.npz filter.onnx --frames frames.onnx --test events.h5 --beside full.npz
+    """
+    with train_extra():
+        from export.card import write_card
+        from export.filter import describe, see, write
+        from models.filter.forest import load
+    new_or_replaced(out, overwrite)
+    one, others = load(forest), {path.stem: load(path) for path in beside}
+    unseen, made_of = see((one, *others.values()), frames, test)
+    with whole(out) as partial:
+        write(one, partial)
+        facts = describe(one, partial, unseen, others) | {"test": made_of}
+    card = write_card(out, facts)
+    parity = facts["parity"]
+    click.echo(
+        f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['events']:,} events and {parity['edges']:,} at "
+        f"thresholds largest difference {parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
+    )
+
+
+@contextmanager
+def whole(out: Path) -> Iterator[Path]:
+    """Give a name to write to; what is there takes its own only when all went well."""
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        yield partial
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)

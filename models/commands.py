@@ -10,6 +10,7 @@ from rich.table import Table
 
 from config.errors import ConfigError
 from models.extra import train_extra
+from models.filter.commands import train_filter
 from models.screening.commands import evaluate_filter, evaluate_islands
 from sim.check import folder_for
 
@@ -22,6 +23,9 @@ def train() -> None:
 
     Example: raysieve train frames train.h5 --validation test.h5 --out frames.npz
     """
+
+
+train.add_command(train_filter)
 
 
 @train.command()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from config.errors import ConfigError
 from models.candidates import BAND_EV, Candidates, Events
 from models.frames.network import CELLS, CLASSES, SIDE
-from sim.event_sets import most_central
+from stream.judges.windows import most_central, softmax
 from stream.kernels.cam import FEATURES, cam_features
 from stream.kernels.windows import place_windows
 from stream.messages import WINDOW
@@ -131,9 +131,3 @@ def _check(energy: NDArray[np.float32], at: tuple[NDArray[np.int64], ...], path:
         raise ConfigError(
             f"event set {path}: windows: expected each event at a peak of its window; made by another version?"
         )
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the probabilities (n, k) of logits (n, k)."""
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
