@@ -81,22 +81,23 @@ def _wait_until_ready(daemon: "subprocess.Popen[bytes]", out: Path, patience_s: 
 def _report(out: Path, frames: int) -> Group:
     """Return the account of the run: frames, losses, events by pattern, latencies by stage."""
     status = {p.stem: json.loads(p.read_text()) for p in (out / ".status").glob("*.json")}
-    detect, record = status["detect"], status["record"]
+    detect, screen, record = (status[name] for name in ("detect", "screen", "record"))
     counters, received = detect["counters"], detect["stages"].get("receive", {})
+    found = screen["counters"]  # the same as those of detect, less what was screened out
     account = Table(box=None, show_header=False, pad_edge=False)
     account.add_row("frames sent", str(frames))
     account.add_row("frames taken", str(counters.get("in_Frame", 0)))
     account.add_row("frames lost", str(received.get("lost", 0)))
     account.add_row("read-outs recorded", str(record["counters"].get("in_EventList", 0)))
-    patterns = ", ".join(f"{counters.get(name, 0)} {name}s" for name in ("single", "double", "triple", "quad"))
-    account.add_row("events", f"{counters.get('events', 0)}: {patterns}")
-    account.add_row("rejected, tracks", f"{counters.get('rejected', 0)}, {counters.get('tracks', 0)}")
+    patterns = ", ".join(f"{found.get(name, 0)} {name}s" for name in ("single", "double", "triple", "quad"))
+    account.add_row("events", f"{found.get('events', 0)}: {patterns}")
+    account.add_row("rejected, tracks", f"{found.get('rejected', 0)}, {counters.get('tracks', 0)}")
     account.add_row("bad pixels", str(counters.get("bad_pixels", 0)))
     account.add_row("CPU", ", ".join(f"{name} {s['cpu_s']:.1f} s" for name, s in status.items()))
     spans = Table(box=None, pad_edge=False)
     for name in ("latency", "p50 ms", "p99 ms", "max ms"):
         spans.add_column(name, justify="left" if name == "latency" else "right")
-    for process in (detect, record):
+    for process in (detect, screen, record):
         for label, span in process["latencies"].items():
             name = {"arrive": f"link to {process['process']}"}.get(label, label)
             spans.add_row(name, *(f"{span[key]:.3f}" for key in ("p50_ms", "p99_ms", "max_ms")))

@@ -17,6 +17,8 @@ from stream.transport.inproc import Sink, chain, drain
 SILENT_FRAMES = 20  # no source is silent before it has missed so many read-outs
 POLL_S = 0.1  # how soon a stop is noticed when nothing arrives
 REPORT_NS = 1_000_000_000
+EXITS = {"reconstruct": "frame to events", "screen": "frame to decision", "record": "frame to record"}
+"""From capture until a read-out has left this stage, if that is the last of its process."""
 
 
 class Timed:
@@ -62,6 +64,7 @@ class Runner:
         self._name, self._source, self._sink, self._status = name, source, sink, status
         self._stages = stages
         self._timed = [Timed(stage) for stage in stages]
+        self._exit = EXITS.get(stages[-1].name, "frame to exit") if stages else ""
         self._latencies: dict[str, Latencies] = {}
         self._counters: Counter[str] = Counter()
         self._open: Start | None = None
@@ -125,12 +128,12 @@ class Runner:
         for result in chain(self._timed, message):
             if isinstance(result, EventList):
                 result = replace(result, trace=(*result.trace, now_ns()))
-                self._measure("frame to events", (result.trace[0], result.trace[-1]))
+                self._measure(self._exit, (result.trace[0], result.trace[-1]))
                 self._count(result)
             self._counters[f"out_{type(result).__name__}"] += 1
             self._sink.send(result)
-        if isinstance(message, EventList):
-            self._measure("frame to record", (message.trace[0], now_ns()))
+        if isinstance(message, EventList) and self._exit == EXITS["record"]:  # which keeps its lists
+            self._measure(self._exit, (message.trace[0], now_ns()))
 
     def _count(self, events: EventList) -> None:
         counters = self._counters
@@ -159,7 +162,7 @@ class Runner:
             os.replace(temporary, self._status)
 
     def summary(self) -> dict[str, Any]:
-        """Return counters of the process, its source and its stages, latencies, CPU seconds."""
+        """Return counters of the process, its source and its stages, what these run, latencies, CPU seconds."""
         times = os.times()
         stages = {s.name: dict(c) for s in self._stages if (c := getattr(s, "counters", None))}
         spans = self._latencies | {f"stage {timed.name}": timed.latencies for timed in self._timed}
@@ -168,6 +171,7 @@ class Runner:
             "counters": dict(self._counters),
             "source": dict(self._source.counters),
             "stages": stages,
+            "about": {s.name: dict(a) for s in self._stages if (a := getattr(s, "about", None))},
             "latencies": {label: span.summary() for label, span in spans.items()},
             "cpu_s": round(times.user + times.system, 3),
         }

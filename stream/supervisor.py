@@ -48,10 +48,10 @@ class Supervisor:
             for name in reversed(processes())
         }
 
-    def run(self, show: Callable[[dict[str, Any]], None], ready: Callable[[], None]) -> dict[str, Any]:
+    def run(self, show: Callable[[dict[str, Any]], None], ready: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Run until the stream is over or a signal asks for the end; return the last status of every process.
 
-        `show` gets the status four times a second, `ready` is called once all processes are warm.
+        `show` gets the status four times a second, `ready` gets it once, when all processes are warm.
         Raises LinkError naming the process that died.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -65,7 +65,7 @@ class Supervisor:
                 status = self.status()
                 if not announced and len(status) == len(self._processes):
                     announced = True
-                    ready()
+                    ready(status)
                 show(status)
                 if self._stopping:
                     self._stop_next()

@@ -34,6 +34,8 @@ _EVENT: Columns = {
     "FLAG": ("<i4", "flag"),
     "SRC_FRAME": ("<i8", "source_frame"),
 }
+P_PARTICLE: Columns = {"P_PARTICLE": ("<f4", "p_particle")}
+P_CLASS: Columns = {"P_CLASS": ("(4,)<f4", "p_class")}
 _SOURCE = [("SRC_CHIP", "<i2"), ("SRC_X", "<i4"), ("SRC_Y", "<i4")]
 TRACKS: Columns = {
     "FRAME": ("<i8", "frame"),
@@ -47,6 +49,8 @@ TRACKS: Columns = {
     "YMAX": ("<i2", "y_max"),
     "ENERGY": ("<f4", "energy_ev"),
     "PEAK": ("<f4", "peak_ev"),
+    "MEANX": ("<f4", "mean_x"),
+    "MEANY": ("<f4", "mean_y"),
     "VARX": ("<f4", "var_x"),
     "VARY": ("<f4", "var_y"),
     "COVXY": ("<f4", "cov_xy"),
@@ -83,13 +87,15 @@ _GAPS = np.dtype(
 _GTI = np.dtype([("START", "<f8"), ("STOP", "<f8"), ("START_NS", "<i8"), ("STOP_NS", "<i8")])
 
 
-def event_table(events: Table, start: Start, island: int, *, rejected: bool) -> Table:
+def event_table(events: Table, start: Start, island: int, *, rejected: bool, scores: Columns) -> Table:
     """Return EVENT rows as EVENTS, or with REASON as REJECTED.
 
-    `island` 3 or 5: the pixels kept in PHAS, (n, 9) or (n, 25), row by row from low y. No events give no rows.
+    `island` 3 or 5: the pixels kept in PHAS, (n, 9) or (n, 25), row by row from low y; `scores`: the columns of
+    screening that are wanted (P_PARTICLE, P_CLASS). No events give no rows.
     """
+    columns = {**_EVENT, **scores}
     more = [("REASON", "<i4")] if rejected else []
-    table = renamed(events, _EVENT, start.frame_time_ns // 2, [*more, *_SOURCE, ("PHAS", "<f4", (island * island,))])
+    table = renamed(events, columns, start.frame_time_ns // 2, [*more, *_SOURCE, ("PHAS", "<f4", (island * island,))])
     if rejected:
         table["REASON"] = events["reason"]
     chip, segment, x0, y0 = _source_numbers(start.quadrants)[events["quadrant"]].T

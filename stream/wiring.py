@@ -28,7 +28,8 @@ TABLE = (
     Row("receive",     "Frame",          "Frame, Gap",     800, "detect", "frames", 64,  "block"),
     Row("correct",     "Frame",          "CorrectedFrame", 800, "detect"),
     Row("reconstruct", "CorrectedFrame", "EventList",      800, "detect"),
-    Row("record",      "EventList",      "Product",        200, "record", "events", 400, "block"),
+    Row("screen",      "EventList",      "EventList",      200, "screen", "events", 400, "block"),
+    Row("record",      "EventList",      "Product",        200, "record", "screened", 400, "block"),
 )
 # fmt: on
 
@@ -47,6 +48,10 @@ def build(stage: str, config: Config, maps: Mapping[int, Maps] | None = None) ->
         from stream.stages.reconstruct import Reconstruct
 
         return Reconstruct(config)
+    if stage == "screen":
+        from stream.stages.screen import Screen
+
+        return Screen(config)
     if stage == "record":
         from stream.stages.record import Record
 

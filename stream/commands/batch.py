@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from config.load import load
 from config.schema import Config
-from stream.commands.options import configured
+from stream.commands.options import configured, told
 from stream.errors import ConfigError
 from stream.messages import Frame, Gap, Maps, Message
 from stream.stages.calibrate import Calibrate
@@ -55,6 +55,9 @@ def _process(path: Path, config: Config, folder: Path, named: Path | None, overw
     """Process one recording; return the event lists written."""
     with Recording(path) as recording, Progress(console=Console(stderr=True), transient=True) as progress:
         stages = build_all(config, _maps(named) if named else recording.maps())
+        for stage in stages:
+            if about := getattr(stage, "about", None):
+                click.echo(f"{path.name}: {told(stage.name, about)}", err=True)
         sink = EventListWriter(folder, overwrite=overwrite)
         task = progress.add_task(path.name, total=len(recording))
         run(_watched(recording.messages(), lambda n: progress.update(task, completed=n)), stages, sink)

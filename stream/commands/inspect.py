@@ -12,6 +12,7 @@ from rich.table import Table
 
 from config.load import digest, load
 from config.schema import Config
+from stream.commands.options import told
 from stream.errors import ConfigError
 from stream.transport.eventlist import read_event_list
 from stream.transport.hdf5 import read_text
@@ -137,6 +138,10 @@ def explain(config_name: str, overrides: tuple[str, ...]) -> None:
         highlight=False,
     )
     console.print(_table(config))
+    if config.screen.model:
+        from stream.stages.screen import Screen
+
+        console.print(told("screen", Screen(config).about), highlight=False)
     console.print(f"configuration {digest(config)[:16]}", highlight=False)
 
 

@@ -12,7 +12,9 @@ from rich.table import Table
 
 from config.load import load
 from stream.commands.feed import feed, say, speed_of
+from stream.commands.options import told
 from stream.messages import End, Frame, Gap, Message
+from stream.runner import EXITS
 from stream.supervisor import Supervisor
 from stream.transport.recording import Recording
 from stream.wiring import TABLE, url_of
@@ -39,9 +41,14 @@ def run(config_name: str, overrides: tuple[str, ...], out: Path, once: bool, ove
     with Live(console=console, refresh_per_second=2, transient=True, screen=False) as live:
         status = supervisor.run(
             show=lambda s: None if quiet else live.update(summary_table(s)),
-            ready=lambda: console.print(f"ready: frames at {url}", highlight=False),
+            ready=lambda s: console.print("\n".join([*_models(s), f"ready: frames at {url}"]), highlight=False),
         )
     console.print(summary_table(status))
+
+
+def _models(status: dict[str, Any]) -> list[str]:
+    """Return a line for each stage that says what it runs."""
+    return [told(*item) for process in status.values() for item in process["about"].items()]
 
 
 @click.command()
@@ -91,8 +98,8 @@ def summary_table(status: dict[str, Any]) -> Table:
     for name, s in status.items():
         counters, stages = s["counters"], s["stages"]
         lost = sum(stages.get("receive", {}).get(k, 0) for k in ("lost", "shape", "unknown_quadrant", "no_start"))
-        label = "frame to events" if "frame to events" in s["latencies"] else "frame to record"
-        latency = s["latencies"].get(label, {"p50_ms": 0, "p99_ms": 0, "max_ms": 0})
+        exits = [span for label, span in s["latencies"].items() if label in EXITS.values()]
+        latency = exits[0] if exits else {"p50_ms": 0, "p99_ms": 0, "max_ms": 0}
         taken = counters.get("in_Frame", 0) + counters.get("in_EventList", 0)
         given = counters.get("out_EventList", 0) + counters.get("out_Product", 0)
         values = [taken, given, counters.get("events", 0), counters.get("rejected", 0), counters.get("tracks", 0), lost]

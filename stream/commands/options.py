@@ -1,9 +1,14 @@
 """What several commands share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+
+
+def told(stage: str, about: Mapping[str, str]) -> str:
+    """Return what a stage says of itself (`about`) as one line."""
+    return f"{stage}: {'; '.join(f'{key} {value}' for key, value in about.items())}"
 
 
 def configured(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from config.schema import Config
+from config.schema import Config, Screen
+from stream.infer import card_of, rule_of
 from stream.messages import (
     BAD_PIXEL,
     EVENT,
@@ -23,7 +24,10 @@ from stream.messages import (
 from stream.tables import (
     BADPIX,
     FRAMES,
+    P_CLASS,
+    P_PARTICLE,
     TRACKS,
+    Columns,
     Table,
     adds_livetime,
     event_table,
@@ -55,7 +59,10 @@ class Record:
     name = "record"
 
     def __init__(self, config: Config) -> None:
+        """Raises ModelError for a screening model without a card."""
         self._config = config
+        self._settings = _settings(config) | _screening(config.screen)
+        self._scores = _scores(config.screen)
         self._interval_ns = max(1, round(config.record.interval_s * 1e9))
         self._roll_ns = max(1, round(config.record.roll_s * 1e9))
         self._start: Start | None = None
@@ -136,7 +143,7 @@ class Record:
         if self._rolled:
             self._rolled = False
             tables["BADPIX"] = renamed(in_order([self._all_bad], BAD_PIXEL), BADPIX, start.frame_time_ns // 2)
-        header = {"ROLL": self._roll, "INTERVAL": self._given, **_identity(start), **_settings(self._config), **counts}
+        header = {"ROLL": self._roll, "INTERVAL": self._given, **_identity(start), **self._settings, **counts}
         product = Product(
             stream=start.stream,
             kind="events",
@@ -170,11 +177,11 @@ class Record:
         used = pick(events, ~np.isin(readout_key(events), overflow)) if len(overflow) else events
         if len(readouts):
             self._known = np.stack([readouts["frame"], readouts["time_ns"]], axis=1)
-        half, island = start.frame_time_ns // 2, self._config.record.island
+        half, island, scores = start.frame_time_ns // 2, self._config.record.island, self._scores
         tables = {
-            "EVENTS": event_table(pick(used, used["reason"] == 0), start, island, rejected=False),
+            "EVENTS": event_table(pick(used, used["reason"] == 0), start, island, rejected=False, scores=scores),
             "GTI": gti_table(readouts, start.frame_time_ns),
-            "REJECTED": event_table(pick(used, used["reason"] != 0), start, island, rejected=True),
+            "REJECTED": event_table(pick(used, used["reason"] != 0), start, island, rejected=True, scores=scores),
             "TRACKS": renamed(in_order(self._tracks, TRACK), TRACKS, half),
             "FRAMES": renamed(readouts, FRAMES, half),
             "GAPS": gap_table(self._gaps, self._known, start.frame_time_ns),
@@ -235,6 +242,31 @@ def _settings(config: Config) -> dict[str, Card]:
             if value is not None:
                 cards |= {f"{card}_THR": value, f"{card}_UNIT": "eV" if unit == "ev" else unit}
     return cards
+
+
+def _screening(section: Screen) -> dict[str, Card]:
+    """Cards of what screens, by which rule, and where it was asked to run; none without screening."""
+    if not section.model:
+        return {}
+    model, threshold = card_of(section.model), rule_of(section)[1]
+    cards: dict[str, Card] = {
+        "SCREEN": model.model.stem,
+        "SCR_SHA": model.digest,
+        "SCR_THR": threshold,
+        "SCR_LOST": section.max_lost_xray_fraction,
+        "SCR_PROV": section.provider,
+    }
+    if section.forest:
+        forest = card_of(section.forest)
+        cards |= {"SCRTREES": forest.model.stem, "SCRT_SHA": forest.digest}
+    return cards
+
+
+def _scores(section: Screen) -> Columns:
+    """Return the columns that screening fills."""
+    if not section.model:
+        return {}
+    return {**P_PARTICLE, **P_CLASS} if section.look == "windows" else P_PARTICLE
 
 
 def _counts(readouts: Table, gaps: Iterable[Gap], start: Start) -> dict[str, Card]:

@@ -11,7 +11,9 @@ from stream.runner import Runner
 from stream.stages.correct import Correct
 from stream.stages.receive import Receive
 from stream.stages.reconstruct import Reconstruct
+from stream.stages.screen import Screen
 from stream.transport.inproc import chain, drain
+from stream.wiring import build
 from tests.stream.stages.streams import CONFIG, START, frame, maps
 
 
@@ -56,6 +58,22 @@ def test_a_stream_runs_to_its_end():
     summary = runner.summary()
     assert summary["counters"]["in_Frame"] == 12
     assert summary["latencies"]["frame to events"]["count"] == 3
+
+
+@pytest.mark.parametrize(("stage", "label"), [("screen", "frame to decision"), ("record", "frame to record")])
+def test_each_process_measures_the_way_to_its_own_exit(stage, label):
+    lists = [EventList(stream="test", sequence=n, time_ns=n * 5_000_000, trace=(1, 2)) for n in range(3)]
+    runner, _ = run(START, *lists, End(stream="test"), stages=[build(stage, CONFIG)])
+    latencies = runner.summary()["latencies"]
+    assert latencies[label]["count"] == 3
+    assert {name for name in latencies if name.startswith("frame to")} == {label}
+
+
+def test_what_a_stage_runs_is_in_the_status():
+    stage = Screen(CONFIG)
+    stage.about = {"network": "made by hand"}
+    runner, _ = run(START, End(stream="test"), stages=[stage])
+    assert runner.summary()["about"] == {"screen": {"network": "made by hand"}}
 
 
 def test_a_stop_closes_an_open_stream_and_loses_nothing_that_came():

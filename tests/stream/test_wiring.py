@@ -16,11 +16,11 @@ def test_every_process_but_the_last_feeds_the_next():
 def test_addresses_are_loopback_by_default_and_differ():
     tcp = CONFIG.links.model_copy(update={"transport": "tcp"})
     links = [row.link for row in TABLE if row.link]
-    assert [url_of(link, tcp) for link in links] == ["tcp://127.0.0.1:5570", "tcp://127.0.0.1:5571"]
+    assert [url_of(link, tcp) for link in links] == [f"tcp://127.0.0.1:{port}" for port in (5570, 5571, 5572)]
     assert len({url_of(link, CONFIG.links) for link in links}) == len(links)
     assert all(url_of(link, CONFIG.links).startswith("ipc:///") for link in links)
 
 
 def test_the_table_reads_in_the_order_of_the_data():
-    assert [row.stage for row in TABLE] == ["receive", "correct", "reconstruct", "record"]
+    assert [row.stage for row in TABLE] == ["receive", "correct", "reconstruct", "screen", "record"]
     assert all(row.queue > 0 and row.when_full == "block" for row in TABLE if row.link)

@@ -1,11 +1,17 @@
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from config.load import load
+from stream.errors import ModelError
 from stream.messages import End, Frame, Gap, Product, Quality
 from stream.stages.record import Record
 from tests.event_lists import END, FRAME_NS, QUADRANTS, START, config, event_list, products
+from tests.screens import ROC, network, screening
+from tests.stream.stages.streams import push
 
 
 def gti_frames(product):
@@ -201,3 +207,53 @@ def test_nothing_is_lost_or_doubled(readouts, frames):
         assert sorted(f for p in given_ for f in p.tables[name]["FRAME"].tolist()) == expected
     pha = [v for p in given_ for name in ("EVENTS", "REJECTED") for v in p.tables[name]["PHA"].tolist()]
     assert sorted(pha) == sorted(v for m in lists for v in m.events["pha"].tolist())
+
+
+def recorded(*settings):
+    stage = Record(load("wfi", settings))
+    lists = [event_list(n) for n in range(2)]
+    for one in lists:
+        one.events["p_particle"], one.events["p_class"] = 0.25, (0.1, 0.2, 0.3, 0.4)
+    (product,) = [m for m in push(stage, START, *lists, END) if isinstance(m, Product)]
+    return product
+
+
+def test_without_screening_there_is_nothing_of_it():
+    product = recorded()
+    for name in ("EVENTS", "REJECTED"):
+        assert not {"P_PARTICLE", "P_CLASS"} & set(product.tables[name].dtype.names)
+    assert not [card for card in product.header if card.startswith("SCR")]
+
+
+def test_screening_adds_its_columns_and_says_what_screened(tmp_path):
+    models = screening(tmp_path)
+    product = recorded(*(f"{key}={value}" for key, value in models.items()))
+    for name in ("EVENTS", "REJECTED"):
+        table = product.tables[name]
+        assert (table["P_PARTICLE"] == np.float32(0.25)).all()
+        assert table["P_CLASS"].shape == (len(table), 4)
+        assert (table["P_CLASS"] == np.array([0.1, 0.2, 0.3, 0.4], np.float32)).all()
+    digests = [hashlib.sha256(models[f"screen.{name}"].read_bytes()).hexdigest()[:12] for name in ("model", "forest")]
+    cards = {key: value for key, value in product.header.items() if key.startswith("SCR")}
+    assert cards == {
+        "SCREEN": "net",
+        "SCR_SHA": digests[0],
+        "SCRTREES": "wood",
+        "SCRT_SHA": digests[1],
+        "SCR_THR": 0.5,
+        "SCR_LOST": 0.05,
+        "SCR_PROV": "auto",
+    }
+
+
+def test_a_model_that_judges_by_islands_has_no_classes(tmp_path):
+    net = network(tmp_path / "net.onnx", roc=ROC)
+    product = recorded(f"screen.model={net}")
+    assert "P_PARTICLE" in product.tables["EVENTS"].dtype.names
+    assert "P_CLASS" not in product.tables["EVENTS"].dtype.names
+    assert "SCRTREES" not in product.header
+
+
+def test_a_model_without_a_card_is_refused():
+    with pytest.raises(ModelError, match="no such model"):
+        Record(load("wfi", ["screen.model=/nowhere/net.onnx"]))
