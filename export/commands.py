@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from config.load import load
 from models.extra import train_extra
 from sim.check import new_or_replaced
+from stream.commands.options import configured
 
 FILE = click.Path(path_type=Path)
 
@@ -74,6 +76,37 @@ def export_filter(forest: Path, out: Path, frames: Path, test: Path, beside: tup
     click.echo(
         f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['events']:,} events and {parity['edges']:,} at "
         f"thresholds largest difference {parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
+    )
+
+
+@export.command("islands")
+@click.argument("weights", type=FILE)
+@click.argument("out", type=FILE)
+@configured
+@click.option("--test", required=True, type=FILE, help="Events that it has never seen: metrics, ROC and parity.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing model and its card.")
+def export_islands(
+    weights: Path, out: Path, config_name: str, overrides: tuple[str, ...], test: Path, overwrite: bool
+) -> None:
+    """Export the context model: OUT (.onnx) and its card (.toml). The configuration is that of the events.
+
+    Example: raysieve export islands islands.npz islands.onnx -c wfi --test events.h5
+    """
+    with train_extra():
+        from export.card import write_card
+        from export.islands import describe, write
+        from models.candidates import Events
+        from models.islands.dataset import scenes
+    new_or_replaced(out, overwrite)
+    events = Events(test)
+    unseen = scenes(events, load(config_name, overrides))
+    with whole(out) as partial:
+        facts = describe(weights, write(weights, partial), partial, unseen, events.about)
+    card = write_card(out, facts)
+    parity = facts["parity"]
+    click.echo(
+        f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['events']:,} events largest difference "
+        f"{parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
     )
 
 

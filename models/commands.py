@@ -11,6 +11,7 @@ from rich.table import Table
 from config.errors import ConfigError
 from models.extra import train_extra
 from models.filter.commands import train_filter
+from models.islands.commands import train_islands
 from models.screening.commands import evaluate_filter, evaluate_islands
 from sim.check import folder_for
 
@@ -26,6 +27,7 @@ def train() -> None:
 
 
 train.add_command(train_filter)
+train.add_command(train_islands)
 
 
 @train.command()

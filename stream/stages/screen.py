@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from config.schema import Config
 from config.schema import Screen as Section
-from stream.errors import ModelError
 from stream.infer import rule_of
+from stream.judges.islands import Islands
 from stream.judges.windows import Windows
 from stream.messages import WINDOW, EventList, Flag, Message, Reason, Start, empty
 
@@ -125,4 +125,4 @@ def open_judge(section: Section) -> Judge:
     """Return what judges as `screen.look` says. Raises ModelError for models that cannot be used."""
     if section.look == "windows":
         return Windows(section)
-    raise ModelError('screen.look: "islands" is not available yet; expected "windows"')  # the judge by islands: here
+    return Islands(section)
