@@ -97,10 +97,10 @@ def places_of(events: Events, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64
     wanted, place = np.unique(table["frame"][rows] * 256 + table["quadrant"][rows], return_inverse=True)
     order = np.argsort(frame, kind="stable")
     begin, end = (np.searchsorted(frame[order], wanted, side) for side in ("left", "right"))
-    mine = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1])
+    mine = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place, minlength=wanted.size)))
     x, y = np.empty(rows.size, np.int64), np.empty(rows.size, np.int64)
     corners = np.empty((WINDOWS_PER_FRAME, 2), np.int16)
-    for one, first, stop in zip(mine, begin, end, strict=True):
+    for one, first, stop in zip(mine, begin, end, strict=False):  # after the last of `mine` comes an empty one
         chosen, own = table[band[order[first:stop]]], table[rows[one]]
         at = chosen["x"].astype(np.int64), chosen["y"].astype(np.int64)
         windows = np.empty(place_windows(*at, shape, SIDE, WINDOW_MARGIN, corners), WINDOW)

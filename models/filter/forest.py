@@ -111,7 +111,7 @@ def save(path: Path, forest: Forest) -> None:
 def load(path: Path) -> Forest:
     """Return a forest. Raises ConfigError for a file that holds none, or a damaged one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ARRAYS}
             features, about = tuple(map(str, file["features"])), str(file["about"])
         json.loads(about)
