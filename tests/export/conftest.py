@@ -1,3 +1,4 @@
 from tests.models.conftest import frame_sets, torch
+from tests.models.screening.conftest import event_sets
 
-__all__ = ["frame_sets", "torch"]
+__all__ = ["event_sets", "frame_sets", "torch"]
