@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench simulation soak docs clean
+.PHONY: run test check bench simulation screening soak docs clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
@@ -30,6 +30,9 @@ bench: .venv/bench  ## speed and quality beside the rival, written to docs/figur
 
 simulation: .venv/sim  ## the simulated cosmic rays beside what is known of them: docs/simulation.md (25 minutes)
 	$(BIN)/python -m bench.simulation
+
+screening: .venv/train  ## models and sets of out/train judged beside the seed: docs/screening.md
+	$(BIN)/python -m bench.screening
 
 # Geant4 and xraylib. Where there is no wheel, the tests that need them are skipped and say so.
 .venv/sim: .venv/ready

@@ -12,10 +12,10 @@ from models.filter.features import Network, features_of
 from models.metrics import Interval
 from models.screening import plots, scores
 from models.screening.judge import tallies
-from models.screening.report import LOST, OWN, TRADITIONAL, Scored, decide, points, report
+from models.screening.report import LOST, OWN, TRADITIONAL, WINDOWS, Scored, bound, decide, points, report
 
 Tell = Callable[[str, int, int], object]  # what, done, all
-NAMED = {scores.FOREST: "forest", scores.ISLANDS: "islands"}
+SHIPPED = (scores.FOREST, scores.ISLANDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def draw(result: Result, folder: Path) -> list[Path]:
     except OSError as fault:
         raise ConfigError(f"{folder}: cannot be written: {fault.strerror}") from None
     main = points(result.lost)[0]
-    chosen = [name for name in NAMED if name in result.test.scores]
+    chosen = [name for name in SHIPPED if name in result.test.scores]
     decisions = {
         name: rejected
         for name, rejected in decide(result.calibration, result.test, main)
@@ -102,7 +102,7 @@ def draw(result: Result, folder: Path) -> list[Path]:
     }
     tallied = tallies(result.test.found, decisions)
     curves = sorted(result.test.scores, key=lambda name: name not in chosen)
-    curves = [name for name in curves if not name.startswith("perfect")]
+    curves = [name for name in curves if name not in map(bound, WINDOWS)]
     return [
         plots.draw_roc(folder / "screening_roc.png", result.test, curves, result.figures),
         plots.draw_background(folder / "screening_background.png", tallied),

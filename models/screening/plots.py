@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from config.errors import ConfigError
 from models.metrics import Interval
 from models.screening.judge import EDGES_EV, Tally, interval, roc
-from models.screening.report import IMPROVEMENT, TRADITIONAL, WINDOWS, Scored
+from models.screening.report import IMPROVEMENT, TRADITIONAL, WINDOWS, Scored, bound
 
 INK, PAPER = "#222222", "#ffffff"
 STYLES = (  # colours of Okabe and Ito, line, mark
@@ -80,12 +80,13 @@ def draw_lost(path: Path, tallied: Mapping[str, Tally]) -> Path:
 
 
 def draw_scores(path: Path, figures: Mapping[str, Interval], scores: Sequence[str], point: str) -> Path:
-    """Draw the improvement of every score with its threshold from another set."""
+    """Draw the improvement of every score with its threshold from another set; bounds in grey."""
     figure = Figure(figsize=(7.6, 0.6 + 0.36 * len(scores)), layout="constrained", facecolor=PAPER)
     axes = figure.subplots()
     for row, name in enumerate(scores):
         value, low, high = figures[f"{name}, {point}: {IMPROVEMENT}"]
-        axes.barh(row, value, 0.62, color="#56b4e9", edgecolor=INK, lw=0.5)
+        colour = "#dddddd" if name in map(bound, WINDOWS) else "#56b4e9"
+        axes.barh(row, value, 0.62, color=colour, edgecolor=INK, lw=0.5)
         axes.errorbar(value, row, xerr=[[max(value - low, 0)], [max(high - value, 0)]], color=INK, lw=1, capsize=2)
         axes.text(max(high, 0), row, f"  {value:.1f}", va="center", fontsize=8, color=INK)
     axes.set(yticks=range(len(scores)), yticklabels=scores, xlabel=f"{IMPROVEMENT} at {point}, %")

@@ -1,0 +1,126 @@
+"""What the page is made of: models and sets, as they are; a missing one is said with the command that makes it."""
+
+import json
+import shlex
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config.errors import ConfigError
+from models.candidates import Events
+from models.checkpoint import state_of
+from models.frames.dataset import Frames
+from models.screening.evaluate import Models
+
+HITS = {"hits.h5": (5_000_000, 2), "hits_calibration.h5": (1_000_000, 1), "hits_test.h5": (1_300_000, 3)}  # aimed, seed
+SETS = {  # of `raysieve simulate events`: library, part of it, read-outs, windows of X-rays, seed
+    "events_a.h5": ("hits.h5", (0, 0.5), 100_000, 0.08, 2),
+    "events_b.h5": ("hits.h5", (0.5, 1), 100_000, 0.08, 2),
+    "calibration_events.h5": ("hits_calibration.h5", (0, 1), 43_000, 0.2, 1),
+    "test_events.h5": ("hits_test.h5", (0, 1), 56_000, 0.2, 3),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Where everything is."""
+
+    folder: Path  # of sets, libraries and checkpoints
+    store: Path  # of the exported models
+
+    @property
+    def training(self) -> list[Path]:
+        """Events that the forests are grown on."""
+        return [self.folder / "events_a.h5", self.folder / "events_b.h5"]
+
+    @property
+    def calibration(self) -> Path:
+        """Events that thresholds are chosen on."""
+        return self.folder / "calibration_events.h5"
+
+    @property
+    def test(self) -> Path:
+        """Events that everything is judged on."""
+        return self.folder / "test_events.h5"
+
+    @property
+    def frames(self) -> Path:
+        """Frames that the classifier is judged on."""
+        return self.folder / "test.h5"
+
+    @property
+    def models(self) -> Models:
+        """The exported models; a context model that is not there is left out."""
+        islands = self.store / "islands.onnx"
+        return Models(self.store / "frames.onnx", self.store / "filter.onnx", islands if islands.is_file() else None)
+
+    def weights(self, name: str) -> Path:
+        """Return the checkpoint of a model."""
+        return self.folder / f"{name}.npz"
+
+    def require(self) -> None:
+        """Raise ConfigError naming every file that is missing and the command that makes it."""
+        missing = [path for path in self._needed() if not path.is_file()]
+        if missing:
+            made = "; ".join(f"{path}: {self.command_for(path)}" for path in missing)
+            raise ConfigError(f"python -m bench.screening: missing: {made}")
+
+    def _needed(self) -> Iterator[Path]:
+        yield from (*self.training, self.calibration, self.test, self.frames, self.weights("frames"))
+        for path in (self.models.frames, self.models.forest):
+            yield from (path,) if path else ()
+
+    def command_for(self, path: Path) -> str:
+        """Return the command that makes a file."""
+        at = self.folder
+        if path.name in SETS:
+            hits, part, readouts, windows, seed = SETS[path.name]
+            whole = f" --part {part[0]:g} {part[1]:g}" if part != (0, 1) else ""
+            options = f"--hits {at / hits}{whole} --readouts {readouts} --windows {windows:g} --seed {seed}"
+            return f"raysieve simulate events {path} -c wfi {options}"
+        if path.name in HITS:
+            aimed, seed = HITS[path.name]
+            return f"raysieve simulate hits {path} --geometry close --aimed {aimed} --seed {seed}"
+        events = " ".join(str(one) for one in self.training)
+        commands = {
+            "train.h5": f"raysieve simulate frames {path} -c wfi --hits {at}/hits.h5 --per-class 50000 --part 0 0.7",
+            "test.h5": f"raysieve simulate frames {path} -c wfi --hits {at}/hits.h5 --per-class 15000 --part 0.7 1",
+            "frames.npz": f"raysieve train frames {at}/train.h5 --validation {at}/test.h5 --out {path}",
+            "filter.npz": f"raysieve train filter {events} --frames {self.store}/frames.onnx --out {path} "
+            "--trees 200 --least-leaf 20",
+            "islands.npz": f"raysieve train islands {events} -c wfi --validation {self.calibration} --out {path}",
+            "frames.onnx": f"raysieve export frames {at}/frames.npz {path} --test {at}/test.h5",
+            "filter.onnx": f"raysieve export filter {at}/filter.npz {path} --frames {self.store}/frames.onnx "
+            f"--test {self.calibration}",
+            "islands.onnx": f"raysieve export islands {at}/islands.npz {path} -c wfi --test {self.calibration}",
+        }
+        return commands[path.name]
+
+
+def as_made(path: Path) -> list[str]:
+    """Return the commands that made a set, as the set says itself: its library first (none: the shipped one)."""
+    is_events = path.name in SETS
+    made = json.loads((Events if is_events else Frames)(path).about)
+    hits = made.get("hits") or ""
+    library = made.get("library", {}).get("command", "").replace("OUT", hits) if hits else ""
+    first, last = made.get("part", (0, 1))
+    words = ["raysieve", "simulate", "events" if is_events else "frames", str(path), "-c", "wfi"]
+    words += ["--hits", hits] if hits else []
+    words += ["--part", f"{first:g}", f"{last:g}"] if (first, last) != (0, 1) else []
+    for name in ("readouts", "per_class", "windows", "seed"):
+        words += [f"--{name.replace('_', '-')}", f"{made[name]:g}"] if made.get(name) is not None else []
+    return [library, shlex.join(words)]
+
+
+def standing(path: Path) -> dict[str, Any]:
+    """Return how far the training of a checkpoint came, with its cost in `seconds`; empty if it is not there."""
+    found: dict[str, Any] = state_of(path)["standing"] if path.is_file() else {}
+    return found
+
+
+def card(model: Path | None) -> dict[str, Any]:
+    """Return the card beside a model; empty if it is not there."""
+    path = model.with_suffix(".toml") if model else None
+    return tomllib.loads(path.read_text()) if path and path.is_file() else {}

@@ -1,0 +1,93 @@
+import json
+
+import pytest
+
+from config.errors import ConfigError
+
+
+@pytest.fixture
+def inputs(torch, tmp_path):
+    from bench.screening.inputs import Inputs
+
+    return Inputs(tmp_path / "train", tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def torch():
+    return pytest.importorskip("torch", reason="no train extra: torch not installed (pip install -e '.[train]')")
+
+
+def test_a_missing_file_is_named_with_the_command_that_makes_it(inputs):
+    with pytest.raises(ConfigError, match="missing: ") as fault:
+        inputs.require()
+    for words in (
+        "train/test_events.h5: raysieve simulate events",
+        "train/frames.npz: raysieve train frames",
+        "store/filter.onnx: raysieve export filter",
+    ):
+        assert words in str(fault.value)
+
+
+def test_a_set_says_how_it_was_made(inputs, event_set):
+    from bench.screening.inputs import as_made
+
+    library, command = as_made(event_set)
+    assert library == ""  # the shipped one
+    assert command == f"raysieve simulate events {event_set} -c wfi --part 0 0.4 --readouts 40 --windows 0.5 --seed 7"
+
+
+@pytest.fixture(scope="session")
+def event_set(tmp_path_factory):
+    from click.testing import CliRunner
+
+    from sim.commands import simulate
+
+    path = tmp_path_factory.mktemp("sets") / "events_a.h5"
+    words = ["-c", "wfi", "--part", "0", "0.4", "--readouts", "40", "--windows", "0.5", "--seed", "7"]
+    done = CliRunner().invoke(simulate, ["events", str(path), *words])
+    assert done.exit_code == 0, done.output
+    return path
+
+
+def test_windows_are_counted_as_the_stream_cuts_them(torch, event_set):
+    import numpy as np
+
+    from bench.screening.cost import loads
+    from models.candidates import Events
+
+    events = Events(event_set)
+    candidates, windows = loads(events)
+    assert candidates == len(events.candidates()) / 40
+    band = events.events[(events.events["energy_ev"] >= 300) & (events.events["energy_ev"] < 10_000)]
+    frames = np.unique(band["frame"] * 256 + band["quadrant"]).size
+    assert frames / 40 <= windows <= len(band) / 40
+
+
+def test_the_page_has_every_part_and_dashes_for_what_is_not_known(inputs, tmp_path, monkeypatch):
+    from bench import figures
+    from bench.screening import page
+
+    inputs.folder.mkdir()
+    monkeypatch.setattr(figures, "FOLDER", tmp_path)
+    monkeypatch.setattr(page, "ROOT", tmp_path)
+    monkeypatch.setattr(page, "as_made", lambda path: ["", str(path)])
+    known = {"value": 41.4, "unit": "%", "ci": [40.0, 42.0], "command": ""}
+    found = {f"test: {name}": {"value": 5000, "ci": None} for name in ("particle events", "X-rays", "X-rays, weighted")}
+    found |= {"CAM + forest, 1.82 % lost: FOR relative improvement": known}
+    found |= {"cost: multiply-adds, DenseNet / islands": {"value": 40.0, "unit": "ratio", "ci": None}}
+    (tmp_path / "screening.json").write_text(json.dumps(found))
+    page.write(inputs)
+    text = (tmp_path / "screening.md").read_text()
+    assert "| **FOR relative improvement** | 41.37 | 41.4, or as below | 41.40 [40.00, 42.00] | - |" in text
+    assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == [
+        "Both models",
+        "The frame classifier (Table 1)",
+        "Events (Table 2)",
+        "With less, and with perfect sight",
+        "By energy (Fig. 3 and 4)",
+        "Ceilings of context",
+        "Where the network looks (Fig. 1)",
+        "Computation",
+        "How it was made",
+    ]
+    assert max(map(len, text.split("```")[0].splitlines())) < 250
