@@ -5,6 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
+from stream.kernels.cam import FEATURES
+
 CLASSES = ["empty", "xray", "particle", "mixed"]
 WEIGHTS, BIASES = (-0.02, 0.01, 0.02, 0.005), (0.5, -0.5, 0.0, -1.0)  # of the activation maps, by class
 PARTICLES_ABOVE_EV, SLOPE_EV = 3000.0, 500.0  # what the forest believes
@@ -43,6 +45,8 @@ def write(path, nodes, inputs, outputs, constants, **facts):
     card = {"model": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     for side, each in (("input", inputs), ("output", outputs)):
         card[side] = {name: {"shape": shape, "dtype": "float32"} for name, shape in each.items()}
+    if "features" in inputs:
+        card["input"]["features"]["names"] = list(FEATURES)
     for name in ("logits", "maps"):
         if name in outputs:
             card["output"][name]["classes"] = CLASSES
@@ -71,8 +75,8 @@ def network(path, weights=WEIGHTS, **facts):
     return write(path, nodes, {"energy_ev": ["n", 1, 64, 64]}, outputs, constants, **facts)
 
 
-def forest(path, fails_above_ev=1e9, **facts):
-    """Write a forest of one feature: what is above 3 keV is a particle. Above `fails_above_ev` it says NaN."""
+def forest(path, net=None, fails_above_ev=1e9, **facts):
+    """Write a forest behind a network, or behind none: what is above 3 keV is a particle. Above `fails_above_ev` it says NaN."""
     nodes = [
         node("Gather", ["features", "first"], ["energy"], axis=1),
         node("Sub", ["energy", "middle"], ["above"]),
@@ -85,7 +89,8 @@ def forest(path, fails_above_ev=1e9, **facts):
     ]
     numbers = {"middle": PARTICLES_ABOVE_EV, "slope": SLOPE_EV, "limit": fails_above_ev, "zero": 0.0}
     constants = {"first": np.array(0), **{name: np.array(value, np.float32) for name, value in numbers.items()}}
-    return write(path, nodes, {"features": ["n", 10]}, {"p_particle": ["n"]}, constants, **{"roc": ROC, **facts})
+    facts = {"roc": ROC, "frames_sha256": hashlib.sha256(net.read_bytes() if net else b"").hexdigest(), **facts}
+    return write(path, nodes, {"features": ["n", 10]}, {"p_particle": ["n"]}, constants, **facts)
 
 
 def trees(path):
@@ -114,5 +119,6 @@ def trees(path):
 
 def screening(folder):
     """Write both models into a folder; return the settings that name them."""
-    net, wood = network(folder / "net.onnx"), forest(folder / "wood.onnx")
+    net = network(folder / "net.onnx")
+    wood = forest(folder / "wood.onnx", net)
     return {"screen.model": net, "screen.forest": wood, "screen.look": "windows", "screen.max_lost_xray_fraction": 0.05}

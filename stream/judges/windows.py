@@ -22,7 +22,7 @@ class Windows:
     """Runs the network once for each window that holds a candidate, and the forest for each candidate."""
 
     def __init__(self, section: Screen) -> None:
-        """Raises ModelError for a network or a forest that is none."""
+        """Raises ModelError for a network or a forest that is none, and for a forest of another network."""
         self._network = open_model(section.model, section.provider)
         self._forest = open_model(section.forest, "cpu")  # no other provider has trees
         self._every = section.tiling
@@ -30,7 +30,8 @@ class Windows:
         card.require("input.energy_ev.shape", ["n", 1, WINDOW_SIDE, WINDOW_SIDE])
         card.require("output.logits.classes", CLASSES)
         card.require("output.maps.classes", CLASSES)
-        forest.require("input.features.shape", ["n", len(FEATURES)])
+        forest.require("input.features.names", list(FEATURES))
+        forest.require("frames_sha256", card.get("sha256"))  # whose features it has learned from
         forest.require("output.p_particle.shape", ["n"])
         self.about: Mapping[str, str] = {"network": str(self._network), "forest": str(self._forest)}
         for number in (*range(1, ON_CPU), self._network.at_a_time):  # some providers compile each size anew

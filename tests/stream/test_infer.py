@@ -190,7 +190,7 @@ def test_what_is_no_roc_table_is_refused(roc, said):
 
 
 def test_the_model_that_decides_is_the_last(net, tmp_path):
-    wood = forest(tmp_path / "wood.onnx")
+    wood = forest(tmp_path / "wood.onnx", net)
     card, threshold = rule_of(
         Screen(model=str(net), forest=str(wood), look="windows", max_lost_xray_fraction=0.01, provider="cpu")
     )

@@ -129,7 +129,7 @@ def test_more_candidates_than_allowed_are_kept_and_marked(models):
 
 
 def test_a_score_that_is_no_number_leaves_the_event_as_it_was(models, tmp_path):
-    wood = forest(tmp_path / "wood.onnx", fails_above_ev=6000.0)
+    wood = forest(tmp_path / "wood.onnx", models["screen.model"], fails_above_ev=6000.0)
     config = configured({**models, "screen.forest": wood})
     (found,), stage = screened(config, read_out(0, 5000.0, 7000.0, reason=Reason.PATTERN))
     assert found.events["reason"].tolist() == [Reason.SCREEN, Reason.PATTERN]
@@ -140,7 +140,8 @@ def test_a_score_that_is_no_number_leaves_the_event_as_it_was(models, tmp_path):
 
 def test_maps_that_are_no_numbers_give_no_score(models, tmp_path):
     net = network(tmp_path / "net.onnx", weights=(np.nan,) * 4)
-    (found,), stage = screened(configured({**models, "screen.model": net}), read_out(0, 5000.0))
+    wood = forest(tmp_path / "wood.onnx", net)
+    (found,), stage = screened(configured({**models, "screen.model": net, "screen.forest": wood}), read_out(0, 5000.0))
     assert found.events["flag"].tolist() == [Flag.UNSCREENED]
     assert stage.counters == {"not a number": 1}
 
@@ -218,12 +219,18 @@ def test_an_event_is_judged_by_the_window_that_has_it_in_the_middle():
     ("key", "other", "said"),
     [
         ("screen.model", "screen.forest", r"wood\.toml: input\.energy_ev\.shape: missing"),
-        ("screen.forest", "screen.model", r"net\.toml: input\.features\.shape: missing"),
+        ("screen.forest", "screen.model", r"net\.toml: input\.features\.names: missing"),
     ],
 )
 def test_a_model_in_the_place_of_another_is_refused(models, key, other, said):
     with pytest.raises(ModelError, match=said):
         Screen(configured({**models, key: models[other]}))
+
+
+def test_a_forest_of_another_network_is_refused(models, tmp_path):
+    other = network(tmp_path / "net.onnx", weights=(1, 2, 3, 4))
+    with pytest.raises(ModelError, match=r"wood\.toml: frames_sha256: expected [0-9a-f]{64}, found"):
+        Screen(configured({**models, "screen.model": other}))
 
 
 def test_classes_in_another_order_are_refused(models, tmp_path):
@@ -235,7 +242,8 @@ def test_classes_in_another_order_are_refused(models, tmp_path):
 
 
 def test_a_table_that_ends_too_early_is_refused(models, tmp_path):
-    wood = forest(tmp_path / "wood.onnx", roc={"threshold": [0.0, 0.5], "lost_xrays": [1.0, 0.2]})
+    roc = {"threshold": [0.0, 0.5], "lost_xrays": [1.0, 0.2]}
+    wood = forest(tmp_path / "wood.onnx", models["screen.model"], roc=roc)
     with pytest.raises(ModelError, match=r"wood\.toml: roc\.lost_xrays: ends at 0\.2; expected 0\.05 or less"):
         Screen(configured({**models, "screen.forest": wood}))
 
