@@ -76,7 +76,7 @@ def network(path, weights=WEIGHTS, **facts):
 
 
 def forest(path, net=None, fails_above_ev=1e9, **facts):
-    """Write a forest behind a network, or behind none: what is above 3 keV is a particle. Above `fails_above_ev` it says NaN."""
+    """Write a forest behind a network: what is above 3 keV is a particle; above `fails_above_ev` it says NaN."""
     nodes = [
         node("Gather", ["features", "first"], ["energy"], axis=1),
         node("Sub", ["energy", "middle"], ["above"]),
