@@ -1,6 +1,7 @@
 """`raysieve evaluate filter` and `islands`: scores of a calibration and a test set, and all that follows from them."""
 
 import json
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,17 +52,19 @@ def evaluate(
     With a frame classifier all scores are of the candidates with windows, else of all.
     Raises ConfigError for files that are no such models or sets, or share primaries.
     """
-    sets = [Events(path) for path in (calibration, test)]
-    _apart(*sets)
+    sets, given = [Events(path) for path in (calibration, test)], [Events(path) for path in training]
+    for pair in ((sets[0], sets[1]), *((learned, each) for learned in given for each in sets)):
+        _apart(*pair)
     known = [scores.islands(models.islands, config)(events) for events in sets] if models.islands else []
     if models.frames is None:
         one, other = known
     else:
         network = Network(models.frames)
+        _belongs(models.forest, models.frames, network)
         seen = [_see(events, network, tell) for events in sets]
         of = {scores.FOREST: scores.forest(models.forest)} if models.forest else {}
-        if training:
-            taught = [_see(Events(path), network, tell) for path in training]
+        if given:
+            taught = [_see(events, network, tell) for events in given]
             of |= scores.without_maps(taught) | scores.without_forest(taught)
         one, other = (_scored(each, of, known[k] if known else None) for k, each in enumerate(seen))
     return Result(one, other, report(one, other, lost), lost)
@@ -78,13 +81,23 @@ def _scored(seen: scores.Seen, of: dict[str, scores.Score], islands: Scored | No
     return Scored(seen.found, found | scores.bounds(seen.found, found))
 
 
-def _apart(calibration: Events, test: Events) -> None:
-    """Raise ConfigError if both sets are of the same library and share a part of it."""
-    one, other = (json.loads(events.about) for events in (calibration, test))
+def _belongs(forest: Path | None, frames: Path, network: Network) -> None:
+    """Raise ConfigError if the card of a forest says that it was grown on what another network says."""
+    card = forest.with_suffix(".toml") if forest else None
+    known = tomllib.loads(card.read_text()).get("frames_sha256", network.digest) if card and card.is_file() else ""
+    if known and known != network.digest:
+        raise ConfigError(
+            f"{forest}: grown behind network {known[:12]}; expected {network.digest[:12]}, that of {frames}"
+        )
+
+
+def _apart(first: Events, second: Events) -> None:
+    """Raise ConfigError if two sets are of the same part of a library."""
+    one, other = (json.loads(events.about) for events in (first, second))
     same = one.get("library") and one["library"] == other.get("library")
     parts = [each.get("part", [0.0, 1.0]) for each in (one, other)]
-    if same and max(p[0] for p in parts) < min(p[1] for p in parts):
-        raise ConfigError(f"{calibration.path}, {test.path}: expected events of different primaries, got the same")
+    if same and max(part[0] for part in parts) < min(part[1] for part in parts):
+        raise ConfigError(f"{first.path}, {second.path}: expected events of different primaries, got the same")
 
 
 def draw(result: Result, folder: Path) -> list[Path]:

@@ -48,10 +48,20 @@ def test_the_context_model_by_itself(event_sets, small_models, torch):
     assert "5 % lost (%, 68 % interval)" in done.output
 
 
-def test_events_of_the_same_primaries_are_refused(given, event_sets):
-    done = run(*given, "--calibration", event_sets["test"])
+@pytest.mark.parametrize("option", ["--calibration", "--training"])
+def test_events_of_the_same_primaries_are_refused(given, event_sets, option):
+    done = run(*given, option, event_sets["test"])
     assert isinstance(done.exception, ConfigError)
     assert "expected events of different primaries, got the same" in str(done.exception)
+
+
+def test_a_forest_of_another_network_is_refused(given, small_models, tmp_path):
+    forest = tmp_path / "forest.onnx"
+    forest.write_bytes((small_models / "forest.onnx").read_bytes())
+    forest.with_suffix(".toml").write_text(f'frames_sha256 = "{"0" * 64}"')
+    done = run(given[0], forest, *given[2:])
+    assert isinstance(done.exception, ConfigError)
+    assert "grown behind network 000000000000; expected" in str(done.exception)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(given, tmp_path):
