@@ -1,7 +1,5 @@
 """The frame classifier as ONNX, with proof that it equals the network it came from."""
 
-import logging
-import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,13 @@ from numpy.typing import NDArray
 
 from config.errors import ConfigError
 from export.card import as_rows
+from export.program import write_program
 from models.checkpoint import state_of
 from models.frames.dataset import Frames
 from models.frames.evaluate import load, table
 from models.frames.network import CELLS, CLASSES, SIDE, FrameNet
 
 INPUT, OUTPUTS = "energy_ev", ("logits", "maps")
-OPSET = 18
 AT_A_TIME = 64  # what fits in the caches of a CPU
 COMPARED = 10_000  # frames: what decides are a few ambiguous ones in ten thousand
 
@@ -40,22 +38,7 @@ def export(weights: Path, out: Path) -> FrameNet:
     Returns the network. Raises ConfigError for weights that cannot be used.
     """
     network = load(weights)
-    example = torch.rand(2, 1, SIDE, SIDE) * 1000
-    number = torch.export.Dim("n", min=1, max=65_536)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch about its own future
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # and about packages that this needs not
-        program = torch.onnx.export(
-            network,
-            (example,),
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            opset_version=OPSET,
-            dynamic_shapes={INPUT: {0: number}},
-            dynamo=True,
-            verbose=False,
-        )
-    program.save(out, external_data=False)
+    write_program(network, [torch.rand(2, 1, SIDE, SIDE) * 1000], ([INPUT], OUTPUTS), out)
     return network
 
 

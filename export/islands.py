@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from export.card import as_rows
 from export.filter import judged, roc_table
+from export.program import write_program
 from models import checkpoint
 from models.islands.dataset import COLUMNS, MOST, WIDTH, Scenes
 from models.islands.network import IslandNet
@@ -19,7 +20,6 @@ from models.screening.report import LOST, TRADITIONAL
 from stream.kernels.context import CANDIDATE, ISLAND
 
 INPUTS, OUTPUT = ("candidate", "around", "known"), "p_particle"
-OPSET = 18
 AT_A_TIME = 4096
 COMPARED = 40_000  # candidates
 SHAPES = {"candidate": ["n", COLUMNS], "around": ["n", MOST, WIDTH], "known": ["n", MOST]}
@@ -59,20 +59,7 @@ def write(weights: Path, out: Path) -> nn.Module:
     Raises ConfigError for a file that is no checkpoint of this network.
     """
     network = Probability(load(weights)).eval()
-    zeros = tuple(torch.zeros(2, *SHAPES[name][1:]) for name in INPUTS)
-    some = torch.export.Dim("n")
-    with torch.no_grad():
-        program = torch.onnx.export(
-            network,
-            zeros,
-            input_names=list(INPUTS),
-            output_names=[OUTPUT],
-            dynamic_shapes={name: {0: some} for name in INPUTS},
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    program.save(out, external_data=False)
+    write_program(network, [torch.ones(2, *SHAPES[name][1:]) for name in INPUTS], (INPUTS, [OUTPUT]), out)
     return network
 
 
