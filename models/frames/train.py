@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from config.errors import ConfigError
 from models import checkpoint
 from models.frames.dataset import Frames
 from models.frames.network import CELLS, CLASSES, FrameNet
+from models.precision import autocast
 from models.schedule import one_cycle
 
 DECAY = 0.95  # of the rate, an epoch: seed 003, section 4.1
@@ -142,18 +142,6 @@ def predict(network: FrameNet, frames: Frames, size: int = 64) -> tuple[NDArray[
             maps.append(two.float().cpu().numpy())
     none = np.empty((0, len(CLASSES), CELLS, CELLS), np.float32)
     return np.concatenate([none[:, :, 0, 0], *logits]), np.concatenate([none, *maps])
-
-
-def autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Return bf16 where the processor has units for it (four times as fast on a CPU with AMX), else nothing."""
-    if device.type == "cuda" or _has_bf16():
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
-
-
-def _has_bf16() -> bool:
-    flags = Path("/proc/cpuinfo")
-    return flags.is_file() and "amx_bf16" in flags.read_text()
 
 
 def _keep(
