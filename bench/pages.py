@@ -41,6 +41,21 @@ CHOSEN = [
     (FALSE, "quality", [FALSE], "<= 0.055 per frame"),
     ("daemon, 800 frames/s for 60 s: lost", "realtime", ["live, ipc: frames not taken or lost"], "0"),
     ("daemon: frame to events, p99", "realtime", ["live, ipc: frame to events, p99"], "< 10 ms"),
+    ("simulated 1 GeV proton in 450 um, mean", "simulation", ["1 GeV proton in 450 um, mean"], "175 keV +- 5 %"),
+    (
+        "simulated primaries through the sphere with signal",
+        "simulation",
+        ["open: sphere primaries with signal"],
+        "0.67 %",
+    ),
+    (
+        "simulated pixels per track beside the MIT lists, KS p",
+        "simulation",
+        ["MIT lists, EM only: pixels per track, KS p-value"],
+        "they agree",
+    ),
+    ("Geant4, aimed primaries, one core", "simulation", ["hits: aimed primaries"], ">= 2,000"),
+    ("simulated frames, one core", "simulation", ["frames: quadrant frames"], ">= 400"),
 ]
 
 
