@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.screening.evaluate import Models, Result
 
 FILE = click.Path(path_type=Path)
-WIDTH = 160  # of the tables, where nobody says how wide the terminal is
+WIDTH = 180  # of the tables, where nobody says how wide the terminal is
 
 
 def judged(command: Any) -> Any:
@@ -99,7 +99,7 @@ def _show(result: "Result") -> None:
     metrics = ("lost X-rays", "unrejected background", IMPROVEMENT, "recall", "of ceiling four quadrants")
     for point in points(result.lost):
         shown = Table(title=f"{point.name} (%, 68 % interval)", title_justify="left", box=None, pad_edge=False)
-        for head in ("", "lost X-rays", "FOR", "improvement", "recall", "of four-quadrant ceiling", "precision", "F1"):
+        for head in ("", "lost X-rays", "FOR", "improvement", "recall", "of four quadrants", "precision", "F1"):
             shown.add_column(head, justify="right" if head else "left", no_wrap=True)
         for name in (TRADITIONAL, *result.test.scores):
             rows = [result.figures.get(f"{name}, {point.name}: {metric}") for metric in metrics]

@@ -63,7 +63,7 @@ def draw_background(path: Path, tallied: Mapping[str, Tally]) -> Path:
         if name != TRADITIONAL:
             values = [one.improvement(other) for one, other in zip(parts, tallied[TRADITIONAL].by_bin(), strict=True)]
             _points(better, [_percent(each) for each in values], shift, name, style)
-    spectra.set(ylabel="unrejected particle events per keV", yscale="log")
+    spectra.set(ylabel="unrejected particle events per keV", ylim=(0, None))
     better.axhline(0, color=INK, lw=0.6)
     better.set(ylabel=f"{IMPROVEMENT}, %")
     return _finished(figure, path)
@@ -76,7 +76,7 @@ def draw_lost(path: Path, tallied: Mapping[str, Tally]) -> Path:
     for shift, (name, tally, style) in enumerate(_styled(tallied)):
         _points(axes, [_percent(one.lost()) for one in tally.by_bin()], shift, name, style)
     axes.set(ylabel="lost X-rays, %", ylim=(0, None))
-    return _finished(figure, path)
+    return _finished(figure, path, "upper left")
 
 
 def draw_scores(path: Path, figures: Mapping[str, Interval], scores: Sequence[str], point: str) -> Path:
@@ -121,13 +121,13 @@ def _points(axes: Axes, values: Sequence[Interval], shift: int, label: str, styl
     axes.errorbar(middle, value, error, fmt=mark, ls=line, color=colour, ms=4, lw=1, label=label)
 
 
-def _finished(figure: Figure, path: Path) -> Path:
+def _finished(figure: Figure, path: Path, legend: str = "upper right") -> Path:
     for axes in figure.axes:
         axes.set(xscale="log", xlabel="energy, keV", xlim=(EDGES_EV[0] / 1e3, EDGES_EV[-1] / 950))
         axes.set_xticks([0.3, 0.5, 1, 2, 4, 8], ["0.3", "0.5", "1", "2", "4", "8"])
         axes.xaxis.set_minor_formatter("")
         axes.grid(alpha=0.25, lw=0.5)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    figure.axes[0].legend(frameon=False, fontsize=8, loc=legend)
     return save(figure, path)
 
 
