@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -121,7 +121,7 @@ def _points(axes: Axes, values: Sequence[Interval], shift: int, label: str, styl
     axes.errorbar(middle, value, error, fmt=mark, ls=line, color=colour, ms=4, lw=1, label=label)
 
 
-def _finished(figure: Figure, path: Path, legend: str = "upper right") -> Path:
+def _finished(figure: Figure, path: Path, legend: Literal["upper left", "upper right"] = "upper right") -> Path:
     for axes in figure.axes:
         axes.set(xscale="log", xlabel="energy, keV", xlim=(EDGES_EV[0] / 1e3, EDGES_EV[-1] / 950))
         axes.set_xticks([0.3, 0.5, 1, 2, 4, 8], ["0.3", "0.5", "1", "2", "4", "8"])
