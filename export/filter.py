@@ -195,7 +195,7 @@ def describe(forest: Forest, model: Path, unseen: Featured, others: dict[str, Fo
     scores = {OUTPUT: score, **{name: other.scores(unseen.features).astype(float) for name, other in others.items()}}
     told = {name: as_rows(metrics) for name, metrics in judged(found, scores).items()}
     return {
-        "frames_sha256": about["frames_sha256"],
+        "frames_sha256": about.pop("frames_sha256"),
         "input": {INPUT: {"shape": ["n", len(forest.features)], "dtype": "float32", "names": list(forest.features)}},
         "output": {OUTPUT: {"shape": ["n"], "dtype": "float32"}},
         "training": about | {"events": json.dumps(about["events"])} | size_of(forest),

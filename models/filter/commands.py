@@ -27,7 +27,7 @@ def train_filter(events: tuple[Path, ...], frames: Path, out: Path, overwrite: b
 
     Fewer trees with larger leaves judge as well and are a hundred times smaller: see the card of the exported model.
 
-    Example: raysieve train filter events.h5 --frames frames.onnx --out filter.npz --trees 200 --least-leaf 20
+    Example: raysieve train filter events.h5 --frames frames.onnx --out filter.npz --trees 100 --least-leaf 50
     """
     with train_extra():
         from models.candidates import Events
