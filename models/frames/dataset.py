@@ -39,21 +39,25 @@ class Frames:
         pixels = self._file["frames"][first:stop].astype(np.float32)
         return torch.from_numpy(pixels * np.float32(PAIR_ENERGY_EV))
 
-    def batches(self, size: int, seed: int | None = None) -> Iterator[Batch]:
+    def batches(self, size: int, seed: int | None = None, first: int = 0) -> Iterator[Batch]:
         """Yield energies (n, 1, 64, 64) and classes (n,) of all frames; with a seed in random order, turned at random.
 
-        A turn or a mirror image of a frame is as likely as the frame.
+        A turn or a mirror image of a frame is as likely as the frame. first: so many batches are left out.
         """
         rng = None if seed is None else np.random.default_rng(seed)
         starts = np.arange(0, len(self), SHUFFLED_TOGETHER)
         for start in (starts if rng is None else rng.permutation(starts)).tolist():
             stop = min(start + SHUFFLED_TOGETHER, len(self))
-            energy, label = self.energies(start, stop), torch.from_numpy(self.labels[start:stop].astype(np.int64))
             order = np.arange(stop - start) if rng is None else rng.permutation(stop - start)
-            for k in range(0, stop - start, size):
-                rows = torch.from_numpy(order[k : k + size])
-                batch = energy[rows]
-                yield (batch if rng is None else turned(batch, int(rng.integers(8)))), label[rows]
+            parts = [
+                (order[k : k + size], 0 if rng is None else int(rng.integers(8))) for k in range(0, order.size, size)
+            ]
+            left_out, first = min(first, len(parts)), max(first - len(parts), 0)
+            if left_out == len(parts):
+                continue  # not even read
+            energy, label = self.energies(start, stop), torch.from_numpy(self.labels[start:stop].astype(np.int64))
+            for rows, which in parts[left_out:]:
+                yield turned(energy[rows], which), label[rows]
 
     def moments(self, frames: int = 4096) -> tuple[float, float]:
         """Return mean and standard deviation of the scaled pixels of the first frames."""

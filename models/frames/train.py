@@ -111,9 +111,8 @@ def _epoch(
     device = next(network.parameters()).device
     network.train()
     first, steps = standing.batch, -(-len(frames) // plan.batch)
-    for number, (energy, label) in enumerate(frames.batches(plan.batch, plan.seed + standing.epoch)):
-        if number < first:
-            continue  # done before the checkpoint
+    batches = frames.batches(plan.batch, plan.seed + standing.epoch, first)
+    for number, (energy, label) in enumerate(batches, first):
         begun = time.monotonic()
         for group in optimiser.param_groups:
             group["lr"] = plan.rate_at(standing.epoch, number / steps)

@@ -21,7 +21,7 @@ FILE = click.Path(path_type=Path)
 @configured
 @click.option("--validation", required=True, type=FILE, help="Events of other primaries, to see how it does.")
 @click.option("--out", required=True, type=FILE, help="The weights; a checkpoint while it trains.")
-@click.option("--steps", default=8000, type=click.IntRange(1), help="Batches to learn from.")
+@click.option("--steps", default=6000, type=click.IntRange(1), help="Batches to learn from.")
 @click.option("--batch", default=1024, type=click.IntRange(8), help="Candidates in a batch.")
 @click.option("--rate", default=0.002, type=click.FloatRange(1e-6, 1), help="Highest learning rate of one cycle.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same batches.")

@@ -31,7 +31,7 @@ from stream.kernels.context import (
     surround,
 )
 
-MOST = 20  # islands that a candidate is judged by: the nearest; more are in one read-out of fifty
+MOST = 16  # islands that a candidate is judged by: the nearest; more are in one read-out of sixty
 WIDTH, COLUMNS = len(ISLAND), len(CANDIDATE) + PIXELS_OF
 PLAIN = ("facts", "at", "quadrant", "islands", "owner")  # of Scenes: no places of other rows
 Arrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]  # candidate, around, known
@@ -56,7 +56,7 @@ class Scenes:
         return len(self.candidates)
 
     def as_seen(self, rows: NDArray[np.int64]) -> Arrays:
-        """Return what the stream would show the model of these candidates: (n, 31), (n, 20, 16), (n, 20)."""
+        """Return what the stream would show the model of these candidates: (n, 31), (n, 16, 16), (n, 16)."""
         first = self.first[self.readout[rows]]
         return self.facts[rows], *_around(self.at[rows], self.quadrant[rows], self.own[rows], first, self.islands)
 

@@ -7,8 +7,10 @@ from models.islands.dataset import COLUMNS
 
 FIRST, HEADS, LAYERS, DROPOUT = 64, 4, 2, 0.1
 NOISE_EV = 25.55  # 7 electrons of 3.65 eV: where the logarithm of an energy begins to be one
+FACTS = COLUMNS + 2
 SCALE_PX = 100.0
-DERIVED = 26
+ROUND = 0.005  # pixels^2, half the difference of the axes' variances: below, an island has no direction
+DERIVED = 28
 
 
 def logarithm(energy_ev: Tensor) -> Tensor:
@@ -29,24 +31,37 @@ def shape_of(around: Tensor) -> Tensor:
     length = torch.sqrt(12 * (half_sum + spread) + 1)
     width = torch.sqrt(12 * (half_sum - spread).clamp_min(0) + 1)
     double = (half_difference * (x * x - y * y) + 2 * xy * x * y) / (spread * (r2 + 0.01))  # cos of twice the angle
-    along = r * torch.sqrt((1 + double).clamp_min(0) / 2)
-    across = r * torch.sqrt((1 - double).clamp_min(0) / 2)
-    ends = [torch.hypot(left, low), torch.hypot(right, high), torch.hypot(left, high), torch.hypot(right, low)]
+    cos, sin = _axis(half_difference / spread, xy / spread)
+    round_ = spread < ROUND
+    along = torch.where(round_, r * 0.5**0.5, (x * cos + y * sin).abs())
+    across = torch.where(round_, r * 0.5**0.5, (x * sin - y * cos).abs())
+    ends = [_away(left, low), _away(right, high), _away(left, high), _away(right, low)]
     rising = xy >= 0  # which diagonal of its extent the island lies along
     one, two = torch.where(rising, ends[0], ends[2]), torch.where(rising, ends[1], ends[3])
-    wide = (
-        (mean_x - x) * x + (mean_y - y) * y
-    ) / r  # towards the end whose charge spread more, seen from the candidate
-    gap = torch.hypot(torch.maximum(left, -right).clamp_min(0), torch.maximum(low, -high).clamp_min(0))
+    gap = _away(torch.maximum(left, -right).clamp_min(0), torch.maximum(low, -high).clamp_min(0))
+    beyond = along - length / 2  # its end, along the axis
+    wide = ((mean_x - x) * x + (mean_y - y) * y) / r  # away from the candidate lies the end whose charge spread more
     facts = (
         x / SCALE_PX, y / SCALE_PX, double, across / (length + r), along / (length + r), 1 / (1 + r / 10),
         torch.log1p(r), torch.log1p(gap), torch.log1p(torch.minimum(one, two)), torch.log1p(torch.maximum(one, two)),
         torch.log1p(along), torch.log1p(across), torch.log1p(along / length), torch.log1p(across / length),
         torch.log(length), torch.log(width), torch.log(length / width), torch.log1p(pixels), logarithm(energy) / 4,
         logarithm(peak) / 4, logarithm(energy / pixels.clamp_min(1)) / 4, logarithm(energy / length) / 4, same, track,
-        wide, wide / length,
+        torch.sign(beyond) * torch.log1p(beyond.abs()), across / (beyond.abs() + width), wide / (wide.abs() + 0.1),
+        wide / (wide.abs() + 0.02 * length),
     )  # fmt: skip
     return torch.stack(facts, dim=-1)
+
+
+def _axis(cos2: Tensor, sin2: Tensor) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine of half an angle; the larger by the root, the other from it: no difference near 0."""
+    one, two = (torch.sqrt((1 + sign * cos2).clamp_min(0.5) / 2) for sign in (1, -1))
+    steep = cos2 < 0
+    return torch.where(steep, sin2 / (2 * two), one), torch.where(steep, two, sin2 / (2 * one))
+
+
+def _away(x: Tensor, y: Tensor) -> Tensor:
+    return torch.sqrt(x * x + y * y)  # ONNX has no hypot
 
 
 class Block(nn.Module):
@@ -77,10 +92,17 @@ class IslandNet(nn.Module):
     """Candidates and what is around them -> the logit that a particle made them."""
 
     shift: Tensor
+    candidate_mean: Tensor
+    candidate_deviation: Tensor
+    island_mean: Tensor
+    island_deviation: Tensor
 
     def __init__(self, width: int = FIRST, heads: int = HEADS, layers: int = LAYERS, dropout: float = DROPOUT) -> None:
         super().__init__()
-        self.of_candidate = nn.Sequential(nn.Linear(COLUMNS + 2, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        for name, size in (("candidate", FACTS), ("island", DERIVED)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_deviation", torch.ones(size))
+        self.of_candidate = nn.Sequential(nn.Linear(FACTS, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.of_island = nn.Sequential(nn.Linear(DERIVED, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
         self.end = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
@@ -88,13 +110,26 @@ class IslandNet(nn.Module):
 
     def forward(self, candidate: Tensor, around: Tensor, known: Tensor) -> Tensor:
         """Return logits (n,) of candidate (n, 31), around (n, k, 16), known (n, k): CANDIDATE, ISLAND, 1 or 0."""
-        energy, rest, pixels = candidate[:, :1], candidate[:, 1:6], logarithm(candidate[:, 6:])
-        facts = torch.cat(
-            [torch.log(energy / 1000), (energy / 10_000) ** 2, rest, pixels / 4, known.sum(1, True) / 10], 1
-        )
-        x = torch.cat([self.of_candidate(facts)[:, None], self.of_island(shape_of(around))], dim=1)
+        facts = (facts_of(candidate, known) - self.candidate_mean) / self.candidate_deviation
+        islands = (shape_of(around) - self.island_mean) / self.island_deviation
+        x = torch.cat([self.of_candidate(facts)[:, None], self.of_island(islands)], dim=1)
         seen = torch.cat([torch.ones_like(known[:, :1]), known], dim=1)
         hidden = ((seen - 1) * 1e4)[:, None, None]
         for block in self.blocks:
             x = block(x, hidden)
         return self.end(x[:, 0])[:, 0] + self.shift
+
+    def scale_to(self, candidate: Tensor, around: Tensor, known: Tensor) -> None:
+        """Take mean and spread of what goes in from candidates to learn from; they belong to the weights."""
+        for name, values in (
+            ("candidate", facts_of(candidate, known)),
+            ("island", shape_of(around)[known > 0]),
+        ):
+            getattr(self, f"{name}_mean").copy_(values.mean(dim=0))
+            getattr(self, f"{name}_deviation").copy_(values.std(dim=0).clamp_min(1e-3))
+
+
+def facts_of(candidate: Tensor, known: Tensor) -> Tensor:
+    """Return what is known of candidates, (n, FACTS), of columns CANDIDATE (n, 31) and the islands around (n, k)."""
+    energy, rest, pixels = candidate[:, :1], candidate[:, 1:6], logarithm(candidate[:, 6:])
+    return torch.cat([torch.log(energy / 1000), (energy / 10_000) ** 2, rest, pixels, known.sum(1, True)], dim=1)

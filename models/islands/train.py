@@ -27,7 +27,7 @@ LOST = 0.0182  # of the X-rays: where the seed compares
 class Plan:
     """What decides a training, beside its events."""
 
-    steps: int = 8000
+    steps: int = 6000
     batch: int = 1024
     particles: float = 0.33  # share of a batch
     rate: float = 2e-3  # the highest of one cycle
@@ -61,6 +61,7 @@ def train(
     torch.manual_seed(plan.seed)
     network = IslandNet()
     network.shift.fill_(_shift(given, plan))
+    network.scale_to(*map(torch.from_numpy, draw(given, plan, np.random.default_rng(plan.seed))[0]))
     optimiser = AdamW(network.parameters(), lr=plan.rate, weight_decay=plan.fade)
     made_of = {"plan": asdict(plan), "events": about}
     standing = Standing()

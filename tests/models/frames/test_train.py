@@ -33,6 +33,9 @@ def test_batches_hold_every_frame_once_and_turn_them(torch, sets):
     )
     again = torch.cat([e for e, _ in frames.batches(100, seed=3)])
     assert torch.equal(again, turned)
+    rest = torch.cat([e for e, _ in frames.batches(100, seed=3, first=2)])
+    assert torch.equal(rest, turned[200:])
+    assert list(frames.batches(100, seed=3, first=99)) == []
 
 
 def test_the_eight_images_of_a_square_are_different(torch):

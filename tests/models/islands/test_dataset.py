@@ -62,7 +62,7 @@ def test_turning_changes_no_shape(torch, known):
     arrays = known[0].as_seen(rows_of(known[0]))
     images = turned(arrays, np.random.default_rng(3))
     one, two = (shape_of(torch.from_numpy(each[1]))[..., 2:] for each in (arrays, images))
-    torch.testing.assert_close(one, two, rtol=1e-3, atol=0.05)  # roots of differences near 0
+    torch.testing.assert_close(one, two, rtol=1e-2, atol=0.05)  # ratios to what may be near 0
     assert np.array_equal(np.sort(arrays[0][:, 6:]), np.sort(images[0][:, 6:]))
     assert not np.array_equal(arrays[0], images[0])
     peak = np.stack([a[0][:, 6:].reshape(-1, 5, 5) for a in (arrays, images)])
