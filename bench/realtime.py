@@ -67,7 +67,8 @@ def serve(out: Path, seconds: float, rate: str, settings: list[str]) -> dict[str
 
 def report(status: dict[str, Any], name: str, seconds: float) -> dict[str, tuple[object, ...]]:
     """Return the figures of one run."""
-    detect, record, replay = status["detect"], status["record"], json.loads(status["said"].splitlines()[-1])
+    detect, screen, record = (status[name] for name in ("detect", "screen", "record"))
+    replay = json.loads(status["said"].splitlines()[-1])
     taken = detect["counters"]["in_Frame"]
     latency = detect["latencies"]["frame to events"]
     recorded = record["latencies"]["frame to record"]
@@ -84,7 +85,11 @@ def report(status: dict[str, Any], name: str, seconds: float) -> dict[str, tuple
         "frame to events, max": (latency["max_ms"], "ms"),
         "frame to record, p99": (recorded["p99_ms"], "ms"),
     }
-    for process, used in (("replay", replay), ("detect", detect), ("record", record)):
+    if decided := screen["latencies"].get("frame to decision"):
+        rows |= {f"frame to decision, {key[:3]}": (decided[f"{key}_ms"], "ms") for key in ("p50", "p99", "max")}
+        rows["candidates judged"] = (screen["stages"].get("screen", {}).get("judged", 0), "candidates")
+        rows["candidates not judged"] = (screen["stages"].get("screen", {}).get("unscreened", 0), "candidates")
+    for process, used in (("replay", replay), ("detect", detect), ("screen", screen), ("record", record)):
         rows[f"CPU of {process}"] = (used["cpu_s"] / seconds, "CPU-s/s")
     return {f"{name}: {key}": value for key, value in rows.items()}
 

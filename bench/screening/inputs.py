@@ -85,11 +85,11 @@ class Inputs:
             return f"raysieve simulate hits {path} --geometry close --aimed {aimed} --seed {seed}"
         events = " ".join(str(one) for one in self.training)
         commands = {
-            "train.h5": f"raysieve simulate frames {path} -c wfi --hits {at}/hits.h5 --per-class 50000 --part 0 0.7",
-            "test.h5": f"raysieve simulate frames {path} -c wfi --hits {at}/hits.h5 --per-class 15000 --part 0.7 1",
+            "train.h5": f"raysieve simulate frames {path} -c wfi --hits {at}/hits.h5 --per-class 50000 --seed 2",
+            "test.h5": f"raysieve simulate frames {path} -c wfi --hits {at}/hits_calibration.h5 --per-class 15000 --seed 1",
             "frames.npz": f"raysieve train frames {at}/train.h5 --validation {at}/test.h5 --out {path}",
             "filter.npz": f"raysieve train filter {events} --frames {self.store}/frames.onnx --out {path} "
-            "--trees 200 --least-leaf 20",
+            "--trees 100 --least-leaf 50",
             "islands.npz": f"raysieve train islands {events} -c wfi --validation {self.calibration} --out {path}",
             "frames.onnx": f"raysieve export frames {at}/frames.npz {path} --test {at}/test.h5",
             "filter.onnx": f"raysieve export filter {at}/filter.npz {path} --frames {self.store}/frames.onnx "

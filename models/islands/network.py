@@ -4,10 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from models.islands.dataset import COLUMNS
+from stream.kernels.context import PIXELS_OF
 
 FIRST, HEADS, LAYERS, DROPOUT = 64, 4, 2, 0.1
 NOISE_EV = 25.55  # 7 electrons of 3.65 eV: where the logarithm of an energy begins to be one
-FACTS = COLUMNS + 2
+FACTS = COLUMNS + 2 + 2 * PIXELS_OF
 SCALE_PX = 100.0
 ROUND = 0.005  # pixels^2, half the difference of the axes' variances: below, an island has no direction
 DERIVED = 28
@@ -102,7 +103,13 @@ class IslandNet(nn.Module):
         for name, size in (("candidate", FACTS), ("island", DERIVED)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_deviation", torch.ones(size))
-        self.of_candidate = nn.Sequential(nn.Linear(FACTS, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.of_candidate = nn.Sequential(
+            nn.Linear(FACTS, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, width),
+        )
         self.of_island = nn.Sequential(nn.Linear(DERIVED, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
         self.end = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
@@ -130,6 +137,11 @@ class IslandNet(nn.Module):
 
 
 def facts_of(candidate: Tensor, known: Tensor) -> Tensor:
-    """Return what is known of candidates, (n, FACTS), of columns CANDIDATE (n, 31) and the islands around (n, k)."""
-    energy, rest, pixels = candidate[:, :1], candidate[:, 1:6], logarithm(candidate[:, 6:])
-    return torch.cat([torch.log(energy / 1000), (energy / 10_000) ** 2, rest, pixels, known.sum(1, True)], dim=1)
+    """Return what is known of candidates, (n, FACTS), of columns CANDIDATE (n, 31) and the islands around (n, k).
+
+    The pixels three times: over all decades, as shares of the event, and how they rise from the noise: a wide cloud
+    leaks into neighbours, tracks of electrons do not fall into the shapes of clouds.
+    """
+    energy, rest, pixels = candidate[:, :1], candidate[:, 1:6], candidate[:, 6:]
+    facts = [torch.log(energy / 1000), (energy / 10_000) ** 2, rest, known.sum(1, True)]
+    return torch.cat([*facts, logarithm(pixels), pixels / energy, (pixels / NOISE_EV).clamp(-4, 8)], dim=1)
