@@ -14,6 +14,7 @@ from config.schema import Config, Screen
 from sim.charge import PAIR_ENERGY_EV, PARTICLE, XRAY
 from sim.telemetry import Telemetry, tabulate_truth
 from sim.truth import label
+from stream.judges.windows import most_central
 from stream.messages import EVENT, TRACK, WINDOW_SIDE, EventList, Message
 from stream.stage import Stage
 from stream.stages.correct import Correct
@@ -106,17 +107,6 @@ class EventSet:
             kept += [np.rint(np.clip(one.windows["energy_ev"][i], -32768, 32767)).astype(np.int16) for i in used]
             first += one.events.size
         return np.array(kept, np.int16).reshape(-1, WINDOW_SIDE, WINDOW_SIDE)
-
-
-def most_central(events: NDArray[Any], windows: NDArray[Any]) -> NDArray[np.int64]:
-    """Return for each event the row of the window (WINDOW) of its quadrant in which it is farthest from the sides."""
-    away = np.full((events.size, windows.size), np.iinfo(np.int64).max)
-    for axis, corner in (("x", "left"), ("y", "bottom")):
-        middle = windows[corner].astype(np.int64) + WINDOW_SIDE // 2
-        off = abs(events[axis].astype(np.int64)[:, None] - middle)
-        away = off if axis == "x" else np.maximum(away, off)
-    away = np.where(events["quadrant"][:, None] == windows["quadrant"], away, np.iinfo(np.int64).max)
-    return away.argmin(axis=1) if windows.size else np.full(events.size, -1)
 
 
 def owned(tables: dict[str, NDArray[Any]]) -> NDArray[Any]:

@@ -83,10 +83,11 @@ class Inputs:
         if path.name in HITS:
             aimed, seed = HITS[path.name]
             return f"raysieve simulate hits {path} --geometry close --aimed {aimed} --seed {seed}"
+        other = f"{at}/hits_calibration.h5"
         events = " ".join(str(one) for one in self.training)
         commands = {
             "train.h5": f"raysieve simulate frames {path} -c wfi --hits {at}/hits.h5 --per-class 50000 --seed 2",
-            "test.h5": f"raysieve simulate frames {path} -c wfi --hits {at}/hits_calibration.h5 --per-class 15000 --seed 1",
+            "test.h5": f"raysieve simulate frames {path} -c wfi --hits {other} --per-class 15000 --seed 1",
             "frames.npz": f"raysieve train frames {at}/train.h5 --validation {at}/test.h5 --out {path}",
             "filter.npz": f"raysieve train filter {events} --frames {self.store}/frames.onnx --out {path} "
             "--trees 100 --least-leaf 50",
