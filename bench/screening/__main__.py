@@ -32,14 +32,14 @@ def main() -> None:
     inputs, config = Inputs(given.folder, given.store), load(given.config)
     inputs.require()
     pictures = figures.FOLDER.parent / "pictures"
-    result = evaluate(inputs.models, config, inputs.calibration, inputs.test, inputs.training, tell=_tell)
+    training = inputs.training if inputs.models.frames else []
+    result = evaluate(inputs.models, config, inputs.calibration, inputs.test, training, tell=_tell)
     draw(result, pictures)
-    network = Network(given.store / "frames.onnx")
-    cams.draw(pictures / "screening_cams.png", network, inputs.frames)
-    found: dict[str, Row] = {
-        f"frames, {name}": (100 * row[0], "%", (100 * row[1], 100 * row[2]))
-        for name, row in evaluate_frames(inputs.weights("frames"), inputs.frames).items()
-    }
+    found: dict[str, Row] = {}
+    if inputs.models.frames:
+        cams.draw(pictures / "screening_cams.png", Network(inputs.models.frames), inputs.frames)
+        for name, row in evaluate_frames(inputs.weights("frames"), inputs.frames).items():
+            found[f"frames, {name}"] = (100 * row[0], "%", (100 * row[1], 100 * row[2]))
     found |= chosen(result) | {
         f"cost: {k}": row for k, row in cost.figures(Events(inputs.test), inputs.models, config).items()
     }

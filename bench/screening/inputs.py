@@ -52,9 +52,12 @@ class Inputs:
 
     @property
     def models(self) -> Models:
-        """The exported models; a context model that is not there is left out."""
-        islands = self.store / "islands.onnx"
-        return Models(self.store / "frames.onnx", self.store / "filter.onnx", islands if islands.is_file() else None)
+        """The exported models; those that are not there are left out, the forest with the frame classifier."""
+        frames, forest, islands = (self.store / f"{name}.onnx" for name in ("frames", "filter", "islands"))
+        looks = frames.is_file() and forest.is_file()
+        return Models(
+            frames if looks else None, forest if looks else None, islands if islands.is_file() or not looks else None
+        )
 
     def weights(self, name: str) -> Path:
         """Return the checkpoint of a model."""
@@ -68,9 +71,11 @@ class Inputs:
             raise ConfigError(f"python -m bench.screening: missing: {made}")
 
     def _needed(self) -> Iterator[Path]:
-        yield from (*self.training, self.calibration, self.test, self.frames, self.weights("frames"))
-        for path in (self.models.frames, self.models.forest):
-            yield from (path,) if path else ()
+        yield from (self.calibration, self.test)
+        if self.models.islands:
+            yield self.models.islands
+        if self.models.frames:
+            yield from (*self.training, self.frames, self.weights("frames"))
 
     def command_for(self, path: Path) -> str:
         """Return the command that makes a file."""

@@ -43,8 +43,10 @@ Figures = Mapping[str, Mapping[str, Any]]
 def write(inputs: Inputs) -> None:
     """Write the page."""
     found = json.loads((figures.FOLDER / "screening.json").read_text())
-    parts = [INTRO, events(found), goals(found), frames(found), table2(found), ablations(found), energies(found)]
-    parts += [ceilings(found), cams(), cost(found), made(inputs)]
+    looked = inputs.models.frames is not None  # else what needs the frame classifier is left out
+    parts = [INTRO, events(found), goals(found), frames(found) if looked else "", table2(found)]
+    parts += [ablations(found) if looked else "", energies(found), ceilings(found), cams() if looked else ""]
+    parts = [part for part in (*parts, cost(found), made(inputs)) if part]
     (ROOT / "screening.md").write_text("\n".join(parts).rstrip() + "\n")
 
 
@@ -236,19 +238,17 @@ def made(inputs: Inputs) -> str:
     sets = [*inputs.training, inputs.calibration, inputs.test, inputs.folder / "train.h5", inputs.frames]
     lines = [line for path in sets if path.is_file() for line in as_made(path)]
     models = [
-        inputs.weights("frames"),
-        inputs.store / "frames.onnx",
-        inputs.weights("filter"),
-        inputs.store / "filter.onnx",
+        path
+        for name in ("frames", "filter", "islands")
+        if (inputs.store / f"{name}.onnx").is_file()
+        for path in (inputs.weights(name), inputs.store / f"{name}.onnx")
     ]
-    if inputs.models.islands:
-        models += [inputs.weights("islands"), inputs.models.islands]
     lines += [inputs.command_for(path) for path in models]
     text = "\n".join(dict.fromkeys(line for line in lines if line))
     costs = [
         f"{name}: {minutes / 60:.0f} minutes"
         for name in ("frames", "islands")
-        if (minutes := standing(inputs.weights(name)).get("seconds", 0))
+        if inputs.weights(name) in models and (minutes := standing(inputs.weights(name)).get("seconds", 0))
     ]
     grown = card(inputs.models.forest).get("training", {})
     trees = f" The forest has {grown['trees']:,} trees of {grown['nodes']:,} nodes." if "trees" in grown else ""
