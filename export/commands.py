@@ -33,6 +33,7 @@ def frames(weights: Path, out: Path, test: Path, overwrite: bool) -> None:
     Example: raysieve export frames frames.npz frames.onnx --test test.h5
     """
     with train_extra():
+        from export.bf16 import NOT_HERE
         from export.card import write_card
         from export.frames import describe
         from export.frames import export as write
@@ -47,6 +48,10 @@ def frames(weights: Path, out: Path, test: Path, overwrite: bool) -> None:
         f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['frames']:,} frames largest difference of logits "
         f"{parity['logits']:.1e}, of maps {parity['maps']:.1e}, {parity['changed']} changed decisions; {card}"
     )
+    if "bf16_ok" in parity:
+        click.echo(f"in bf16 {parity['bf16_changed']} changed; {'' if parity['bf16_ok'] else 'not '}to be used")
+    else:
+        click.echo(NOT_HERE)
 
 
 @export.command("filter")

@@ -1,5 +1,6 @@
 """The frame classifier as ONNX, with proof that it equals the network it came from."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from config.errors import ConfigError
+from export.bf16 import in_bf16
 from export.card import as_rows
 from export.program import write_program
 from models.checkpoint import state_of
@@ -20,16 +22,26 @@ from models.frames.network import CELLS, CLASSES, SIDE, FrameNet
 INPUT, OUTPUTS = "energy_ev", ("logits", "maps")
 AT_A_TIME = 64  # what fits in the caches of a CPU
 COMPARED = 10_000  # frames: what decides are a few ambiguous ones in ten thousand
+MOST_CHANGED = 1e-3  # share of the classes, if bf16 is to be used: a tenth of those that the seed's network gets wrong
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parity:
-    """How far network and ONNX are apart on the same frames."""
+    """How far two ways to run the network are apart on the same frames."""
 
-    frames: int
-    logits: float  # largest difference
-    maps: float
-    changed: int  # frames whose most probable class is another
+    frames: int = 0
+    logits: float = 0.0  # largest difference
+    maps: float = 0.0
+    changed: int = 0  # frames whose most probable class is another
+
+    def add(self, one: Sequence[NDArray[np.float32]], other: Sequence[NDArray[np.float32]]) -> None:
+        """Take in logits and maps of some frames."""
+        self.frames += len(one[0])
+        self.logits, self.maps = (
+            max(before, float(np.abs(a - b).max()))
+            for before, a, b in zip((self.logits, self.maps), one, other, strict=True)
+        )
+        self.changed += int(np.sum(one[0].argmax(axis=1) != other[0].argmax(axis=1)))
 
 
 def export(weights: Path, out: Path) -> FrameNet:
@@ -42,17 +54,20 @@ def export(weights: Path, out: Path) -> FrameNet:
     return network
 
 
-def compare(network: FrameNet, model: Path, frames: Frames) -> tuple[Parity, NDArray[np.int64]]:
-    """Run the model on all frames, in fp32 on the CPU, and the network on the first COMPARED of them.
+def compare(
+    network: FrameNet, model: Path, frames: Frames, *, rough: bool = True
+) -> tuple[Parity, Parity | None, NDArray[np.int64]]:
+    """Run the model on all frames, in fp32 on the CPU; on the first COMPARED of them also the network, and in bf16.
 
-    Returns their parity, and the classes that the model gives, (n,). Raises ConfigError for a model that cannot be run.
+    Returns the parity of network and model, that of fp32 and bf16 (None where there is none, or not rough), and the
+    classes that the model gives, (n,). Raises ConfigError for a model that cannot be run.
     """
     try:
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     except Exception as fault:  # onnxruntime has no class of its own for damaged models
         raise ConfigError(f"{model}: cannot be run ({fault})") from None
-    logits = maps = 0.0
-    changed = 0
+    run = in_bf16(model) if rough else None
+    exact, in_8_bits = Parity(), Parity()
     predicted = [np.empty(0, np.int64)]
     for number, (energy, _) in enumerate(frames.batches(AT_A_TIME)):
         found: list[NDArray[np.float32]] = session.run(list(OUTPUTS), {INPUT: energy.numpy()})
@@ -60,20 +75,28 @@ def compare(network: FrameNet, model: Path, frames: Frames) -> tuple[Parity, NDA
         if number * AT_A_TIME >= COMPARED:
             continue
         with torch.no_grad():
-            expected = [value.numpy() for value in network(energy)]
-        logits, maps = (
-            max(before, float(np.abs(a - b).max()))
-            for before, a, b in zip((logits, maps), expected, found, strict=True)
-        )
-        changed += int(np.sum(expected[0].argmax(axis=1) != predicted[-1]))
-    compared = min(len(frames), -(-COMPARED // AT_A_TIME) * AT_A_TIME)
-    return Parity(compared, logits, maps, changed), np.concatenate(predicted)
+            exact.add([value.numpy() for value in network(energy)], found)
+        if run:
+            told = run({INPUT: energy.numpy()})
+            in_8_bits.add([told[name] for name in OUTPUTS], found)
+    return exact, in_8_bits if run else None, np.concatenate(predicted)
 
 
-def describe(weights: Path, network: FrameNet, model: Path, frames: Frames) -> dict[str, Any]:
-    """Return what the card says of an exported model: itself judged, and compared, on frames that it has never seen."""
+def as_facts(exact: Parity, rough: Parity | None) -> dict[str, Any]:
+    """Return the table `[parity]` of a card; without bf16 where that was not measured."""
+    if not rough:
+        return asdict(exact)
+    in_8_bits = {f"bf16_{name}": value for name, value in asdict(rough).items()}
+    return asdict(exact) | in_8_bits | {"bf16_ok": rough.changed < MOST_CHANGED * rough.frames}
+
+
+def describe(weights: Path, network: FrameNet, model: Path, frames: Frames, *, rough: bool = True) -> dict[str, Any]:
+    """Return what the card says of an exported model: itself judged, and compared, on frames that it has never seen.
+
+    rough: in bf16, too.
+    """
     state = state_of(weights)
-    parity, predicted = compare(network, model, frames)
+    exact, in_8_bits, predicted = compare(network, model, frames, rough=rough)
     return {
         "input": {INPUT: {"shape": ["n", 1, SIDE, SIDE], "dtype": "float32", "unit": "eV"}},
         "output": {
@@ -83,5 +106,5 @@ def describe(weights: Path, network: FrameNet, model: Path, frames: Frames) -> d
         "training": {"plan": state["plan"], "standing": state["standing"], "frames": state.get("frames", "")},
         "metrics": as_rows(table(frames.labels, predicted)),
         "test": frames.about,
-        "parity": asdict(parity),
+        "parity": as_facts(exact, in_8_bits),
     }

@@ -213,9 +213,10 @@ def _check_shape(card: Card, key: str, shape: list[Any]) -> None:
 
 def _open(card: Card, content: bytes, provider: str) -> Model:
     """Open a model elsewhere than on onnxruntime's CPU; any exception means that it cannot be."""
-    may_be_rough = bool(card.facts.get("parity", {}).get("bf16_ok", False))  # no decision changes with 8 bits
+    may_be_rough = bool(card.facts.get("parity", {}).get("bf16_ok", False))  # fewer than 1 class in 1,000 changes: export/frames.py
     if provider == "openvino":
-        return _on_openvino(card, content, may_be_rough)
+        run, precision = on_openvino(content, may_be_rough)
+        return Model(card, run, f"openvino {precision}", ON_CPU)
     import onnxruntime
 
     if hasattr(onnxruntime, "preload_dlls"):
@@ -245,7 +246,12 @@ def _on_onnxruntime(session: Any) -> Run:
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
 
 
-def _on_openvino(card: Card, content: bytes, may_be_rough: bool) -> Model:
+def on_openvino(content: bytes, may_be_rough: bool = False) -> tuple[Run, str]:
+    """Return what runs an ONNX model with OpenVINO on one core, and how exact it is: "bf16" or "f32".
+
+    bf16 is taken if it may be, and the processor has it. Raises ImportError without OpenVINO, and its own exceptions
+    for what it cannot run.
+    """
     import openvino
 
     core = openvino.Core()
@@ -256,14 +262,14 @@ def _on_openvino(card: Card, content: bytes, may_be_rough: bool) -> Model:
         "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,  # the other processes choose their cores as well
     }
-    request = core.compile_model(core.read_model(content), "CPU", settings).create_infer_request()
-    names = list(card.get("output"))
+    compiled = core.compile_model(core.read_model(content), "CPU", settings)
+    request, names = compiled.create_infer_request(), [port.get_any_name() for port in compiled.outputs]
 
     def run(inputs: Arrays) -> Arrays:
         found = request.infer({name: np.ascontiguousarray(a) for name, a in inputs.items()}, share_inputs=True)
         return {name: found[name] for name in names}
 
-    return Model(card, run, f"openvino {'bf16' if bf16 else 'f32'}", ON_CPU)
+    return run, "bf16" if bf16 else "f32"
 
 
 def _line(fault: Exception) -> str:

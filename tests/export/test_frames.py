@@ -1,4 +1,5 @@
 import hashlib
+import sys
 import tomllib
 
 import numpy as np
@@ -77,3 +78,53 @@ def test_a_damaged_model_is_one_line(weights, frame_sets, tmp_path):
     model.write_bytes(b"nothing")
     with pytest.raises(ConfigError, match=r"frames\.onnx: cannot be run"):
         compare(load(weights), model, Frames(frame_sets[1]))
+
+
+def parity_of(model):
+    return tomllib.loads(model.with_suffix(".toml").read_text())["parity"]
+
+
+def test_bf16_is_measured_where_it_is(weights, frame_sets, tmp_path):
+    pytest.importorskip("openvino", reason="openvino not installed (pip install -e '.[openvino]')")
+    from export import bf16
+    from stream.infer import open_model
+
+    model = tmp_path / "frames.onnx"
+    done = exported(weights, model, frame_sets[1])
+    parity = parity_of(model)
+    if bf16.in_bf16(model) is None:
+        assert bf16.NOT_HERE in done.output
+        pytest.skip("no bf16 units in this processor")
+    assert parity["bf16_frames"] == 64
+    assert parity["logits"] < parity["bf16_logits"] < 1
+    assert parity["maps"] < parity["bf16_maps"]
+    assert parity["bf16_ok"] == (parity["bf16_changed"] == 0)
+    told = "to be used" if parity["bf16_ok"] else "not to be used"
+    assert f"in bf16 {parity['bf16_changed']} changed; {told}" in done.output
+    assert open_model(str(model), "openvino").provider == f"openvino {'bf16' if parity['bf16_ok'] else 'f32'}"
+
+
+def test_without_openvino_the_card_says_nothing_of_bf16(weights, frame_sets, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    model = tmp_path / "frames.onnx"
+    done = exported(weights, model, frame_sets[1])
+    assert done.exit_code == 0, done.output
+    assert "bf16 not measured: no OpenVINO" in done.output
+    assert set(parity_of(model)) == {"frames", "logits", "maps", "changed"}
+
+
+def test_parity_by_hand(torch):
+    from export.frames import Parity, as_facts
+
+    one = np.array([[1, 0, 0, 0], [0, 1, 0, 0]], np.float32), np.zeros((2, 4, 16, 16), np.float32)
+    other = np.array([[1, 0, 0.5, 0], [0, 0.25, 0.5, 0]], np.float32), np.full((2, 4, 16, 16), -2, np.float32)
+    same, apart = Parity(), Parity()
+    for _ in range(2):
+        same.add(one, one)
+        apart.add(one, other)
+    assert same == Parity(4, 0, 0, 0)
+    assert apart == Parity(4, 0.75, 2, 2)
+    assert as_facts(same, None) == {"frames": 4, "logits": 0, "maps": 0, "changed": 0}
+    assert as_facts(same, apart)["bf16_changed"] == 2
+    for frames, changed, ok in ((4, 2, False), (2000, 2, False), (2001, 2, True), (0, 0, False)):
+        assert as_facts(same, Parity(frames, 0, 0, changed))["bf16_ok"] is ok
