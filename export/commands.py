@@ -67,21 +67,24 @@ def export_filter(forest: Path, out: Path, frames: Path, test: Path, beside: tup
     Example: raysieve export filter filter.npz filter.onnx --frames frames.onnx --test events.h5 --beside full.npz
     """
     with train_extra():
+        from export.bf16 import NOT_HERE
         from export.card import write_card
-        from export.filter import describe, see, write
+        from export.filter import describe, describe_rough, see, write
         from models.filter.forest import load
     new_or_replaced(out, overwrite)
     one, others = load(forest), {path.stem: load(path) for path in beside}
-    unseen, made_of = see((one, *others.values()), frames, test)
+    unseen, rough, made_of = see((one, *others.values()), frames, test)
     with whole(out) as partial:
         write(one, partial)
         facts = describe(one, partial, unseen, others) | {"test": made_of}
+        facts |= {"bf16": describe_rough(partial, unseen, rough)} if rough else {}
     card = write_card(out, facts)
     parity = facts["parity"]
     click.echo(
         f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['events']:,} events and {parity['edges']:,} at "
         f"thresholds largest difference {parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
     )
+    click.echo(f"network in bf16: {facts['bf16']['changed']} changed decisions" if rough else NOT_HERE)
 
 
 @export.command("islands")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from config.errors import ConfigError
+from export.bf16 import RoughNetwork, in_bf16
 from export.card import as_rows
 from models.candidates import Candidates, Events
 from models.filter.features import Featured, Network, features_of
@@ -149,15 +151,19 @@ def roc_table(found: Candidates, score: NDArray[np.float64]) -> dict[str, list[f
 
 
 def judged(found: Candidates, scores: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, Interval]]:
-    """Return what the traditional filter does, and each score at the seed's lost fraction, with 68 % intervals.
+    """Return `decided` of each score at the seed's lost fraction."""
+    return decided(found, {name: cut_for(found, score, LOST).rejected(score) for name, score in scores.items()})
 
-    For the scores after the first also how much more the first improves, on the same draws.
+
+def decided(found: Candidates, decisions: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, Interval]]:
+    """Return what the traditional filter does, and each decision (n,), with 68 % intervals.
+
+    For the decisions after the first also how much more the first improves, on the same draws.
     """
-    decisions = {name: cut_for(found, score, LOST).rejected(score) for name, score in scores.items()}
     tallied = tallies(found, {TRADITIONAL: (~found.kept).astype(float), **decisions})
     told = {name: {key: interval(of(tally)) for key, of in METRICS.items()} for name, tally in tallied.items()}
-    better = {name: tallied[name].improvement(tallied[TRADITIONAL]) for name in scores}
-    first, *others = scores
+    better = {name: tallied[name].improvement(tallied[TRADITIONAL]) for name in decisions}
+    first, *others = decisions
     for name, values in better.items():
         told[name][IMPROVEMENT] = interval(values)
     for name in others:
@@ -165,10 +171,10 @@ def judged(found: Candidates, scores: dict[str, NDArray[np.float64]]) -> dict[st
     return told
 
 
-def see(forests: Sequence[Forest], frames: Path, test: Path) -> tuple[Featured, str]:
-    """Return the candidates of a set as the network of the forests sees them, and what the set was made of.
+def see(forests: Sequence[Forest], frames: Path, test: Path) -> tuple[Featured, Featured | None, str]:
+    """Return the candidates of a set as the network of the forests sees them, and in bf16, and what the set is made of.
 
-    Raises ConfigError for another network, or a set that cannot be used.
+    In bf16: None where that cannot be done. Raises ConfigError for another network, or a set that cannot be used.
     """
     network, events = Network(frames), Events(test)
     for forest in forests:
@@ -176,10 +182,16 @@ def see(forests: Sequence[Forest], frames: Path, test: Path) -> tuple[Featured, 
         require(
             f"{frames}, {network.digest[:12]}", (network.digest == wanted, f"the network of the forest, {wanted[:12]}")
         )
+    run = in_bf16(frames)
+    ways = [network, *([RoughNetwork(frames, run)] if run else [])]
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(test.name)
-        unseen = features_of(events, network, lambda done, of: progress.update(task, completed=done, total=of))
-    return unseen, events.about
+        seen = [features_of(events, way, partial(_tell, progress, task)) for way in ways]
+    return seen[0], seen[1] if run else None, events.about
+
+
+def _tell(progress: Progress, task: TaskID, done: int, of: int) -> None:
+    progress.update(task, completed=done, total=of)
 
 
 def describe(forest: Forest, model: Path, unseen: Featured, others: dict[str, Forest]) -> dict[str, Any]:
@@ -205,6 +217,17 @@ def describe(forest: Forest, model: Path, unseen: Featured, others: dict[str, Fo
         "parity": asdict(compare(forest, model, unseen.features, np.array(roc["threshold"]))),
         "roc": roc,
     }
+
+
+def describe_rough(model: Path, exact: Featured, rough: Featured) -> dict[str, Any]:
+    """Return the table `[bf16]` of the card: what a network in bf16 does to the events, same forest, same threshold."""
+    run = open_model(model)
+    scores = [run(seen.features).astype(float) for seen in (exact, rough)]
+    cut = cut_for(exact.found, scores[0], LOST)
+    one, other = (cut.rejected(score) for score in scores)
+    told = decided(exact.found, {OUTPUT: one, "bf16": other})["bf16"]
+    changed = {"events": one.size, "changed": int(np.sum(one != other))}
+    return changed | {"difference": float(np.max(np.abs(scores[0] - scores[1]), initial=0))} | as_rows(told)
 
 
 def size_of(forest: Forest) -> dict[str, int]:

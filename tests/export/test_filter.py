@@ -87,6 +87,22 @@ def test_the_roc_is_one_that_the_stream_takes(model):
         assert np.interp(threshold_for(card, wish), threshold, lost) == pytest.approx(wish)
 
 
+def test_the_card_says_what_a_network_in_bf16_changes(model, network):
+    from export.bf16 import in_bf16
+
+    card = tomllib.loads(model.with_suffix(".toml").read_text())
+    if in_bf16(network) is None:
+        assert "bf16" not in card
+        pytest.skip("no OpenVINO, or no bf16 units in this processor")
+    rough = card["bf16"]
+    assert rough["events"] == card["parity"]["events"]
+    assert 0 <= rough["changed"] < 0.2 * rough["events"]
+    assert 0 < rough["difference"] <= 1  # the windows are real: some feature crosses some threshold
+    value, low, high = rough["lost X-rays"]
+    assert 0 <= low <= value <= high <= 1
+    assert "FOR relative improvement of p_particle more by" in rough
+
+
 @pytest.mark.parametrize("number", [0, 1, 2, 37, 5000])
 def test_the_stream_runs_any_number_of_events(number, model, forests):
     forest = load(forests[0])
@@ -185,6 +201,25 @@ def test_judged_by_hand():
     assert told["perfect"]["lost X-rays"][0] == 0
     assert told["useless"]["FOR relative improvement"][0] == 0
     assert told["useless"]["FOR relative improvement of perfect more by"][0] == 1
+
+
+def test_what_another_network_changes_by_hand(model):
+    from export.filter import describe_rough
+    from models.filter.features import Featured
+
+    features = np.random.default_rng(0).uniform(0, 8000, (1000, 10)).astype(np.float32)
+    found = candidates(np.arange(1000) < 300, np.ones(1000))
+    same, mixed = (Featured(found, table, np.zeros((1000, 4), np.float32)) for table in (features, features[::-1]))
+    told = describe_rough(model, same, same)
+    assert (told["events"], told["changed"], told["difference"]) == (1000, 0, 0)
+    assert told["FOR relative improvement of p_particle more by"] == [0, 0, 0]
+    run = open_model(str(model), "cpu").run
+    one, other = (run(features=table)["p_particle"].astype(float) for table in (features, features[::-1].copy()))
+    lowest = np.sort(one[300:])[::-1][12]  # 12 of 700 X-rays, 1.7 %, may be lost
+    told = describe_rough(model, same, mixed)
+    assert told["difference"] == np.abs(one - other).max()
+    assert told["changed"] == np.sum((one > lowest) != (other > lowest)) > 0
+    assert told["lost X-rays"][0] == pytest.approx(np.mean(other[300:] > lowest), abs=1e-5)
 
 
 def test_what_cannot_be_exported_is_one_line(forests, network, event_sets, tmp_path):
