@@ -26,22 +26,25 @@ def export() -> None:
 @click.argument("weights", type=FILE)
 @click.argument("out", type=FILE)
 @click.option("--test", required=True, type=FILE, help="Frames that it has never seen: metrics and parity.")
+@click.option("--int8", type=FILE, help="In 8-bit integers, scaled by these frames, such as those of the training.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing model and its card.")
-def frames(weights: Path, out: Path, test: Path, overwrite: bool) -> None:
-    """Export the frame classifier: OUT (.onnx) and its card (.toml).
+def frames(weights: Path, out: Path, test: Path, int8: Path | None, overwrite: bool) -> None:
+    """Export the frame classifier: OUT (.onnx) and its card (.toml). In int8 it is another model, for another forest.
 
     Example: raysieve export frames frames.npz frames.onnx --test test.h5
     """
     with train_extra():
         from export.bf16 import NOT_HERE
         from export.card import write_card
-        from export.frames import describe
+        from export.frames import describe, in_int8
         from export.frames import export as write
         from models.frames.dataset import Frames
     new_or_replaced(out, overwrite)
     unseen = Frames(test)
     with whole(out) as partial:
-        facts = describe(weights, write(weights, partial), partial, unseen)
+        network = write(weights, partial)
+        made = in_int8(partial, Frames(int8), unseen) if int8 else {}
+        facts = made | describe(weights, network, partial, unseen, rough=not int8)
     card = write_card(out, facts)
     parity = facts["parity"]
     click.echo(
@@ -50,7 +53,7 @@ def frames(weights: Path, out: Path, test: Path, overwrite: bool) -> None:
     )
     if "bf16_ok" in parity:
         click.echo(f"in bf16 {parity['bf16_changed']} changed; {'' if parity['bf16_ok'] else 'not '}to be used")
-    else:
+    elif not int8:
         click.echo(NOT_HERE)
 
 

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 from config.errors import ConfigError
 from export.bf16 import in_bf16
 from export.card import as_rows
+from export.int8 import quantise
 from export.program import write_program
 from models.checkpoint import state_of
 from models.frames.dataset import Frames
 from models.frames.evaluate import load, table
 from models.frames.network import CELLS, CLASSES, SIDE, FrameNet
+from sim.check import require
 
 INPUT, OUTPUTS = "energy_ev", ("logits", "maps")
 AT_A_TIME = 64  # what fits in the caches of a CPU
 COMPARED = 10_000  # frames: what decides are a few ambiguous ones in ten thousand
 MOST_CHANGED = 1e-3  # share of the classes, if bf16 is to be used: a tenth of those that the seed's network gets wrong
+CALIBRATED = 768  # frames that int8 is scaled by
 
 
 @dataclass(slots=True)
@@ -52,6 +55,18 @@ def export(weights: Path, out: Path) -> FrameNet:
     network = load(weights)
     write_program(network, [torch.rand(2, 1, SIDE, SIDE) * 1000], ([INPUT], OUTPUTS), out)
     return network
+
+
+def in_int8(model: Path, frames: Frames, unseen: Frames) -> dict[str, Any]:
+    """Turn an exported model into int8, scaled by the first CALIBRATED frames; return what its card says of that.
+
+    Raises ConfigError if these are the unseen ones.
+    """
+    require(f"frame set {frames.path}", (frames.about != unseen.about, "other frames than those of the test"))
+    number = min(CALIBRATED, len(frames))
+    steps = range(0, number, AT_A_TIME)
+    quantise(model, [{INPUT: frames.energies(k, min(k + AT_A_TIME, number)).numpy()} for k in steps], model)
+    return {"int8": {"frames": number, "of": frames.about}}
 
 
 def compare(

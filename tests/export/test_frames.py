@@ -128,3 +128,33 @@ def test_parity_by_hand(torch):
     assert as_facts(same, apart)["bf16_changed"] == 2
     for frames, changed, ok in ((4, 2, False), (2000, 2, False), (2001, 2, True), (0, 0, False)):
         assert as_facts(same, Parity(frames, 0, 0, changed))["bf16_ok"] is ok
+
+
+def test_int8_is_another_model_with_a_card_of_its_own(weights, frame_sets, tmp_path):
+    from stream.infer import open_model
+
+    exact, model = tmp_path / "frames.onnx", tmp_path / "int8.onnx"
+    assert exported(weights, exact, frame_sets[1]).exit_code == 0
+    done = exported(weights, model, frame_sets[1], "--int8", str(frame_sets[0]))
+    assert done.exit_code == 0, done.output
+    assert "bf16" not in done.output
+    card = tomllib.loads(model.with_suffix(".toml").read_text())
+    assert card["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert card["int8"]["frames"] == 256
+    assert '"part": [0.0, 0.7]' in card["int8"]["of"]
+    assert set(card["parity"]) == {"frames", "logits", "maps", "changed"}
+    assert card["parity"]["logits"] > parity_of(exact)["logits"]
+    assert model.stat().st_size < 0.8 * exact.stat().st_size
+    run = open_model(str(model), "cpu").run
+    windows = np.random.default_rng(0).gamma(0.1, 1000, (37, 1, 64, 64)).astype(np.float32)
+    for n in (1, 37):
+        found = run(energy_ev=windows[:n])
+        np.testing.assert_allclose(found["maps"].mean(axis=(2, 3)), found["logits"], atol=1e-4)
+    near = open_model(str(exact), "cpu").run(energy_ev=windows)["logits"]
+    assert np.abs(found["logits"] - near).max() < 0.2 * np.abs(near).max()
+
+
+def test_int8_is_not_scaled_by_the_frames_of_the_test(weights, frame_sets, tmp_path):
+    done = exported(weights, tmp_path / "int8.onnx", frame_sets[1], "--int8", str(frame_sets[1]))
+    assert str(done.exception) == f"frame set {frame_sets[1]}: expected other frames than those of the test"
+    assert not list(tmp_path.iterdir())
