@@ -200,7 +200,7 @@ def _checked(card: Card, content: bytes) -> Model:
             dtype = port.type.removeprefix("tensor(").removesuffix(")")
             card.require(f"{kind}.{port.name}.dtype", _DTYPES.get(dtype, dtype))
             _check_shape(card, f"{kind}.{port.name}.shape", port.shape)
-    return Model(card, _on_onnxruntime(session), "cpu f32", ON_CPU)
+    return Model(card, _running(session), "cpu f32", ON_CPU)
 
 
 def _check_shape(card: Card, key: str, shape: list[Any]) -> None:
@@ -230,7 +230,7 @@ def _open(card: Card, content: bytes, provider: str) -> Model:
     session = _session(content, chain)
     if session.get_providers()[0] != _GPU[provider]:  # it falls back by itself
         raise ModelError("it could not be started")
-    return Model(card, _on_onnxruntime(session), f"{provider} {'tf32' if may_be_rough else 'f32'}", ON_GPU)
+    return Model(card, _running(session), f"{provider} {'tf32' if may_be_rough else 'f32'}", ON_GPU)
 
 
 def _session(content: bytes, providers: list[Any]) -> Any:
@@ -242,9 +242,14 @@ def _session(content: bytes, providers: list[Any]) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=providers)
 
 
-def _on_onnxruntime(session: Any) -> Run:
+def _running(session: Any) -> Run:
     names = [port.name for port in session.get_outputs()]
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def on_onnxruntime(content: bytes) -> Run:
+    """Return what runs an ONNX model with onnxruntime on one core, as exact as it is. Raises its own exceptions."""
+    return _running(_session(content, ["CPUExecutionProvider"]))
 
 
 def on_openvino(content: bytes, may_be_rough: bool = False) -> tuple[Run, str]:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from bench import figures
-from bench.screening import cams, cost, page
+from bench.screening import cams, cost, page, speed
 from bench.screening.inputs import Inputs
 from config.errors import RaysieveError
 from config.load import load
@@ -43,6 +43,7 @@ def main() -> None:
     found |= chosen(result) | {
         f"cost: {k}": row for k, row in cost.figures(Events(inputs.test), inputs.models, config).items()
     }
+    found |= _speed(inputs)
     figures.write("screening", COMMAND, found)
     page.write(inputs)
 
@@ -63,6 +64,14 @@ def chosen(result: Result) -> dict[str, Row]:
         if in_full or (key.rpartition(": ")[2] in IN_SHORT and OWN not in key):
             found[key] = (value, "%", (low, high))
     return found
+
+
+def _speed(inputs: Inputs) -> dict[str, Row]:
+    """Return how fast the models are, and say what is not here."""
+    found = speed.figures(inputs)
+    for way in speed.missing(found):
+        print(f"speed: {way}: not here")
+    return {f"speed: {key}": row for key, row in found.items()}
 
 
 def _tell(what: str, done: int, of: int) -> None:

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 
@@ -87,11 +88,13 @@ def test_the_page_has_every_part_and_dashes_for_what_is_not_known(inputs, tmp_pa
     known = {"value": 41.4, "unit": "%", "ci": [40.0, 42.0], "command": ""}
     found = {f"test: {name}": {"value": 5000, "ci": None} for name in ("particle events", "X-rays", "X-rays, weighted")}
     found |= {"CAM + forest, 1.82 % lost: FOR relative improvement": known}
+    found |= {"speed: network, OpenVINO bf16, 8": {"value": 0.642, "unit": "ms per window", "ci": None}}
     found |= {"cost: multiply-adds, DenseNet / islands": {"value": 40.0, "unit": "ratio", "ci": None}}
     (tmp_path / "screening.json").write_text(json.dumps(found))
     page.write(inputs)
     text = (tmp_path / "screening.md").read_text()
     assert "| **FOR relative improvement** | 41.37 | 41.4, or as below | 41.40 [40.00, 42.00] | - |" in text
+    assert "| network, ms per window | OpenVINO bf16 | - | 0.642 | - | - | - | - |" in text
     assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == [
         "Both models",
         "The frame classifier (Table 1)",
@@ -101,6 +104,38 @@ def test_the_page_has_every_part_and_dashes_for_what_is_not_known(inputs, tmp_pa
         "Ceilings of context",
         "Where the network looks (Fig. 1)",
         "Computation",
+        "Speed",
         "How it was made",
     ]
     assert max(map(len, text.split("```")[0].splitlines())) < 250
+
+
+def test_speed_is_measured_for_every_model_and_way_that_is_there(inputs, event_set, monkeypatch):
+    from click.testing import CliRunner
+
+    from bench.screening import speed
+    from sim.commands import simulate
+    from tests import screens
+
+    assert speed.figures(inputs) == {}
+    assert len(speed.missing({})) == 9
+    for name, part in (("train", ("0", "0.7")), ("test", ("0.7", "1"))):
+        words = ["frames", str(inputs.folder / f"{name}.h5"), "-c", "wfi", "--per-class", "16", "--part", *part]
+        assert CliRunner().invoke(simulate, words).exit_code == 0
+    inputs.store.mkdir()
+    network = screens.network(inputs.store / "frames.onnx")
+    screens.forest(inputs.store / "filter.onnx", network)
+    found = speed.figures(inputs)
+    for key in ("network, onnxruntime f32", "network, onnxruntime int8", "forest, onnxruntime f32"):
+        for size in (1, 8, 64):
+            value, unit = found[f"{key}, {size}"]
+            assert (value > 0, unit.split()[0]) == (True, "ms")
+    assert found["network, onnxruntime f32, ratio"][0] == found["forest, onnxruntime f32, ratio"][0] == 1
+    assert found["network, onnxruntime f32, changed"] == (0, "classes of 64")
+    assert 0 <= found["network, onnxruntime int8, accuracy"][0] <= 100
+    absent = speed.missing(found)
+    assert [key for key in absent if key.startswith("islands")] == [f"islands, {way}" for way in speed.WAYS["islands"]]
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    without = speed.missing(speed.figures(inputs))
+    assert set(without) - set(absent) <= {f"network, {way}" for way in speed.WAYS["network"] if "OpenVINO" in way}
+    assert {key for key in without if "OpenVINO" not in key} == {"islands, onnxruntime f32"}
