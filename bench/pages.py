@@ -41,6 +41,19 @@ CHOSEN = [
     (FALSE, "quality", [FALSE], "<= 0.055 per frame"),
     ("daemon, 800 frames/s for 60 s: lost", "realtime", ["live, ipc: frames not taken or lost"], "0"),
     ("daemon: frame to events, p99", "realtime", ["live, ipc: frame to events, p99"], "< 10 ms"),
+    ("daemon with screening: frame to decision, p99", "realtime", ["live, ipc: frame to decision, p99"], "< 20 ms"),
+    (
+        "particles like X-rays, islands: lost X-rays; fewer unrejected",
+        "screening",
+        [f"islands, 1.82 % lost: {what}" for what in ("lost X-rays", "FOR relative improvement")],
+        "1.82; 41.4 %",
+    ),
+    (
+        "the same: rejected of those with company in the read-out",
+        "screening",
+        ["islands, 1.82 % lost: of ceiling four quadrants"],
+        "70 %",
+    ),
     ("simulated 1 GeV proton in 450 um, mean", "simulation", ["1 GeV proton in 450 um, mean"], "175 keV +- 5 %"),
     (
         "simulated primaries through the sphere with signal",

@@ -29,7 +29,7 @@ def save(path: Path, network: nn.Module, optimiser: Adam, state: dict[str, Any])
 def load(path: Path, network: nn.Module, optimiser: Adam | None = None) -> dict[str, Any]:
     """Put a checkpoint into a network (and its optimiser); return its state. ConfigError for one that does not fit."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as whole, np.load(whole) as file:
             arrays = {name: file[name] for name in file.files}
         weights = {name: torch.from_numpy(arrays[f"network/{name}"]) for name in network.state_dict()}
         network.load_state_dict(weights)
@@ -44,7 +44,7 @@ def load(path: Path, network: nn.Module, optimiser: Adam | None = None) -> dict[
 def state_of(path: Path) -> dict[str, Any]:
     """Return the state that was saved with a checkpoint. Raises ConfigError for any other file."""
     try:
-        with np.load(path) as file:
+        with path.open("rb") as whole, np.load(whole) as file:
             state: dict[str, Any] = json.loads(str(file["state"]))
     except (OSError, ValueError, KeyError) as fault:
         raise ConfigError(f"{path}: not a checkpoint ({fault})") from None

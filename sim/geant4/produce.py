@@ -112,7 +112,7 @@ def _uninterrupted() -> Iterator[None]:
 def _reading(path: Path) -> Iterator[Any]:
     """Open a part. Raises ConfigError if it is damaged."""
     try:
-        with np.load(path) as part:
+        with path.open("rb") as file, np.load(file) as part:
             yield part
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as fault:
         raise ConfigError(f"{path}: damaged part ({fault}); remove it and run the same command again") from None

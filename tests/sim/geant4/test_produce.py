@@ -74,7 +74,7 @@ def test_stopped_in_the_middle_it_goes_on(sign, production, order, data_files, t
     command = [sys.executable, "raysieve.py", "simulate", "hits", str(out), "--geometry", "close", "--seed", "3"]
     command += ["--batch", str(BATCH), "--aimed", str(BATCH * BATCHES), "--workers", "1", "--data", str(data_files)]
     first = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
-    parts, until = out.with_name("hits.h5.parts"), time.monotonic() + 60
+    parts, until = out.with_name("hits.h5.parts"), time.monotonic() + 240
     while not (parts / "000000.npz").is_file() and time.monotonic() < until:
         time.sleep(0.01)
     os.killpg(first.pid, sign)  # as ctrl-C in a terminal: to every process

@@ -219,7 +219,7 @@ def recorded(*settings):
 
 
 def test_without_screening_there_is_nothing_of_it():
-    product = recorded()
+    product = recorded('screen.model=""')
     for name in ("EVENTS", "REJECTED"):
         assert not {"P_PARTICLE", "P_CLASS"} & set(product.tables[name].dtype.names)
     assert not [card for card in product.header if card.startswith("SCR")]
