@@ -269,7 +269,8 @@ def on_openvino(content: bytes, may_be_rough: bool = False) -> tuple[Run, str]:
         "ENABLE_CPU_PINNING": False,  # the other processes choose their cores as well
     }
     compiled = core.compile_model(core.read_model(content), "CPU", settings)
-    request, names = compiled.create_infer_request(), [port.get_any_name() for port in compiled.outputs]
+    request = compiled.create_infer_request()
+    names = [name for port in compiled.outputs for name in port.get_names()]  # one may have several
 
     def run(inputs: Arrays) -> Arrays:
         found = request.infer({name: np.ascontiguousarray(a) for name, a in inputs.items()}, share_inputs=True)
