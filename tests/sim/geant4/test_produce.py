@@ -73,7 +73,9 @@ def test_stopped_in_the_middle_it_goes_on(sign, production, order, data_files, t
     out = tmp_path / "hits.h5"
     command = [sys.executable, "raysieve.py", "simulate", "hits", str(out), "--geometry", "close", "--seed", "3"]
     command += ["--batch", str(BATCH), "--aimed", str(BATCH * BATCHES), "--workers", "1", "--data", str(data_files)]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     first = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     parts, until = out.with_name("hits.h5.parts"), time.monotonic() + 240
     while not (parts / "000000.npz").is_file() and time.monotonic() < until:
         time.sleep(0.01)
