@@ -32,7 +32,8 @@ class Islands:
         self._origins, self._sides, self._gain = np.zeros((256, 2), np.int32), np.ones((256, 2), np.int32), 1.0
         self._islands, self._source = np.empty((MOST, len(ISLAND)), np.float32), np.empty(MOST, np.int64)
         warm = EventList(stream="", sequence=0, time_ns=0, events=np.zeros(1, EVENT), tracks=np.zeros(1, TRACK))
-        self.judge([warm], [np.zeros(1, np.int64)])
+        for number in range(1, self._model.at_a_time + 1):  # some providers compile each size anew
+            self.judge([warm], [np.zeros(number, np.int64)])
 
     def open(self, start: Start) -> None:
         """Take note of where the quadrants of a new stream lie."""
