@@ -12,11 +12,10 @@ from config.errors import ConfigError
 from config.schema import Screen
 from sim.charge import PARTICLE, XRAY
 from sim.event_file import read_events
-from stream.messages import Reason
+from stream.stages.screen import NEVER
 from stream.transport.hdf5 import read_text
 
 BAND_EV = (Screen().energy_min_ev, Screen().energy_max_ev)
-NEVER = int(Reason.MIP | Reason.IN_TRACK | Reason.BAD_PIXEL)  # rejected whatever the screen says
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from models.islands.dataset import COLUMNS
 from stream.kernels.context import PIXELS_OF
 
-FIRST, HEADS, LAYERS, DROPOUT = 64, 4, 2, 0.1
+INNER, HEADS, LAYERS, DROPOUT = 64, 4, 2, 0.1
 NOISE_EV = 25.55  # 7 electrons of 3.65 eV: where the logarithm of an energy begins to be one
 FACTS = COLUMNS + 2 + 2 * PIXELS_OF
 SCALE_PX = 100.0
-ROUND = 0.005  # pixels^2, half the difference of the axes' variances: below, an island has no direction
+BLUNT = 0.005  # pixels^2, half the difference of the axes' variances: below, an island has no direction
 DERIVED = 28
 
 
@@ -33,9 +33,9 @@ def shape_of(around: Tensor) -> Tensor:
     width = torch.sqrt(12 * (half_sum - spread).clamp_min(0) + 1)
     double = (half_difference * (x * x - y * y) + 2 * xy * x * y) / (spread * (r2 + 0.01))  # cos of twice the angle
     cos, sin = _axis(half_difference / spread, xy / spread)
-    round_ = spread < ROUND
-    along = torch.where(round_, r * 0.5**0.5, (x * cos + y * sin).abs())
-    across = torch.where(round_, r * 0.5**0.5, (x * sin - y * cos).abs())
+    blunt = spread < BLUNT
+    along = torch.where(blunt, r * 0.5**0.5, (x * cos + y * sin).abs())
+    across = torch.where(blunt, r * 0.5**0.5, (x * sin - y * cos).abs())
     ends = [_away(left, low), _away(right, high), _away(left, high), _away(right, low)]
     rising = xy >= 0  # which diagonal of its extent the island lies along
     one, two = torch.where(rising, ends[0], ends[2]), torch.where(rising, ends[1], ends[3])
@@ -98,7 +98,7 @@ class IslandNet(nn.Module):
     island_mean: Tensor
     island_deviation: Tensor
 
-    def __init__(self, width: int = FIRST, heads: int = HEADS, layers: int = LAYERS, dropout: float = DROPOUT) -> None:
+    def __init__(self, width: int = INNER, heads: int = HEADS, layers: int = LAYERS, dropout: float = DROPOUT) -> None:
         super().__init__()
         for name, size in (("candidate", FACTS), ("island", DERIVED)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))

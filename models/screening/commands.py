@@ -1,6 +1,7 @@
 """`raysieve evaluate filter` and `raysieve evaluate islands`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ def evaluate_filter(forest: Path, events: Path, frames: Path, islands: Path | No
     """
     with train_extra():
         from models.screening.evaluate import Models
-    _judge(Models(frames, forest, islands), events, **given)
+    _judge(Models(frames, forest, islands), events, given)
 
 
 @click.command("islands")
@@ -62,15 +63,26 @@ def evaluate_islands(model: Path, events: Path, **given: Any) -> None:
     """
     with train_extra():
         from models.screening.evaluate import Models
-    _judge(Models(islands=model), events, training=(), **given)
+    _judge(Models(islands=model), events, given | {"training": ()})
 
 
-def _judge(
-    models: "Models", events: Path, config_name: str, overrides: tuple[str, ...], calibration: Path, max_lost: float,
-    training: tuple[Path, ...], plot: Path | None, as_json: bool,
-) -> None:  # fmt: skip
-    from models.screening.evaluate import draw, evaluate
+def _judge(models: "Models", events: Path, given: Mapping[str, Any]) -> None:
+    """Evaluate, print and draw. given: the options of `judged`, and `training`."""
+    from models.screening.evaluate import draw
 
+    result = _evaluate(models, events, given)
+    if given["as_json"]:
+        click.echo(json.dumps(result.figures, indent=1))
+    else:
+        _show(result)
+    for path in draw(result, given["plot"]) if given["plot"] else ():
+        click.echo(f"{path}", err=given["as_json"])
+
+
+def _evaluate(models: "Models", events: Path, given: Mapping[str, Any]) -> "Result":
+    from models.screening.evaluate import evaluate
+
+    config = load(given["config_name"], given["overrides"])
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("read", total=None)
@@ -78,13 +90,7 @@ def _judge(
         def tell(what: str, done: int, of: int) -> None:
             progress.update(task, description=what, completed=done, total=of)
 
-        result = evaluate(models, load(config_name, overrides), calibration, events, training, max_lost, tell)
-    if as_json:
-        click.echo(json.dumps(result.figures, indent=1))
-    else:
-        _show(result)
-    for path in draw(result, plot) if plot else ():
-        click.echo(f"{path}", err=as_json)
+        return evaluate(models, config, given["calibration"], events, given["training"], given["max_lost"], tell)
 
 
 def _show(result: "Result") -> None:

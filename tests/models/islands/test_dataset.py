@@ -1,8 +1,6 @@
 import numpy as np
 import pytest
 
-from stream.kernels import context
-
 
 def rows_of(scenes, number=200):
     particles, xrays = (np.flatnonzero(scenes.candidates.particle == which) for which in (True, False))
@@ -72,4 +70,3 @@ def test_turning_changes_no_shape(torch, known):
     clear = (abs(arrays[0][:, 2]) > 0.2) & (abs(images[0][:, 2]) > 0.2)
     assert moved[clear].mean() == pytest.approx(again[clear].mean(), abs=0.1)  # pixels turn as the place in them does
     assert moved[clear].mean() > 0.8
-    assert context.ISLAND[0] == "x"
