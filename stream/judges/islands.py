@@ -10,7 +10,7 @@ from config.schema import Screen
 from stream.errors import ModelError
 from stream.infer import open_model
 from stream.kernels.context import CANDIDATE, ISLAND, PIXELS_OF, describe_candidates, list_islands, surround
-from stream.messages import EVENT, TRACK, EventList, Start, empty
+from stream.messages import EVENT, TRACK, EventList, Start
 
 MOST = 4096  # islands of a read-out that are listed; the tracks come first
 
@@ -31,9 +31,17 @@ class Islands:
         self.about: Mapping[str, str] = {"network": str(self._model)}
         self._origins, self._sides, self._gain = np.zeros((256, 2), np.int32), np.ones((256, 2), np.int32), 1.0
         self._islands, self._source = np.empty((MOST, len(ISLAND)), np.float32), np.empty(MOST, np.int64)
-        warm = EventList(stream="", sequence=0, time_ns=0, events=np.zeros(1, EVENT), tracks=np.zeros(1, TRACK))
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Compile for tables of our own and for those from a socket, which cannot be written to."""
+        events, tracks = np.zeros(1, EVENT), np.zeros(1, TRACK)
+        one = EventList(stream="", sequence=0, time_ns=0, events=events, tracks=tracks)
         for number in range(1, self._model.at_a_time + 1):  # some providers compile each size anew
-            self.judge([warm], [np.zeros(number, np.int64)])
+            self.judge([one], [np.zeros(number, np.int64)])
+        for table in (events, tracks):
+            table.flags.writeable = False
+            self.judge([one], [np.zeros(1, np.int64)])
 
     def open(self, start: Start) -> None:
         """Take note of where the quadrants of a new stream lie."""
@@ -63,7 +71,7 @@ class Islands:
         self, one: EventList, rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Return what the model is given of the candidates of one read-out."""
-        events: NDArray[Any] = one.events if rows.size else empty(EVENT)
+        events: NDArray[Any] = one.events
         count = list_islands(events, one.tracks, self._origins, self._gain, self._islands, self._source)
         candidate = np.empty((rows.size, len(CANDIDATE) + PIXELS_OF), np.float32)
         describe_candidates(events, rows, self._sides, self._gain, candidate)

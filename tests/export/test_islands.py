@@ -68,3 +68,18 @@ def test_the_stream_judges_as_the_training_saw_it(exported, known, event_files, 
     judged = stream[np.isfinite(stream["p_particle"])]
     assert len(judged) == rows.size > 100
     np.testing.assert_allclose(judged["p_particle"], expected, atol=1e-4)
+
+
+def test_the_first_read_out_from_a_socket_finds_everything_compiled(exported):
+    from stream.judges.islands import Islands
+    from stream.kernels import context
+    from stream.messages import EVENT, TRACK
+
+    judge = Islands(Section(model=str(exported[1]), provider="cpu"))
+    kernels = (context.list_islands, context.describe_candidates, context.surround)
+    known = [len(kernel.signatures) for kernel in kernels]
+    events, tracks = np.zeros(4, EVENT), np.zeros(2, TRACK)
+    events.flags.writeable = tracks.flags.writeable = False
+    one = EventList(stream="", sequence=0, time_ns=0, events=events, tracks=tracks)
+    judge.judge([one, one], [np.arange(3), np.arange(0)])
+    assert [len(kernel.signatures) for kernel in kernels] == known
