@@ -40,11 +40,13 @@ train.add_command(train_islands)
 @click.option(
     "--schedule", default="one-cycle", type=click.Choice(["one-cycle", "decay"]), help="decay: 0.95 of it an epoch."
 )
+@click.option("--begin", type=FILE, help="Weights of a training in smaller windows, to go on from.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same order of frames.")
-def frames(frames: Path, validation: Path, out: Path, **plan_of: Any) -> None:
+def frames(frames: Path, validation: Path, out: Path, begin: Path | None, **plan_of: Any) -> None:
     """Train the frame classifier on sets of `raysieve simulate frames`.
 
-    Interrupted, the same command goes on from the last checkpoint.
+    A window of 32 x 32 is a quarter of the work of 64 x 64 and shows most of the same: begin with those. Interrupted,
+    the same command goes on from the last checkpoint.
 
     Example: raysieve train frames train.h5 --validation test.h5 --out frames.npz
     """
@@ -53,7 +55,8 @@ def frames(frames: Path, validation: Path, out: Path, **plan_of: Any) -> None:
         from models.frames.train import Plan, Standing
         from models.frames.train import train as fit
     folder_for(out)
-    given, unseen = Frames(frames), Frames(validation)
+    given = Frames(frames, side=None)
+    unseen = Frames(validation, side=given.side)
     plan = Plan(**plan_of)
     steps = -(-len(given) // plan.batch)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -67,7 +70,7 @@ def frames(frames: Path, validation: Path, out: Path, **plan_of: Any) -> None:
                 console.print(f"epoch {now.epoch}: loss {now.loss:.4f}, accuracy {now.accuracy:.4f}", highlight=False)
 
         try:
-            fit(given, unseen, out, plan, tell)
+            fit(given, unseen, out, plan, tell, begin)
         except KeyboardInterrupt:
             raise ConfigError(f"{out}: interrupted; the same command goes on from the last checkpoint") from None
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from config.errors import ConfigError
-from models.frames.network import SIDE, scaled
+from models.frames.network import CELL, SIDE, scaled
 from sim.charge import PAIR_ENERGY_EV
 from sim.frame_file import read_set
 from stream.transport.hdf5 import read_text
@@ -18,15 +18,17 @@ SHUFFLED_TOGETHER = 8192  # frames read at a time: sets are in random order alre
 
 
 class Frames:
-    """A frame set of 64 x 64 windows."""
+    """A frame set of square windows."""
 
-    def __init__(self, path: Path | str) -> None:
-        """Raises ConfigError for a file that is no such set."""
+    def __init__(self, path: Path | str, *, side: int | None = SIDE) -> None:
+        """Raises ConfigError for a file that is no set of windows of this side; None: of any that a network can see."""
         self.path = Path(path)
         self._file = read_set(path)
-        shape = self._file["frames"].shape
-        if shape[1:] != (1, SIDE, SIDE):
-            raise ConfigError(f"frame set {path}: expected windows of {SIDE} x {SIDE}, got {shape[1:]}")
+        _, quadrants, rows, columns = self._file["frames"].shape
+        if (quadrants, rows) != (1, columns) or rows % CELL or rows != (side or rows):
+            expected = f"{side} x {side}" if side else f"n x n, n a multiple of {CELL},"
+            raise ConfigError(f"frame set {path}: expected windows of {expected} pixels, got {rows} x {columns}")
+        self.side: int = rows
         self.labels: NDArray[np.uint8] = self._file["label"][()]
         self.about = read_text(self._file, "about")  # what the set was made of
 
@@ -35,12 +37,12 @@ class Frames:
         return int(self.labels.size)
 
     def energies(self, first: int, stop: int) -> torch.Tensor:
-        """Return the frames first .. stop - 1, (n, 1, 64, 64) float32 eV."""
+        """Return the frames first .. stop - 1, (n, 1, side, side) float32 eV."""
         pixels = self._file["frames"][first:stop].astype(np.float32)
         return torch.from_numpy(pixels * np.float32(PAIR_ENERGY_EV))
 
     def batches(self, size: int, seed: int | None = None, first: int = 0) -> Iterator[Batch]:
-        """Yield energies (n, 1, 64, 64) and classes (n,) of all frames; with a seed in random order, turned at random.
+        """Yield energies (n, 1, side, side) and classes (n,) of all frames; with a seed in random order, turned.
 
         A turn or a mirror image of a frame is as likely as the frame. first: so many batches are left out.
         """

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 CLASSES = ("empty", "xray", "particle", "mixed")
 SIDE, CELLS = 64, 16  # along each side: pixels of a frame, cells of an activation map
+CELL = SIDE // CELLS  # pixels
 FIRST, GROWTH, LAYERS, DROPOUT = 64, 12, 5, 0.2
 NOISE_EV = 25.55  # 7 electrons of 3.65 eV: where the logarithm begins to be one
 
@@ -42,6 +43,7 @@ class FrameNet(nn.Module):
         self, first: int = FIRST, growth: int = GROWTH, layers: int = LAYERS, dropout: float = DROPOUT
     ) -> None:
         super().__init__()
+        self.steady = False  # whether the statistics of the batch normalisation stay as they are
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("deviation", torch.ones(()))
         self.begin = nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False)  # 64 -> 32
@@ -61,11 +63,36 @@ class FrameNet(nn.Module):
     def forward(self, energy_ev: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (n, 4) and class activation maps (n, 4, 16, 16) of energies (n, 1, 64, 64), eV.
 
-        Eq. (1) of the seed: the mean over a map is the logit of its class (the bias is spread over the map).
+        Eq. (1) of the seed: the mean over a map is the logit of its class (the bias is spread over the map). Windows of
+        another side, a multiple of CELL, give maps of another side.
         """
         x = self.begin((scaled(energy_ev) - self.mean) / self.deviation)
         maps = self.classify(self.end(self.second_block(self.transition(self.first_block(x)))))
         return maps.mean(dim=(2, 3)), maps
+
+    def enlarge(self, times: float, empty_ev: Tensor) -> None:
+        """Make a network for windows of `times` the area, with the same logits for the same signal.
+
+        empty_ev: empty windows (n, 1, h, w), eV. A signal's share of the mean over the maps is `times` smaller in the
+        larger window, so that maps are stretched by as much about what they are where nothing is.
+        """
+        assert self.classify.bias is not None
+        with torch.no_grad():
+            quiet = self(empty_ev)[0].mean(dim=0)
+            self.classify.weight *= times
+            self.classify.bias.copy_(times * self.classify.bias - (times - 1) * quiet)
+        self.steady = True
+
+    def train(self, mode: bool = True) -> "FrameNet":
+        """Switch between training and use; an enlarged network keeps the statistics of its smaller windows.
+
+        Signals filled more of these, and what the layers made of them is part of what was learnt.
+        """
+        super().train(mode)
+        for norm in self.modules():
+            if self.steady and isinstance(norm, nn.BatchNorm2d):
+                norm.eval()
+        return self
 
 
 def scaled(energy_ev: Tensor) -> Tensor:

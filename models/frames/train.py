@@ -1,5 +1,10 @@
-"""Training of the frame classifier: Adam; the rate decays by epochs as in seed 003 (100 of them), or in one cycle."""
+"""Training of the frame classifier: Adam; the rate decays by epochs as in seed 003 (100 of them), or in one cycle.
 
+Most of a frame is empty, and the network sees every place of it alike. So it learns what signals look like from small
+windows, a fraction of the work, and goes on in whole ones (Howard 2018, DAWNBench: progressive resizing).
+"""
+
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,10 +20,12 @@ from torch.optim import Adam
 from config.errors import ConfigError
 from models import checkpoint
 from models.frames.dataset import Frames
-from models.frames.network import CELLS, CLASSES, FrameNet
+from models.frames.network import CELL, CLASSES, SIDE, FrameNet
 from models.precision import autocast
 from models.schedule import one_cycle
+from sim.check import require
 
+LOOKED_AT = 1024  # frames, to see what the network makes of empty ones
 DECAY = 0.95  # of the rate, an epoch: seed 003, section 4.1
 
 
@@ -57,20 +64,20 @@ def train(
     out: Path,
     plan: Plan,
     tell: Callable[[Standing], object] = lambda standing: None,
+    begin: Path | None = None,
 ) -> FrameNet:
     """Return the network after `plan.epochs`; go on from `out` (a checkpoint) if it is there.
 
-    tell is called after every batch. Raises ConfigError if the checkpoint is of another network, plan or frame set.
+    begin: what was trained in smaller windows. tell is called after every batch.
+    Raises ConfigError if a checkpoint is of another network, plan or frame set.
     """
     torch.manual_seed(plan.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = FrameNet()
-    mean, deviation = frames.moments()
-    network.mean.fill_(mean)
-    network.deviation.fill_(deviation)
+    network = _first(frames, begin)
     network.to(device, memory_format=torch.channels_last)
     optimiser = Adam(network.parameters(), lr=plan.rate)
-    made_of = {"plan": asdict(plan), "frames": frames.about}
+    made_of = {"plan": asdict(plan), "frames": frames.about, "side": frames.side}
+    made_of["begin"] = hashlib.sha256(begin.read_bytes()).hexdigest() if begin else ""
     standing = _resume(out, network, optimiser, made_of) if out.is_file() else Standing()
 
     def note(now: Standing) -> None:
@@ -87,14 +94,28 @@ def train(
     return network
 
 
+def _first(frames: Frames, begin: Path | None) -> FrameNet:
+    """Return the network before its first step."""
+    network = FrameNet()
+    if begin:
+        before = checkpoint.load(begin, network.eval()).get("side", SIDE)
+        require(f"{begin}", (before < frames.side, f"a network of windows smaller than {frames.side} x {frames.side}"))
+        empty = frames.energies(0, LOOKED_AT)[frames.labels[:LOOKED_AT] == CLASSES.index("empty")]
+        network.enlarge((frames.side / before) ** 2, empty)
+    else:
+        mean, deviation = frames.moments()
+        network.mean.fill_(mean)
+        network.deviation.fill_(deviation)
+    return network
+
+
 def _resume(out: Path, network: FrameNet, optimiser: Adam, made_of: dict[str, Any]) -> Standing:
     """Go on from a checkpoint of the same plan; a decay may go on for more epochs than were planned."""
     state = checkpoint.load(out, network, optimiser)
     plan = made_of["plan"]
     known = state["plan"] | ({"epochs": plan["epochs"]} if plan["schedule"] == "decay" else {})
     differ = [f"{key} {known.get(key)} there, {value} now" for key, value in plan.items() if known.get(key) != value]
-    if state.get("frames", made_of["frames"]) != made_of["frames"]:
-        differ.append("other frames")
+    differ += [f"other {name}" for name in ("frames", "begin") if state.get(name, made_of[name]) != made_of[name]]
     if differ:
         raise ConfigError(f"{out}: checkpoint of another plan ({'; '.join(differ)}); remove it, or take another --out")
     return Standing(**state["standing"])
@@ -130,7 +151,7 @@ def _epoch(
 
 
 def predict(network: FrameNet, frames: Frames, size: int = 64) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return logits (n, 4) and activation maps (n, 4, 16, 16) of all frames."""
+    """Return logits (n, 4) and activation maps (n, 4, side / 4, side / 4) of all frames."""
     device = next(network.parameters()).device
     network.eval()
     logits, maps = [], []
@@ -139,7 +160,7 @@ def predict(network: FrameNet, frames: Frames, size: int = 64) -> tuple[NDArray[
             one, two = network(energy.to(device, memory_format=torch.channels_last))
             logits.append(one.float().cpu().numpy())
             maps.append(two.float().cpu().numpy())
-    none = np.empty((0, len(CLASSES), CELLS, CELLS), np.float32)
+    none = np.empty((0, len(CLASSES), frames.side // CELL, frames.side // CELL), np.float32)
     return np.concatenate([none[:, :, 0, 0], *logits]), np.concatenate([none, *maps])
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -92,7 +91,7 @@ class _Sparse:
             self.pixels, self.ends, self.held = [], [], 0
 
 
-class RecordingWriter:
+class RecordingWriter(hdf5.NewFile):
     """Writes a recording, frame by frame; a context manager. The file has its name only when all is written.
 
     `maps` are stored with it, and their versions in its Start. A quadrant in `base` (rows, columns) is sparse: its
@@ -118,13 +117,13 @@ class RecordingWriter:
         self._start = start
         self._index = np.zeros(hdf5.TABLE_ROWS, INDEX)
         self._held = 0
-        self._new = hdf5.NewFile(Path(path), RECORDING)
-        with self._new.writing():
+        super().__init__(Path(path), RECORDING)
+        with self.writing():
             self._open(maps, base)
-            hdf5.write_text(self._new.file, "about", about)
+            hdf5.write_text(self.file, "about", about)
 
     def _open(self, maps: Sequence[Maps], base: Mapping[int, NDArray[Any]]) -> None:
-        file = self._new.file
+        file = self.file
         versions = save(file, maps)
         start = replace(self._start, map_versions=self._start.map_versions | versions)
         file.attrs["start"] = np.void(bytes(encode(start)[0]))
@@ -139,13 +138,13 @@ class RecordingWriter:
     def _create_dense(self, quadrant: Quadrant) -> _Dense:
         frame = (1, quadrant.rows, quadrant.columns)
         growing: Any = dict(maxshape=(None, *frame[1:]), chunks=frame, **hdf5.filters())
-        dataset = self._new.file.create_dataset(
+        dataset = self.file.create_dataset(
             f"frames/q{quadrant.id}", (0, *frame[1:]), self._start.pixel_dtype, **growing
         )
         return _Dense(dataset, h5py.h5s.create_simple(frame))
 
     def _create_sparse(self, number: int, image: NDArray[Any]) -> Any:
-        group = self._new.file.create_group(f"sparse/q{number}")
+        group = self.file.create_group(f"sparse/q{number}")
         group.create_dataset("base", data=image, chunks=image.shape, **hdf5.filters())
         for name, dtype, rows in (
             ("ends", "<i8", hdf5.TABLE_ROWS),
@@ -164,7 +163,7 @@ class RecordingWriter:
             expected = f"{self._start.pixel_dtype} {self._shapes[frame.quadrant]}"
             raise WireError(f"frame {frame.sequence}: expected {expected}, got {pixels.dtype} {pixels.shape}")
         header = Header(frame.sequence, frame.time_ns, frame.quadrant, frame.source_frame, frame.quality)
-        with self._new.writing():
+        with self.writing():
             quadrant.add(pixels)
             self._note(header, quadrant.count - 1)
 
@@ -183,13 +182,13 @@ class RecordingWriter:
             if min(x.min(), y.min()) < 0 or x.max() >= columns or y.max() >= rows or len(values) > rows * columns:
                 raise WireError(f"frame {header.sequence}: pixels outside the {columns} x {rows} of the quadrant")
             changed["x"], changed["y"], changed["value"] = x, y, values
-        with self._new.writing():
+        with self.writing():
             quadrant.add(changed)
             self._note(header, quadrant.count - 1)
 
     def write_truth(self, name: str, table: NDArray[Any]) -> None:
         """Append rows to the table /truth/NAME; the first call makes it. Raises LinkError if the disk refuses."""
-        with self._new.writing():
+        with self.writing():
             if name not in self._truth:
                 growing: Any = dict(maxshape=(None,), chunks=(hdf5.TABLE_ROWS,), **hdf5.filters())
                 self._truth.create_dataset(name, (0,), table.dtype, **growing)
@@ -205,26 +204,19 @@ class RecordingWriter:
         hdf5.append(self._table, self._index[: self._held])
         self._held = 0
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Write what is held back and give the file its name. Raises LinkError if the disk refuses."""
-        with self._new.writing():
+        with self.writing():
             for whole in self._dense.values():
                 whole.close()
             for changes in self._sparse.values():
                 changes.flush()
             self._flush_index()
-        self._new.finish()
+        super().finish()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._new.discard()
+    def close(self) -> None:
+        """Finish, as a link does."""
+        self.finish()
 
 
 def _check_base(start: Start, base: Mapping[int, NDArray[Any]]) -> None:

@@ -24,6 +24,7 @@ from stream.wiring import processes
 
 ROOT = Path(__file__).parents[2]
 CONFIG = load("quick")
+READOUTS = 60  # of the recording that the tests share
 TABLES = ("EVENTS", "REJECTED", "TRACKS", "FRAMES", "GAPS", "BADPIX", "GTI")
 
 

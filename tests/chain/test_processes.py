@@ -13,16 +13,7 @@ from astropy.io import fits
 
 from stream.transport.link import Push
 from stream.transport.recording import Recording
-from tests.chain.daemon import TABLES, Daemon, camera, raysieve, start, tables, wait_for
-
-READOUTS = 60
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("chain")
-    camera(READOUTS, made)
-    return made
+from tests.chain.daemon import TABLES, Daemon, raysieve, start, tables, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from tests.chain.daemon import TABLES, Daemon, camera, raysieve, tables
+from tests.chain.daemon import READOUTS, TABLES, Daemon, raysieve, tables
 from tests.screens import p_of, screening
-
-READOUTS = 60
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    made = tmp_path_factory.mktemp("chain")
-    camera(READOUTS, made)
-    return made
 
 
 @pytest.fixture(scope="module")

@@ -46,22 +46,6 @@ def test_an_empty_set_can_be_read(tmp_path):
         assert file["windows"].shape == (0, 64, 64)
 
 
-def test_the_file_has_its_name_only_when_it_is_whole(tmp_path):
-    file = EventFile(tmp_path / "set.h5", {})
-    file.write(block(3, 1, 1))
-    assert not (tmp_path / "set.h5").exists()
-    file.__exit__(RuntimeError, RuntimeError(), None)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written"):
-        EventFile(tmp_path / "file" / "set.h5", {})
-    with pytest.raises(ConfigError, match="a file to write, not a folder"):
-        EventFile(tmp_path, {})
-
-
 def refused(path, match=None):
     with pytest.raises(ConfigError, match=match) as caught:
         read_events(path)

@@ -47,22 +47,6 @@ def test_an_empty_set_can_be_read(tmp_path):
         assert file["frames"].shape == (0, *SHAPE)
 
 
-def test_the_file_has_its_name_only_when_it_is_whole(tmp_path):
-    file = FrameFile(tmp_path / "set.h5", SHAPE, {})
-    file.write(block(3, 1))
-    assert not (tmp_path / "set.h5").exists()
-    file.__exit__(RuntimeError, RuntimeError(), None)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written"):
-        FrameFile(tmp_path / "file" / "set.h5", SHAPE, {})
-    with pytest.raises(ConfigError, match="a file to write, not a folder"):
-        FrameFile(tmp_path, SHAPE, {})
-
-
 def refused(path):
     with pytest.raises(ConfigError) as caught:
         read_set(path)

@@ -51,3 +51,28 @@ def test_no_frames_give_no_logits(torch, network):
         logits, maps = network(torch.empty(0, 1, 64, 64))
     assert logits.shape == (0, 4)
     assert maps.shape == (0, 4, 16, 16)
+
+
+def test_a_signal_has_the_same_logits_in_a_larger_window(torch):
+    from models.frames.network import FrameNet
+
+    torch.manual_seed(2)
+    network = FrameNet(layers=1).eval()  # sees 12 pixels around: nothing of the border of either window
+
+    def seen(side):
+        quiet = torch.zeros(1, 1, side, side)
+        lit = quiet.clone()
+        lit[0, 0, side // 2, side // 2] = 3000
+        with torch.no_grad():
+            return [network(one)[0][0] for one in (quiet, lit)]
+
+    small = seen(32)
+    before = seen(64)
+    network.enlarge(4, torch.zeros(3, 1, 64, 64))
+    large = seen(64)
+    torch.testing.assert_close(large[0], before[0])  # the empty window
+    torch.testing.assert_close(large[1] - large[0], small[1] - small[0])
+    assert not torch.allclose(before[1] - before[0], small[1] - small[0], rtol=0.1)
+    network.train()
+    assert not any(m.training for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    assert all(m.training for m in network.modules() if isinstance(m, torch.nn.Dropout))

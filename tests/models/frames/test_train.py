@@ -4,6 +4,7 @@ from click.testing import CliRunner
 
 from config.errors import ConfigError, RaysieveError
 from models.commands import train as commands
+from sim.commands import simulate
 
 
 @pytest.fixture
@@ -11,6 +12,15 @@ def sets(torch, frame_sets):
     from models.frames.dataset import Frames
 
     return tuple(map(Frames, frame_sets))
+
+
+@pytest.fixture(scope="session")
+def small_windows(torch, tmp_path_factory):
+    path = tmp_path_factory.mktemp("small") / "small.h5"
+    options = ["--config", "wfi", "--window", "32", "--per-class", "32", "--photons", "2.5", "--particles", "2.5"]
+    done = CliRunner().invoke(simulate, ["frames", str(path), *options])
+    assert done.exit_code == 0, done.output
+    return path
 
 
 def plan(**changes):
@@ -135,3 +145,29 @@ def test_a_cycle_cannot_be_made_longer_but_a_decay_can(sets, tmp_path):
     train(*sets, tmp_path / "cycle.npz", plan())
     with pytest.raises(ConfigError, match="epochs 1 there, 2 now"):
         train(*sets, tmp_path / "cycle.npz", plan(epochs=2))
+
+
+def test_a_training_begins_in_small_windows(torch, frame_sets, small_windows, tmp_path):
+    before, out = str(tmp_path / "small.npz"), str(tmp_path / "net.npz")
+    words = ["frames", str(small_windows), "--validation", str(small_windows), "--out", before, "--epochs", "1"]
+    done = CliRunner().invoke(commands, words)
+    assert done.exit_code == 0, done.output
+    train_set, test_set = map(str, frame_sets)
+    words = ["frames", train_set, "--validation", test_set, "--out", out, "--epochs", "1", "--begin"]
+    done = CliRunner().invoke(commands, [*words, before])
+    assert done.exit_code == 0, done.output
+    with np.load(before) as one, np.load(out) as other:
+        assert other["network/mean"] == one["network/mean"]  # and all statistics of its layers
+        assert np.array_equal(other["network/end.0.running_var"], one["network/end.0.running_var"])
+        assert not np.array_equal(other["network/begin.weight"], one["network/begin.weight"])
+    done = CliRunner().invoke(commands, [*words[:5], str(tmp_path / "b.npz"), *words[6:], out])
+    assert "expected a network of windows smaller than 64 x 64" in str(done.exception)
+    done = CliRunner().invoke(commands, words[:-1])
+    assert "checkpoint of another plan (other begin)" in str(done.exception)
+
+
+def test_other_windows_are_refused(torch, frame_sets, small_windows, tmp_path):
+    words = ["frames", str(small_windows), "--validation", str(frame_sets[1]), "--out", str(tmp_path / "net.npz")]
+    done = CliRunner().invoke(commands, words)
+    assert isinstance(done.exception, RaysieveError)
+    assert "test.h5: expected windows of 32 x 32 pixels, got 64 x 64" in str(done.exception)
