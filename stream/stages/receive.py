@@ -10,6 +10,7 @@ from stream.errors import ConfigError
 from stream.messages import End, Frame, Gap, Message, Quality, Start
 from stream.numbering import Numbering
 
+SILENT_FRAMES = 64  # a quadrant so far behind the others is silent
 MISSING_RANGES = 1000  # how many declared gaps are remembered for frames that come late
 
 
@@ -118,6 +119,8 @@ class Receive:
         else:
             line.held[first] = item
             yield from self._drain(item.quadrant, keep=self._config.receive.reorder_window_frames)
+            if line.expected % SILENT_FRAMES == 0:
+                yield from self._give_up(line.expected - SILENT_FRAMES)
 
     def _drain(self, quadrant: int, keep: int) -> Iterable[Message]:
         """Give what is in order; declare a gap when more than `keep` frames wait behind it."""
@@ -131,6 +134,14 @@ class Receive:
             item = line.held.pop(line.expected)
             line.expected = (item.sequence if isinstance(item, Frame) else item.last) + 1
             yield item
+
+    def _give_up(self, last: int) -> Iterable[Message]:
+        """Declare what quadrants that have fallen silent have not sent up to `last`, while the others go on."""
+        for quadrant, line in self._lines.items():
+            if line.expected is None:
+                line.expected = line.begun = last + 1 if self._first is None else self._first
+            if line.expected <= last and not line.held:
+                yield self._gap(line, quadrant, last)
 
     def _gap(self, line: _Line, quadrant: int, last: int) -> Gap:
         assert self._start is not None

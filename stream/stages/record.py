@@ -1,12 +1,14 @@
 """EventList -> Product "events": the tables and header of an event list, one product per interval of detector time."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from config.schema import Config, Screen
 from stream.infer import card_of, rule_of
+from stream.ledger import Ledger, Past
 from stream.messages import (
     BAD_PIXEL,
     EVENT,
@@ -46,6 +48,8 @@ MAX_HELD_GAPS = 20_000
 MAX_HELD_BYTES = 256 * 2**20
 """Above, an interval is given in pieces: memory stays bounded whatever the rate or the clock does."""
 _LIST_BYTES = 1024  # what an empty list takes
+IN_FLIGHT = "in_flight"  # reason of a gap: accepted, and lost with a process that died
+PATIENCE = 512  # read-outs behind the newest that nothing between the stages holds back any more
 
 
 class Record:
@@ -54,13 +58,18 @@ class Record:
     The product of an interval is given with the first list after it; a late list goes into the interval that is open
     when it comes. `header["ROLL"]` counts the files, by `record.roll_s` and `roll_bytes`. `Start` and `End` pass; every
     run gives at least one product, its tables empty if nothing came. Before a `Start`, a list leaves as a gap.
+
+    Each read-out of a quadrant is recorded once or is in GAPS: what came before is dropped and counted, what neither
+    comes nor is declared by the stages before is a gap "in_flight". `past`: what an earlier process has recorded of
+    runs that are still open, by run id; such a run goes on where it was.
     """
 
     name = "record"
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, past: Mapping[str, Past] | None = None) -> None:
         """Raises ModelError for a screening model without a card."""
         self._config = config
+        self._past = dict(past or {})
         self._settings = _settings(config) | _screening(config.screen)
         self._scores = _scores(config.screen)
         self._interval_ns = max(1, round(config.record.interval_s * 1e9))
@@ -69,13 +78,14 @@ class Record:
         self._roll = 0
         self._sequence = 0
         self.counters: Counter[str] = Counter()
+        self.balance: dict[str, int] = {}  # of the last run: read-outs due, recorded, lost
 
     def process(self, message: Message) -> Iterable[Message]:
         """Take one message; give a product when its interval is over."""
         if isinstance(message, EventList):
             return self._take(message)
         if isinstance(message, Gap) and self._start is not None:
-            self._gaps.append(message)
+            self._gaps += self._ledger.lose(message)
             return (self._give(self._start),) if len(self._gaps) >= MAX_HELD_GAPS else ()
         if isinstance(message, Start):
             before = self.flush()
@@ -89,7 +99,9 @@ class Record:
         """Give what is held; the run is over."""
         if self._start is None:
             return []
+        self._gaps += self._ledger.missing(self._start.stream, IN_FLIGHT)
         rest = [self._give(self._start)] if self._readouts or self._gaps or not self._given else []
+        self.balance = self._ledger.balance()
         self._start = None
         return rest
 
@@ -97,6 +109,7 @@ class Record:
         self._start = start
         self._roll += 1
         self._given = 0
+        self._ledger = Ledger(q.id for q in start.quadrants)
         self._begin_ns: int | None = None  # of the interval
         self._file_begin_ns: int | None = None
         self._file_bytes = 0
@@ -104,6 +117,9 @@ class Record:
         self._all_bad = empty(BAD_PIXEL)  # of the stream: every file has them all
         self._known = np.empty((0, 2), np.int64)  # frame and time of read-outs, to give a gap its time
         self._forget()
+        if past := self._past.pop(start.run_id, None):
+            self._ledger, self._roll, self._given = past.ledger, past.roll, past.given
+            self._all_bad, self._known = past.bad_pixels, past.known
 
     def _forget(self) -> None:
         self._events: list[Table] = []
@@ -119,6 +135,7 @@ class Record:
             self.counters["before start"] += 1
             first = message.sequence
             return (Gap(stream=message.stream, first=first, last=first, quadrant=-1, reason="start"),)
+        message = self._unrecorded(message)
         given: list[Message] = []
         if self._begin_ns is None:
             self._begin_ns = message.time_ns
@@ -136,7 +153,21 @@ class Record:
         self._held_bytes += _LIST_BYTES + message.events.nbytes + message.tracks.nbytes + message.readouts.nbytes
         return given
 
+    def _unrecorded(self, message: EventList) -> EventList:
+        """Return a list without the read-outs that are recorded already."""
+        rows = message.readouts
+        repeated = (rows["quality"] & Quality.REPEATED_EXPOSURE) != 0  # more islands of the same read-out
+        new = self._ledger.record(rows["quadrant"], rows["frame"]) | repeated
+        if new.all():
+            return message
+        self.counters["recorded before"] += int((~new).sum())
+        old = readout_key(rows[~new])
+        tables = {"events": message.events, "tracks": message.tracks}
+        left = {name: pick(table, ~np.isin(readout_key(table), old)) for name, table in tables.items()}
+        return replace(message, readouts=pick(rows, new), **left)
+
     def _give(self, start: Start) -> Product:
+        self._gaps += self._ledger.missing(start.stream, IN_FLIGHT, behind=PATIENCE)
         tables, counts = self._tables(start)
         begin_ns = self._begin_ns or 0
         self._choose_file(begin_ns, sum(table.nbytes for table in tables.values()))

@@ -197,3 +197,19 @@ def test_every_number_leaves_once(order, window):
     missing = [n for m in out if isinstance(m, Gap) for n in range(m.first, m.last + 1)]
     assert len(missing) == len(set(missing))
     assert set(missing) - late == set(range(min(order, default=0), max(order, default=-1) + 1)) - set(frames)
+
+
+def test_a_quadrant_that_falls_silent_is_declared_while_the_others_go_on():
+    stage = Receive(CONFIG)
+    sent = [frame(n, q, pixels=SMALL) for n in range(200) for q in range(4) if q != 2 or n < 10]
+    out = [m for m in push(stage, START, *sent) if isinstance(m, Gap)]
+    assert [(m.first, m.last, m.quadrant) for m in out] == [(10, 64, 2), (65, 128, 2)]
+    back = push(stage, *[frame(n, 2, pixels=SMALL) for n in range(200, 240)], End(stream="test"))
+    assert [(m.first, m.last) for m in back if isinstance(m, Gap) and m.quadrant == 2] == [(129, 199)]
+
+
+def test_a_quadrant_that_never_came_is_declared_while_the_others_go_on():
+    stage = Receive(CONFIG)
+    sent = [frame(n, q, pixels=SMALL) for n in range(5, 150) for q in range(3)]
+    out = [m for m in push(stage, START, *sent) if isinstance(m, Gap)]
+    assert [(m.first, m.last, m.quadrant) for m in out] == [(5, 64, 3)]

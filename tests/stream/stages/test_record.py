@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from config.load import load
 from stream.errors import ModelError
+from stream.ledger import Ledger, Past
 from stream.messages import End, Frame, Gap, Product, Quality
 from stream.stages.record import Record
 from tests.event_lists import END, FRAME_NS, QUADRANTS, START, config, event_list, products
@@ -141,12 +142,14 @@ def test_a_gap_gets_its_time_from_the_nearest_readout():
     gaps = product.tables["GAPS"]
     assert gaps[["FIRST", "LAST", "QUADRANT", "REASON"]].tolist() == [
         (0, 1, -1, b"lost"),
+        (3, 4, 0, b"in_flight"),  # nobody said why
         (3, 4, 3, b"lost"),
         (6, 6, 0, b"overflow"),
+        (6, 6, 3, b"in_flight"),
     ]
-    np.testing.assert_allclose(gaps["TSTART"], [0, 0.015, 0.03], atol=1e-12)
-    np.testing.assert_allclose(gaps["TSTOP"], [0.01, 0.025, 0.035], atol=1e-12)
-    assert product.header["NGAPREAD"] == 2 * 2 + 2 + 1
+    np.testing.assert_allclose(gaps["TSTART"], [0, 0.015, 0.015, 0.03, 0.03], atol=1e-12)
+    np.testing.assert_allclose(gaps["TSTOP"], [0.01, 0.025, 0.025, 0.035, 0.035], atol=1e-12)
+    assert product.header["NGAPREAD"] == 7 * 2 - 4
 
 
 def test_a_gap_without_any_readout_has_no_time():
@@ -196,12 +199,20 @@ def test_memory_is_bounded_when_the_clock_stands_still(monkeypatch):
 
 @settings(deadline=None, max_examples=30)
 @given(
-    st.lists(st.tuples(st.integers(0, 60), st.integers(0, 5), st.integers(0, 5)), max_size=30),
+    st.lists(
+        st.tuples(st.integers(0, 60), st.integers(0, 5), st.integers(0, 5)), max_size=30, unique_by=lambda r: r[0]
+    ),
     st.integers(1, 40),
 )
 def test_nothing_is_lost_or_doubled(readouts, frames):
     lists = [event_list(s, {0: a, 3: b}) for s, a, b in readouts]
     given_ = products(lists, interval_s=frames * FRAME_NS / 1e9)
+    gaps = np.concatenate(
+        [np.empty(0, np.int64), *(p.tables["GAPS"]["LAST"] - p.tables["GAPS"]["FIRST"] + 1 for p in given_)]
+    )
+    of = np.concatenate([np.empty(0, np.int64), *(p.tables["GAPS"]["QUADRANT"] for p in given_)])
+    due = 2 * (max(s for s, _, _ in readouts) - min(s for s, _, _ in readouts) + 1) if readouts else 0
+    assert 2 * len(lists) + int(gaps[of >= 0].sum() + 2 * gaps[of < 0].sum()) == due
     for name, source in (("TRACKS", "tracks"), ("FRAMES", "readouts"), ("BADPIX", "bad_pixels")):
         expected = sorted(f for m in lists for f in getattr(m, source)["frame"].tolist())
         assert sorted(f for p in given_ for f in p.tables[name]["FRAME"].tolist()) == expected
@@ -257,3 +268,38 @@ def test_a_model_that_judges_by_islands_has_no_classes(tmp_path):
 def test_a_model_without_a_card_is_refused():
     with pytest.raises(ModelError, match="no such model"):
         Record(load("wfi", ["screen.model=/nowhere/net.onnx"]))
+
+
+def test_a_read_out_that_comes_twice_is_recorded_once():
+    stage = Record(config())
+    lists = [event_list(1), event_list(2, {0: 4}), event_list(1), event_list(2), event_list(4)]
+    (product,) = [m for m in push(stage, START, *lists, END) if isinstance(m, Product)]
+    frames = product.tables["FRAMES"]
+    assert list(zip(frames["FRAME"].tolist(), frames["QUADRANT"].tolist(), strict=True)) == [
+        (1, 0), (1, 3), (2, 0), (2, 3), (4, 0), (4, 3),
+    ]  # fmt: skip
+    assert len(product.tables["EVENTS"]) + len(product.tables["REJECTED"]) == 3 + 4 + 1 + 3
+    assert stage.counters["recorded before"] == 3
+    assert stage.balance == {"due": 8, "recorded": 6, "lost": 2}
+
+
+def test_what_is_missing_is_declared_when_nothing_can_hold_it_back_any_more():
+    lists = [event_list(n) for n in (0, 1, *range(4, 700))]
+    first, *_, last = products(lists, interval_s=3)
+    assert first.tables["GAPS"][["FIRST", "LAST", "QUADRANT", "REASON"]].tolist() == [(2, 3, -1, b"in_flight")]
+    assert not len(last.tables["GAPS"])
+
+
+def test_a_run_that_another_process_has_begun_goes_on():
+    ledger = Ledger([0, 3])
+    ledger.record(np.array([0, 3, 0, 3]), np.array([0, 0, 1, 1]))
+    bad = event_list(1).bad_pixels
+    past = Past(ledger=ledger, roll=2, given=5, bad_pixels=bad, known=np.array([[1, FRAME_NS]]))
+    stage = Record(config(), {START.run_id: past})
+    (product,) = [m for m in push(stage, START, event_list(1), event_list(3), END) if isinstance(m, Product)]
+    assert (product.header["ROLL"], product.header["INTERVAL"]) == (2, 5)
+    assert product.tables["FRAMES"]["FRAME"].tolist() == [3, 3]
+    assert product.tables["GAPS"][["FIRST", "LAST", "REASON"]].tolist() == [(2, 2, b"in_flight")]
+    assert product.tables["GAPS"]["TSTART"].tolist() == [0.01]
+    (again,) = [m for m in push(stage, START, END) if isinstance(m, Product)]
+    assert again.header["ROLL"] == 3  # another run of the same name
