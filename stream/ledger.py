@@ -87,6 +87,11 @@ class Ledger:
             self._widen(number, number)
         return new
 
+    def record_range(self, quadrant: int, first: int, last: int) -> None:
+        """Note read-outs first .. last of a quadrant, none of them lost, as recorded."""
+        self.recorded[quadrant].add(first, last)
+        self._widen(first, last)
+
     def lose(self, gap: Gap) -> list[Gap]:
         """Note a gap; return the parts of it that are news: neither recorded nor known to be lost."""
         found: dict[Range, list[int]] = {}

@@ -1,7 +1,8 @@
 """FITS event lists: the sink that writes them interval by interval, and the reader.
 
 A list that is being written lies in `.NAME.parts/NNNN/` as one whole event list per interval, and becomes `NAME.fits`
-(then `NAME_0002.fits`, ...) when the file rolls or the stream ends. A killed process loses the running interval only.
+(then `NAME_0002.fits`, ...) when the file rolls or the stream ends. A killed process loses the running interval only,
+and the next one may go on with the same run.
 """
 
 import fcntl
@@ -21,8 +22,10 @@ from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 
 from stream.errors import ConfigError
+from stream.ledger import Past
 from stream.messages import End, Message, Product, Start
 from stream.transport.eventmerge import merge, write_product
+from stream.transport.eventpast import read_past, run_of
 from stream.transport.fitsfile import check_whole, disk_faults, is_ours, sync_folder
 
 
@@ -32,16 +35,19 @@ class EventListWriter:
     What an earlier process left unfinished is first joined into `NAME_recovered.fits` (`recovered`); parts that cannot
     be read are kept as `NAME_damaged_....fits` (`damaged`). Finished files are in `written`.
     Event lists `NAME.fits`, `NAME_0002.fits`, ... that are there already are an error, or deleted with `overwrite`.
+    go_on: if a run is unfinished here, `past` says by its id what is recorded of it, and a `Start` of the same run goes
+    on with it; any other one makes it a finished list first.
     Raises ConfigError for that, or if another process writes here,
     LinkError if the disk refuses: what is on it stays valid, and the same message may be sent again.
     """
 
-    def __init__(self, directory: Path, name: str = "events", *, overwrite: bool = False) -> None:
+    def __init__(self, directory: Path, name: str = "events", *, overwrite: bool = False, go_on: bool = False) -> None:
         self._directory, self._name = directory, name
         self._parts = directory / f".{name}.parts"
         self.written: list[Path] = []
         self.recovered: list[Path] = []
         self.damaged: list[Path] = []
+        self.past: dict[str, Past] = {}
         self._roll: tuple[Any, Any] | None = None  # of the open file
         self._number, self._count = 1, 0  # of the open file, of its parts
         self._closed = 0  # number of the file that is being joined, or could not be; 0: none
@@ -51,15 +57,23 @@ class EventListWriter:
             self._parts.mkdir(parents=True, exist_ok=True)
             self._unlock = self._lock()
             try:
-                self._recover()
-                self._make_room(overwrite)
+                self._clean()
+                if go_on:
+                    self._keep()
+                if not self.past:
+                    self._recover()
+                    self._make_room(overwrite)
             except BaseException:
                 self._unlock()
                 raise
 
     def send(self, message: Message) -> None:
         """Write a product to the disk; `Start` and `End` finish the open file."""
+        if isinstance(message, Start) and message.run_id in self.past:
+            self.past = {}
+            return
         if isinstance(message, Start | End):
+            self.past = {}
             self._finish()
         if not isinstance(message, Product) or message.kind != "events":
             return
@@ -102,9 +116,17 @@ class EventListWriter:
             self._join()
 
     def _join(self) -> None:
-        tail = "" if self._closed == 1 else f"_{self._closed:04d}"
-        folder, path = self._parts / f"{self._closed:04d}", self._directory / f"{self._name}{tail}.fits"
-        self._joining = self._thread.submit(_settle, folder, path)
+        folder = self._parts / f"{self._closed:04d}"
+        self._joining = self._thread.submit(_settle, folder, self._path(self._closed))
+
+    def _path(self, number: int) -> Path:
+        tail = "" if number == 1 else f"_{number:04d}"
+        return self._directory / f"{self._name}{tail}.fits"
+
+    def _finished(self) -> list[tuple[str, Path]]:
+        """Return names and paths of the finished files."""
+        ours = re.compile(re.escape(self._name) + r"(_\d{4,})?\.fits")
+        return sorted((path.name, path) for path in self._directory.iterdir() if ours.fullmatch(path.name))
 
     def _wait(self) -> None:
         if self._joining is not None:
@@ -123,13 +145,40 @@ class EventListWriter:
             raise ConfigError(f"{self._directory}: another process is writing {self._name}.fits here") from None
         return unlock
 
-    def _recover(self) -> None:
+    def _clean(self) -> None:
+        """Remove what was not written to its end, and set aside what cannot be read."""
         for temporary in self._parts.rglob(".*.tmp"):
             temporary.unlink()
-        for number in sorted({entry.stem for entry in self._parts.iterdir()}):
+        for number in self._numbers():
+            if not (self._parts / f"{number}.fits").exists():
+                self._set_damaged_aside(self._parts / number)
+
+    def _numbers(self) -> list[str]:
+        return sorted({entry.stem for entry in self._parts.iterdir()})
+
+    def _keep(self) -> None:
+        """Finish all files but the newest, and stand where the process stood that wrote it."""
+        numbers = self._numbers()
+        for number in numbers:
             folder = self._parts / number
-            if not folder.with_suffix(".fits").exists():
-                self._set_damaged_aside(folder)
+            if number == numbers[-1] and not folder.with_suffix(".fits").exists():
+                break
+            self._number = int(number) + 1
+            self.written.append(_settle(folder, self._path(int(number))))
+        else:
+            return  # nothing is open
+        parts = sorted(folder.glob("*.fits"))
+        if not parts:
+            folder.rmdir()
+            return
+        self._number, self._count = int(number), int(parts[-1].stem) + 1
+        run, files = run_of(parts[-1]), [path for _, path in self._finished()]
+        past = read_past([*(path for path in files if run_of(path) == run), *parts], self._count)
+        self.past, self._roll = {run: past}, (run, past.roll)
+
+    def _recover(self) -> None:
+        for number in self._numbers():
+            folder = self._parts / number
             if folder.with_suffix(".fits").exists() or any(folder.iterdir()):
                 path = self._free_name("recovered")
                 _settle(folder, path)
@@ -152,8 +201,7 @@ class EventListWriter:
         return path
 
     def _make_room(self, overwrite: bool) -> None:
-        ours = re.compile(re.escape(self._name) + r"(_\d{4,})?\.fits")
-        for path in sorted(p for p in self._directory.iterdir() if ours.fullmatch(p.name)):
+        for _, path in self._finished():
             if not overwrite:
                 found = "".join(f" (and {p} was recovered)" for p in self.recovered)
                 raise ConfigError(f"{path}: is there already: expected an empty folder, or --overwrite{found}")

@@ -3,6 +3,7 @@ import os
 import shutil
 import tempfile
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from stream.errors import ConfigError, LinkError
 from stream.messages import Gap, Quality
+from stream.stages.record import Record
 from stream.transport.eventlist import EventListWriter, read_event_list
 from stream.transport.fitsfile import places
-from tests.event_lists import END, FRAME_NS, LIVE_NS, START, column, event_list, products, write
+from tests.event_lists import END, FRAME_NS, LIVE_NS, START, column, config, event_list, products, write
 
 TABLES = ["EVENTS", "GTI", "REJECTED", "TRACKS", "FRAMES", "GAPS", "BADPIX"]
 READOUTS = st.lists(st.tuples(st.integers(0, 60), st.sampled_from([0, 3]), st.integers(0, 3)), min_size=1, max_size=25)
@@ -377,3 +379,67 @@ def all_that_is_read(path):
     except ConfigError as fault:
         return str(fault)
     return header, {name: table.tobytes() for name, table in tables.items()}
+
+
+def go_on(folder, lists, run_id=START.run_id):
+    """Record more of a run as another process would; return the writer and what the stage said."""
+    writer = EventListWriter(folder, go_on=True)
+    stage = Record(config(interval_s=0.01, roll_s=0.03), writer.past)
+    for message in (replace(START, run_id=run_id), *lists, END):
+        for result in stage.process(message):
+            writer.send(result)
+    writer.close()
+    return writer, stage
+
+
+@pytest.mark.parametrize("number", [0, 1, 4, 5, 6, 7])
+def test_another_process_goes_on_with_the_same_run(tmp_path, number):
+    lists = [event_list(n) for n in range(12)]
+    given_ = products(lists, interval_s=0.01, roll_s=0.03)
+    writer = EventListWriter(tmp_path)
+    for product in given_[:number]:
+        writer.send(product)
+    del writer
+    again, stage = go_on(tmp_path, lists)
+    assert again.recovered == []
+    found = column(sorted(tmp_path.glob("*.fits")), "FRAMES", "FRAME")
+    assert sorted(found.tolist()) == sorted([*range(12), *range(12)])
+    assert stage.counters["recorded before"] == 2 * len(
+        {f for p in given_[:number] for f in p.tables["FRAMES"]["FRAME"]}
+    )
+    assert stage.balance == {"due": 24, "recorded": 24, "lost": 0}
+
+
+def test_what_was_lost_between_two_processes_is_a_gap(tmp_path):
+    writer = EventListWriter(tmp_path)
+    gap = Gap(stream="camera", first=2, last=3, quadrant=0, reason="lost")
+    for product in products([event_list(0), event_list(1), gap, event_list(4)], interval_s=0.01)[:1]:
+        writer.send(product)
+    del writer
+    go_on(tmp_path, [event_list(6)])
+    path = tmp_path / "events.fits"
+    assert column([path], "FRAMES", "FRAME").tolist() == [0, 0, 1, 1, 6, 6]
+    assert column([path], "GAPS", "FIRST").tolist() == [2]
+    assert column([path], "GAPS", "LAST").tolist() == [5]
+    assert column([path], "GAPS", "REASON").tolist() == ["in_flight"]
+
+
+def test_a_run_of_another_name_does_not_go_on(tmp_path):
+    writer = EventListWriter(tmp_path)
+    writer.send(products([event_list(0)])[0])
+    del writer
+    again, _ = go_on(tmp_path, [event_list(0)], run_id="run 2")
+    assert [path.name for path in again.written] == ["events.fits", "events_0002.fits"]
+    assert [fits.getval(path, "OBS_ID") for path in again.written] == ["run 1", "run 2"]
+
+
+def test_an_unfinished_run_that_nobody_goes_on_with_is_finished(tmp_path):
+    writer = EventListWriter(tmp_path)
+    writer.send(products([event_list(0)])[0])
+    del writer
+    again = EventListWriter(tmp_path, go_on=True)
+    assert list(again.past) == [START.run_id]
+    assert again.past[START.run_id].known.tolist() == [[0, 0]]
+    assert len(again.past[START.run_id].bad_pixels) == 2
+    again.close()
+    assert column([tmp_path / "events.fits"], "FRAMES", "FRAME").tolist() == [0, 0]
