@@ -219,8 +219,22 @@ class Links(Section):
     host: str = "127.0.0.1"
     first_port: Annotated[int, Field(ge=1024, le=65000)] = 5570
     """tcp: the frames arrive here, the links between the stages follow."""
+    frames_when_full: Literal["block", "shed"] = "block"
+    """block: the camera waits, nothing is lost; shed: it never waits, the oldest read-outs are dropped and counted."""
     silence_s: Positive = 30.0
     """After this time without a message in an open stream, the source counts as lost."""
+
+
+class Supervise(Section):
+    """What the daemon does about processes that die or are stuck."""
+
+    restarts: Annotated[int, Field(ge=0)] = 5
+    """So many within the window; one more, and the daemon ends."""
+    restart_window_s: Positive = 60.0
+    stuck_s: Positive = 20.0
+    """A process that says nothing for so long is ended and replaced. It must have got warm within this time, too."""
+    standby: bool = False
+    """Keep a second process of each kind warm, to take the place of one that dies at once; costs its memory."""
 
 
 class Config(Section):
@@ -233,6 +247,7 @@ class Config(Section):
     screen: Screen = Screen()
     record: Record = Record()
     links: Links = Links()
+    supervise: Supervise = Supervise()
     simulate: Simulate = Simulate()
 
     @model_validator(mode="after")

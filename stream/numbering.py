@@ -31,6 +31,11 @@ class Numbering:
         """Number and time (ns) of the newest frame that was believed; None before the first."""
         return self._last
 
+    @last.setter
+    def last(self, last: tuple[int, int]) -> None:
+        """Go on from a frame that another process has believed."""
+        self._last = last
+
     def take(self, frame: Frame, beside: tuple[int, int] | None = None) -> list[Frame]:
         """Return the frames that are believed now, with full numbers: none, this one, or the one in doubt before it.
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from stream.clock import Latencies, now_ns
 from stream.messages import CorrectedFrame, End, EventList, Frame, Message, Start
-from stream.stage import Stage
+from stream.stage import Source, Stage
 from stream.transport.inproc import Sink, chain, drain
+from stream.transport.notes import Notes
 
 SILENT_FRAMES = 20  # no source is silent before it has missed so many read-outs
 POLL_S = 0.1  # how soon a stop is noticed when nothing arrives
@@ -41,15 +42,12 @@ class Timed:
         return self._stage.flush()
 
 
-class Source(Protocol):
-    """Where messages come from."""
+@runtime_checkable
+class Placed(Protocol):
+    """A stage that another process can go on with where it stands."""
 
-    counters: Counter[str]
-    queue: int  # messages that may have been accepted and not yet given
-
-    def receive(self, timeout_s: float) -> Message | None:
-        """Return the next message, or None if none came in time."""
-        ...
+    name: str
+    place: dict[str, Any]  # numbers, lists and maps of them; set after its stream has been opened
 
 
 class Runner:
@@ -57,11 +55,20 @@ class Runner:
 
     `stopping()` asks for an orderly end: what was accepted until then is processed, also while more arrives, then the
     stages are flushed. Silence of an open stream for `silence_s` counts as the loss of its source: the stream is
-    closed, and opened again should its frames go on.
+    closed, and opened again should its frames go on. `notes` are what another runner needs to go on in the place of one
+    that died: it opens the stream again, where its stages stood. A `Start` of the stream that is open is no news.
     """
 
-    def __init__(self, name: str, source: Source, stages: Sequence[Stage], sink: Sink, status: Path | None) -> None:
-        self._name, self._source, self._sink, self._status = name, source, sink, status
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        stages: Sequence[Stage],
+        sink: Sink,
+        status: Path | None,
+        notes: Notes | None = None,
+    ) -> None:
+        self._name, self._source, self._sink, self._status, self._notes = name, source, sink, status, notes
         self._stages = stages
         self._timed = [Timed(stage) for stage in stages]
         self._exit = EXITS.get(stages[-1].name, "frame to exit") if stages else ""
@@ -75,6 +82,7 @@ class Runner:
         """Loop until `stopping()`, or with `once` until the first stream has ended."""
         heard = now_ns()
         left = self._source.queue  # messages that may wait when the stop comes: they were accepted
+        self._go_on()
         self._report(final=False)
         while left > 0:
             message = self._source.receive(POLL_S)
@@ -92,14 +100,34 @@ class Runner:
                 self._handle(End(stream=self._open.stream), now_ns())
                 if once:
                     break
-            if now_ns() - self._reported > REPORT_NS:
-                self._report(final=False)
+            self.beat()
         if self._open is not None:
             self._handle(End(stream=self._open.stream), now_ns())
         for result in drain(self._timed):
             self._sink.send(result)
         self._sink.close()
         self._report(final=True)
+
+    def beat(self) -> None:
+        """Say that this process lives, once a second; also while it waits for the next one to take a message."""
+        if now_ns() - self._reported > REPORT_NS:
+            self._report(final=False)
+
+    def _go_on(self) -> None:
+        """Open the stream that a runner before this one had open."""
+        if self._notes is None or (known := self._notes.read()) is None:
+            return
+        start, places = known
+        self._counters["gone_on"] += 1
+        self._handle(start, now_ns())
+        for stage in self._stages:
+            if stage.name in places and isinstance(stage, Placed):
+                stage.place = places[stage.name]
+
+    def _note(self) -> None:
+        if self._notes is not None and self._open is not None:
+            places = {stage.name: stage.place for stage in self._stages if isinstance(stage, Placed)}
+            self._notes.write(self._open, places)
 
     def _patience_ns(self, silence_s: float) -> float:
         assert self._open is not None
@@ -119,12 +147,17 @@ class Runner:
         kind = type(message).__name__
         self._counters[f"in_{kind}"] += 1
         if isinstance(message, Start):
+            if self._open is not None and (message.stream, message.run_id) == (self._open.stream, self._open.run_id):
+                self._counters["start_again"] += 1
+                return
             self._open = message
         elif isinstance(message, End):
             self._open = None
         elif isinstance(message, Frame | EventList):
             message = replace(message, trace=(*message.trace, arrived))
             self._measure("arrive", message.trace)
+            if isinstance(message, EventList):
+                self._counters["rows_in"] += len(message.readouts)
         for result in chain(self._timed, message):
             if isinstance(result, EventList):
                 result = replace(result, trace=(*result.trace, now_ns()))
@@ -132,11 +165,16 @@ class Runner:
                 self._count(result)
             self._counters[f"out_{type(result).__name__}"] += 1
             self._sink.send(result)
+        if isinstance(message, Start):
+            self._note()
+        elif isinstance(message, End) and self._notes is not None:
+            self._notes.remove()
         if isinstance(message, EventList) and self._exit == EXITS["record"]:  # which keeps its lists
             self._measure(self._exit, (message.trace[0], now_ns()))
 
     def _count(self, events: EventList) -> None:
         counters = self._counters
+        counters["rows_out"] += len(events.readouts)
         valid = events.events["reason"] == 0
         counters["events"] += int(valid.sum())
         counters["rejected"] += int((~valid).sum())
@@ -153,6 +191,7 @@ class Runner:
     def _report(self, final: bool) -> None:
         """Write what is known to the status file, whole or not at all."""
         self._reported = now_ns()
+        self._note()
         if self._status is None:
             return
         text = json.dumps(self.summary() | {"final": final})
@@ -168,10 +207,13 @@ class Runner:
         spans = self._latencies | {f"stage {timed.name}": timed.latencies for timed in self._timed}
         return {
             "process": self._name,
+            "pid": os.getpid(),
             "counters": dict(self._counters),
             "source": dict(self._source.counters),
             "stages": stages,
             "about": {s.name: dict(a) for s in self._stages if (a := getattr(s, "about", None))},
             "latencies": {label: span.summary() for label, span in spans.items()},
+            "balance": {s.name: dict(b) for s in self._stages if (b := getattr(s, "balance", None))},
+            "beat_ns": now_ns(),
             "cpu_s": round(times.user + times.system, 3),
         }

@@ -1,5 +1,6 @@
-"""What a stage is."""
+"""What a stage is, and where its messages come from."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -21,4 +22,15 @@ class Stage(Protocol):
 
     def flush(self) -> Iterable[Message]:
         """Give what is held back, at the end of the stream."""
+        ...
+
+
+class Source(Protocol):
+    """Where messages come from."""
+
+    counters: Counter[str]
+    queue: int  # messages that may have been accepted and not yet given
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """Return the next message, or None if none came in time."""
         ...

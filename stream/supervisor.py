@@ -1,76 +1,99 @@
-"""Starts the processes of the table, watches them, drains them."""
+"""Starts the processes of the table, watches them, puts others in the place of those that die, drains them."""
 
-import itertools
 import json
-import math
 import multiprocessing
 import os
-import re
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
 from config.schema import Config
-from stream.errors import ConfigError, LinkError, RaysieveError
-from stream.messages import End, Message, Start
-from stream.runner import Runner
-from stream.transport.eventlist import EventListWriter
-from stream.transport.inproc import Sink
-from stream.transport.link import Pull, Push
-from stream.transport.maps import read_maps
-from stream.wiring import build, link_after, processes, rows_of, url_of
+from stream.errors import LinkError
+from stream.process import DRAIN_S, REFUSED, Order, run_process
+from stream.wiring import processes
 
 ECHO_S = 1.0  # signals so soon after the first are the same wish
-DEAD_S = 3.0  # how long the others may take once a process has died
-DRAIN_S = 20.0  # what has been accepted must be on disk within this time after a stop
+DEAD_S = 3.0  # how long the others may take once the daemon has failed
+LOOK_S = 0.1  # from one look at the processes to the next
+SHOW_S = 0.25  # from one status to the next
+HALTED = 5  # looks at a process that was stopped (SIGSTOP) until it counts as stuck
+
+
+@dataclass(slots=True)
+class Child:
+    """One process: at work, or warm and waiting for its turn."""
+
+    process: BaseProcess
+    turn: Event
+    began: float = 0.0  # monotonic s: when its turn came
+    asked: bool = False  # to end
+    halted: int = 0  # looks at which it was stopped
+    over: bool = False  # dead, and not missed
+
+    @property
+    def died(self) -> bool:
+        """Whether it has ended otherwise than at its end, and is missed."""
+        return self.process.exitcode not in (None, 0) and not self.over
 
 
 class Supervisor:
-    """One daemon: a process for each process of the table, started last to first so that every link has its reader."""
+    """One daemon: a process for each process of the table, started last to first so that every link has its reader.
+
+    One that dies, is stuck or halted is replaced: by one that is warm already with `supervise.standby`. What it had
+    accepted is lost and becomes a gap; the link before it holds what follows.
+    """
 
     def __init__(self, config: Config, out: Path, *, once: bool, overwrite: bool) -> None:
+        self._section = config.supervise
         self._status = out / ".status"
         self._status.mkdir(parents=True, exist_ok=True)
-        for old in (*self._status.glob("*.json"), *self._status.glob("*.error")):
-            old.unlink()
+        for old in self._status.iterdir():
+            if old.suffix != ".open" or overwrite:
+                old.unlink()
         self._stopping = False
-        self._asked: set[str] = set()
         self._asked_at = 0.0
         self._patience_s = DRAIN_S
-        context = multiprocessing.get_context("spawn")
-        arguments = (config.model_dump_json(), str(out), once, overwrite)
-        self._processes: dict[str, BaseProcess] = {
-            name: context.Process(target=run_process, args=(name, *arguments), name=f"raysieve-{name}")
-            for name in reversed(processes())
-        }
+        self._context = multiprocessing.get_context("spawn")
+        self._order: dict[str, Any] = {"config_json": config.model_dump_json(), "out": str(out), "once": once}
+        self._overwrite = overwrite
+        self._active: dict[str, Child] = {}
+        self._standby: dict[str, Child] = {}
+        self._deaths: list[float] = []  # monotonic s
+        self._restarts: Counter[str] = Counter()
+        self._reasons: dict[str, str] = {}
 
     def run(self, show: Callable[[dict[str, Any]], None], ready: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Run until the stream is over or a signal asks for the end; return the last status of every process.
 
         `show` gets the status four times a second, `ready` gets it once, when all processes are warm.
-        Raises LinkError naming the process that died.
+        Raises LinkError naming the process that cannot be kept alive.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask_to_stop)
-        for process in self._processes.values():
-            process.start()
-        announced = False
+        for name in reversed(processes()):
+            self._active[name] = self._start(name, self._overwrite)
+            self._give_turn(self._active[name])
+        announced, shown = False, 0.0
         try:
-            while any(p.is_alive() for p in self._processes.values()):
-                self._check()
-                status = self.status()
-                if not announced and len(status) == len(self._processes):
-                    announced = True
-                    ready(status)
-                show(status)
+            while any(child.process.is_alive() for child in self._active.values()) or self._to_replace():
+                self._watch()
+                if time.monotonic() - shown > SHOW_S:
+                    shown, status = time.monotonic(), self.status()
+                    if not announced and len(status) == len(self._active):
+                        announced = True
+                        ready(status)
+                        self._stand_by()
+                    show(status)
                 if self._stopping:
                     self._stop_next()
-                time.sleep(0.25)
-            self._check()
+                time.sleep(LOOK_S)
         finally:
             self._end()
         return self.status()
@@ -81,14 +104,85 @@ class Supervisor:
         for name in processes():
             path = self._status / f"{name}.json"
             if path.is_file():
-                found[name] = json.loads(path.read_text())
+                about = {"restarts": self._restarts[name], "reason": self._reasons.get(name, "")}
+                found[name] = json.loads(path.read_text()) | about
         return found
+
+    def _start(self, name: str, overwrite: bool = False) -> Child:
+        order = Order(process=name, overwrite=overwrite, **self._order)
+        turn = self._context.Event()
+        process = self._context.Process(target=run_process, args=(order, turn), name=f"raysieve-{name}")
+        process.start()
+        return Child(process, turn)
+
+    def _give_turn(self, child: Child) -> None:
+        child.began = time.monotonic()
+        child.turn.set()
+
+    def _stand_by(self) -> None:
+        """Get warm what is to take the place of those that die."""
+        if self._section.standby and not self._stopping:
+            for name in processes():
+                if name not in self._standby and self._active[name].process.is_alive():
+                    self._standby[name] = self._start(name)
+
+    def _to_replace(self) -> bool:
+        return any(child.died for child in self._active.values())
+
+    def _watch(self) -> None:
+        """Replace the processes that have died, and end and replace those that are stuck."""
+        for name, child in self._active.items():
+            if child.died:
+                self._replace(name, child, self._why(name, child))
+            elif child.process.is_alive() and (why := self._stuck(name, child)):
+                child.process.kill()
+                child.process.join()
+                self._replace(name, child, why)
+
+    def _why(self, name: str, child: Child) -> str:
+        told = self._status / f"{name}.error"
+        if told.is_file():
+            return told.read_text().strip()
+        code = child.process.exitcode or 0
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _stuck(self, name: str, child: Child) -> str:
+        """Return why a process counts as stuck; empty: it does not."""
+        child.halted = child.halted + 1 if _is_halted(child.process) else 0
+        if child.halted >= HALTED:
+            return "halted"
+        path = self._status / f"{name}.json"
+        beat = json.loads(path.read_text()).get("beat_ns", 0) * 1e-9 if path.is_file() else 0.0
+        silent = time.monotonic() - max(child.began, beat)
+        return f"stuck for {silent:.0f} s" if silent > self._section.stuck_s else ""
+
+    def _replace(self, name: str, child: Child, why: str) -> None:
+        """Put another process in the place of one that is gone. Raises LinkError if that would be no use."""
+        unborn = self._stopping and not (self._status / f"{name}.json").is_file()  # had nothing yet to lose
+        if unborn:
+            child.over = True
+            return
+        now = time.monotonic()
+        self._deaths = [at for at in self._deaths if now - at < self._section.restart_window_s] + [now]
+        if child.process.exitcode == REFUSED or len(self._deaths) > self._section.restarts:
+            self._patience_s = DEAD_S  # the others wait for it in vain
+            raise LinkError(f"process {name} died: {why}")
+        self._restarts[name] += 1
+        self._reasons[name] = why
+        (self._status / f"{name}.error").unlink(missing_ok=True)
+        spare = self._standby.pop(name, None)
+        if spare is not None and not spare.process.is_alive():
+            spare = None
+        self._active[name] = spare or self._start(name)
+        self._give_turn(self._active[name])
+        self._stand_by()
 
     def _ask_to_stop(self, *_: object) -> None:
         """Drain; a second signal ends at once, but not the echo of the first that `timeout` and others send."""
         if self._stopping and time.monotonic() - self._asked_at > ECHO_S:
-            for process in self._processes.values():
-                process.kill()
+            for child in (*self._active.values(), *self._standby.values()):
+                child.process.kill()
+            self._section = self._section.model_copy(update={"restarts": 0})
         if not self._stopping:
             self._asked_at = time.monotonic()
         self._stopping = True
@@ -96,34 +190,32 @@ class Supervisor:
     def _stop_next(self) -> None:
         """Drain in the order of the data: a process is asked to end when the one before it has ended."""
         for name in processes():
-            process = self._processes[name]
-            if process.is_alive():
-                if name not in self._asked:
-                    self._asked.add(name)
-                    _drain(process)
+            child = self._active[name]
+            if child.process.is_alive():
+                if not child.asked:
+                    child.asked = True
+                    _drain(child.process)
                 return
 
-    def _check(self) -> None:
-        for name, process in self._processes.items():
-            unborn = self._stopping and not (self._status / f"{name}.json").is_file()  # had nothing yet to lose
-            if process.exitcode not in (None, 0) and not unborn:
-                self._patience_s = DEAD_S  # the others wait for it in vain
-                reason = self._status / f"{name}.error"
-                text = reason.read_text().strip() if reason.is_file() else f"exit code {process.exitcode}"
-                raise LinkError(f"process {name} died: {text}")
-
     def _end(self) -> None:
+        for child in self._standby.values():
+            child.process.kill()
+            child.process.join()
         deadline = time.monotonic() + self._patience_s
-        for name in processes():
-            process = self._processes[name]
-            if process.pid is None:
-                continue
-            if process.is_alive():
-                _drain(process)
-            process.join(max(0.1, deadline - time.monotonic()))
-            if process.is_alive():
-                process.kill()
-                process.join()
+        for child in [self._active[name] for name in processes() if name in self._active]:
+            if child.process.is_alive():
+                _drain(child.process)
+            child.process.join(max(0.1, deadline - time.monotonic()))
+            if child.process.is_alive():
+                child.process.kill()
+                child.process.join()
+
+
+def _is_halted(process: BaseProcess) -> bool:
+    """Return whether a process was stopped by a signal (state T of /proc; never where there is none)."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False
 
 
 def _drain(process: BaseProcess) -> None:
@@ -131,99 +223,3 @@ def _drain(process: BaseProcess) -> None:
     if process.pid is not None:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGUSR1)
-
-
-def run_process(name: str, config_json: str, out: str, once: bool, overwrite: bool) -> None:
-    """Run one process of the table (the entry point of a child)."""
-    stop = [False]
-    for number in (signal.SIGINT, signal.SIGTERM):  # the supervisor's: it drains in the order of the data
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, lambda *_: stop.__setitem__(0, True))
-    status = Path(out) / ".status" / f"{name}.json"
-    supervisor = os.getppid()  # a process whose supervisor was killed drains and ends, or it would hold its link
-    try:
-        config = Config.model_validate_json(config_json)
-        _serve(name, config, Path(out), once, overwrite, status, lambda: stop[0] or os.getppid() != supervisor)
-    except RaysieveError as fault:
-        status.with_suffix(".error").write_text(str(fault))
-        raise SystemExit(1) from None
-    except Exception as fault:
-        status.with_suffix(".error").write_text(f"{type(fault).__name__}: {fault}")
-        raise
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # all is done: a late signal must not look like a crash
-
-
-class StreamFolders:
-    """Writes every stream into a folder of its own, named by its run."""
-
-    def __init__(self, out: Path) -> None:
-        """Recover what a killed daemon has left in the folders of its streams."""
-        self._out = out
-        self._writer: EventListWriter | None = None
-        for parts in sorted(out.glob("*/.events.parts")):
-            with suppress(ConfigError):  # it recovers first, and then refuses to write over finished lists
-                EventListWriter(parts.parent).close()
-
-    def send(self, message: Message) -> None:
-        """Open a folder at Start, finish it at End."""
-        if isinstance(message, Start):
-            self.close()
-            self._writer = EventListWriter(self._new_folder(message.run_id))
-        if self._writer is not None:
-            self._writer.send(message)
-        if isinstance(message, End):
-            self.close()
-
-    def close(self) -> None:
-        """Finish the open event list."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-    def _new_folder(self, run_id: str) -> Path:
-        name = re.sub(r"[^\w.-]+", "_", run_id).strip(".") or "run"
-        taken = (self._out / (name if n == 1 else f"{name}_{n}") for n in itertools.count(1))
-        return next(folder for folder in taken if not folder.exists())
-
-
-class LinkSink:
-    """Sends everything on, and waits while the link is full: nothing is lost here."""
-
-    def __init__(self, push: Push, stopping: Callable[[], bool]) -> None:
-        self._push, self._stopping = push, stopping
-
-    def send(self, message: Message) -> None:
-        """Send one message; raises LinkError if the reader is gone while we are asked to stop."""
-        refused = 0
-        while not self._push.send(message, timeout_s=1.0):
-            refused += 1
-            if self._stopping() and refused > DRAIN_S / 2:
-                raise LinkError("the next process takes no messages; what it had not taken is lost")
-
-    def close(self) -> None:
-        """Wait until the last message is with the reader."""
-        self._push.close()
-
-
-def _serve(
-    name: str, config: Config, out: Path, once: bool, overwrite: bool, status: Path, stopping: Callable[[], bool]
-) -> None:
-    maps = read_maps(Path(config.correct.maps)) if config.correct.maps else {}
-    rows = rows_of(name)
-    if not maps and config.correct.common_mode != "none" and any(row.stage == "correct" for row in rows):
-        raise ConfigError("correct.maps: no map file; make one with `raysieve calibrate-dark` and name it with --set")
-    samples = out / ".quarantine"
-    source = Pull(url_of(rows[0].link, config.links), queue=rows[0].queue, bind=True, quarantine=samples)
-    # Only the first process hears the source itself; the others are told of its end.
-    silence_s = config.links.silence_s if name == processes()[0] else math.inf
-    stages = [build(row.stage, config, maps) for row in rows]
-    after = link_after(name)
-    sink: Sink
-    if after is None:
-        sink = EventListWriter(out, overwrite=overwrite) if once else StreamFolders(out)
-    else:
-        sink = LinkSink(Push(url_of(after.link, config.links), queue=after.queue, bind=False), stopping)
-    try:
-        Runner(name, source, stages, sink, status).run(stopping, silence_s, once)
-    finally:
-        source.close()

@@ -9,6 +9,10 @@ from config.schema import Config, Links
 from stream.messages import Maps
 from stream.stage import Stage
 
+Policy = Literal["block", "shed"]
+"""What happens when a queue is full. block: the sender waits, nothing is lost; shed: the reader drops the oldest
+read-outs, whole and counted, so that the sender never waits."""
+
 
 class Row(NamedTuple):
     """One stage. A stage without a link takes its messages from the stage above, in the same process."""
@@ -20,7 +24,7 @@ class Row(NamedTuple):
     process: str
     link: str = ""  # the ZeroMQ queue that feeds it
     queue: int = 0  # messages that it holds on each side
-    when_full: Literal["block", ""] = ""  # block: the sender waits, nothing is lost
+    when_full: Policy | Literal[""] = ""
 
 
 # fmt: off
@@ -79,6 +83,11 @@ def link_after(process: str) -> Row | None:
     names = processes()
     place = names.index(process) + 1
     return rows_of(names[place])[0] if place < len(names) else None
+
+
+def policy_of(row: Row, links: Links) -> str:
+    """Return what happens when the queue of a row is full: as the table says, but frames may be shed when told to."""
+    return links.frames_when_full if row is TABLE[0] else row.when_full
 
 
 def url_of(link: str, links: Links) -> str:

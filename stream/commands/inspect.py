@@ -18,7 +18,7 @@ from stream.transport.eventlist import read_event_list
 from stream.transport.hdf5 import read_text
 from stream.transport.maps import read_maps
 from stream.transport.recording import Recording
-from stream.wiring import TABLE, url_of
+from stream.wiring import TABLE, policy_of, url_of
 
 
 @click.command()
@@ -155,5 +155,7 @@ def _table(config: Config) -> Table:
         rate = row.rate_hz * share * 0.005 / config.detector.frame_time_s
         url = url_of(row.link, config.links) if row.link else ""
         queue = str(row.queue) if row.queue else ""
-        table.add_row(row.stage, row.takes, row.gives, f"{rate:.0f}", row.process, queue, row.when_full, url)
+        table.add_row(
+            row.stage, row.takes, row.gives, f"{rate:.0f}", row.process, queue, policy_of(row, config.links), url
+        )
     return table

@@ -11,8 +11,10 @@ from rich.live import Live
 from rich.table import Table
 
 from config.load import load
+from stream.account import faults_of
 from stream.commands.feed import feed, say, speed_of
 from stream.commands.options import told
+from stream.errors import StageError
 from stream.messages import End, Frame, Gap, Message
 from stream.runner import EXITS
 from stream.supervisor import Supervisor
@@ -44,6 +46,12 @@ def run(config_name: str, overrides: tuple[str, ...], out: Path, once: bool, ove
             ready=lambda s: console.print("\n".join([*_models(s), f"ready: frames at {url}"]), highlight=False),
         )
     console.print(summary_table(status))
+    for balance in status["record"]["balance"].values():
+        console.print(
+            f"frames: {balance['due']} due = {balance['recorded']} recorded + {balance['lost']} lost", highlight=False
+        )
+    if faults := faults_of(status):
+        raise StageError(f"the books are not balanced: {'; '.join(faults)}")
 
 
 def _models(status: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from config.load import digest
 from config.schema import Config
@@ -37,7 +38,26 @@ class Receive:
         self._config = config
         self._digest = digest(config)
         self._start: Start | None = None
+        self._first: int | None = None  # number of the first frame of all
+        self._frames = 0
+        self._gone_on = False  # with what another process has begun
         self.counters: Counter[str] = Counter()
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The first number, how many frames came, and number and time (ns) of the newest one of each quadrant."""
+        if self._start is None:
+            return {}
+        last = {quadrant: list(known.last) for quadrant, known in self._numbering.items() if known.last is not None}
+        return {"first": self._first, "frames": self._frames, "last": last}
+
+    @place.setter
+    def place(self, place: dict[str, Any]) -> None:
+        """Go on counting where another process has stopped; what came between is not known here, and no gap."""
+        self._first, self._frames = place.get("first"), place.get("frames", 0)
+        for quadrant, (number, time_ns) in place.get("last", {}).items():
+            self._numbering[quadrant].last = number, time_ns
+        self._gone_on = bool(place.get("last"))
 
     def process(self, message: Message) -> Iterable[Message]:
         """Start opens, End closes the account of every quadrant; frames leave in order."""
@@ -70,8 +90,7 @@ class Receive:
         self._shapes = {q.id: (q.rows, q.columns) for q in start.quadrants}
         self._lines = {q.id: _Line() for q in start.quadrants}
         self._numbering = {q.id: Numbering(start, self.counters) for q in start.quadrants}
-        self._first: int | None = None  # number of the first frame of all
-        self._frames = 0
+        self._first, self._frames, self._gone_on = None, 0, False
 
     def _number(self, frame: Frame) -> Iterable[Message]:
         """Take a frame of this stream under its full number, or put it off until the next one tells its place."""
@@ -95,14 +114,18 @@ class Receive:
     def _checked(self, frame: Frame) -> Frame | Gap:
         """Return the frame, or a gap if it does not fit the stream."""
         assert self._start is not None
+        reason = "shape"
         if frame.quadrant not in self._lines:
             self.counters["unknown_quadrant"] += 1
+        elif frame.pixels.size == 0:
+            reason = "shed"  # by the source: more came than could be taken
+            self.counters[reason] += 1
         elif frame.pixels.shape != self._shapes[frame.quadrant] or frame.pixels.dtype != self._start.pixel_dtype:
             self.counters["shape"] += 1
         else:
             return frame
         number = frame.sequence
-        return Gap(stream=frame.stream, first=number, last=number, quadrant=frame.quadrant, reason="shape")
+        return Gap(stream=frame.stream, first=number, last=number, quadrant=frame.quadrant, reason=reason)
 
     def _take(self, item: Frame | Gap) -> Iterable[Message]:
         line = self._lines.get(item.quadrant)
@@ -111,7 +134,8 @@ class Receive:
             return
         first = item.sequence if isinstance(item, Frame) else item.first
         if line.expected is None:
-            line.expected = line.begun = min(first, first if self._first is None else self._first)
+            known = None if self._gone_on else self._first
+            line.expected = line.begun = min(first, first if known is None else known)
         if first < line.expected:
             yield from self._late(line, item, first)
         elif first in line.held:
@@ -139,7 +163,7 @@ class Receive:
         """Declare what quadrants that have fallen silent have not sent up to `last`, while the others go on."""
         for quadrant, line in self._lines.items():
             if line.expected is None:
-                line.expected = line.begun = last + 1 if self._first is None else self._first
+                line.expected = line.begun = last + 1 if self._first is None or self._gone_on else self._first
             if line.expected <= last and not line.held:
                 yield self._gap(line, quadrant, last)
 
@@ -179,8 +203,8 @@ class Receive:
             if end.frames > self._frames:
                 last = max(last, self._first + -(-end.frames // len(self._lines)) - 1)
             for quadrant, line in self._lines.items():
-                line.expected = self._first if line.expected is None else line.expected
-                if line.expected <= last:
+                line.expected = self._first if line.expected is None and not self._gone_on else line.expected
+                if line.expected is not None and line.expected <= last:
                     yield self._gap(line, quadrant, last)
         self._start = None
         yield end

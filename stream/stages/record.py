@@ -60,16 +60,15 @@ class Record:
     run gives at least one product, its tables empty if nothing came. Before a `Start`, a list leaves as a gap.
 
     Each read-out of a quadrant is recorded once or is in GAPS: what came before is dropped and counted, what neither
-    comes nor is declared by the stages before is a gap "in_flight". `past`: what an earlier process has recorded of
-    runs that are still open, by run id; such a run goes on where it was.
+    comes nor is declared by the stages before is a gap "in_flight".
     """
 
     name = "record"
 
-    def __init__(self, config: Config, past: Mapping[str, Past] | None = None) -> None:
+    def __init__(self, config: Config) -> None:
         """Raises ModelError for a screening model without a card."""
         self._config = config
-        self._past = dict(past or {})
+        self._past: dict[str, Past] = {}
         self._settings = _settings(config) | _screening(config.screen)
         self._scores = _scores(config.screen)
         self._interval_ns = max(1, round(config.record.interval_s * 1e9))
@@ -78,7 +77,11 @@ class Record:
         self._roll = 0
         self._sequence = 0
         self.counters: Counter[str] = Counter()
-        self.balance: dict[str, int] = {}  # of the last run: read-outs due, recorded, lost
+        self.balance: Counter[str] = Counter()  # of all runs: read-outs of a quadrant due, recorded, lost
+
+    def go_on(self, past: Mapping[str, Past]) -> None:
+        """Take note of what another process has recorded of runs, by run id; a run of such an id goes on there."""
+        self._past = dict(past)
 
     def process(self, message: Message) -> Iterable[Message]:
         """Take one message; give a product when its interval is over."""
@@ -101,7 +104,7 @@ class Record:
             return []
         self._gaps += self._ledger.missing(self._start.stream, IN_FLIGHT)
         rest = [self._give(self._start)] if self._readouts or self._gaps or not self._given else []
-        self.balance = self._ledger.balance()
+        self.balance.update(self._ledger.balance())
         self._start = None
         return rest
 
@@ -132,7 +135,7 @@ class Record:
 
     def _take(self, message: EventList) -> Sequence[Message]:
         if self._start is None:
-            self.counters["before start"] += 1
+            self.counters["before start"] += len(message.readouts)
             first = message.sequence
             return (Gap(stream=message.stream, first=first, last=first, quadrant=-1, reason="start"),)
         message = self._unrecorded(message)
@@ -157,14 +160,16 @@ class Record:
         """Return a list without the read-outs that are recorded already."""
         rows = message.readouts
         repeated = (rows["quality"] & Quality.REPEATED_EXPOSURE) != 0  # more islands of the same read-out
-        new = self._ledger.record(rows["quadrant"], rows["frame"]) | repeated
+        new = self._ledger.record(rows["quadrant"], rows["frame"])
+        if repeated.any():
+            self.counters["repeated exposure"] += int((repeated & ~new).sum())
+            new |= repeated
         if new.all():
             return message
         self.counters["recorded before"] += int((~new).sum())
         old = readout_key(rows[~new])
-        tables = {"events": message.events, "tracks": message.tracks}
-        left = {name: pick(table, ~np.isin(readout_key(table), old)) for name, table in tables.items()}
-        return replace(message, readouts=pick(rows, new), **left)
+        events, tracks = (pick(t, ~np.isin(readout_key(t), old)) for t in (message.events, message.tracks))
+        return replace(message, readouts=pick(rows, new), events=events, tracks=tracks)
 
     def _give(self, start: Start) -> Product:
         self._gaps += self._ledger.missing(start.stream, IN_FLIGHT, behind=PATIENCE)

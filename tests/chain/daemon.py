@@ -64,7 +64,7 @@ class Daemon:
         settings = {"correct.maps": maps or folder / "maps.h5", "links.directory": f"{folder}/links"}
         words = [w for key, value in settings.items() for w in ("--set", f"{key}={value}")]
         command = [sys.executable, "-m", "raysieve", "run", config, *words, "--out", str(out), *arguments, "--quiet"]
-        for old in (out / ".status").glob("*"):
+        for old in (out / ".status").glob("*.json"):
             old.unlink()
         self.process = subprocess.Popen(
             command + (["--once"] if once else []), cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ

@@ -1,10 +1,7 @@
 """The daemon over sockets: equal to the batch job, and whole after every fault."""
 
 import itertools
-import os
 import signal
-import time
-from pathlib import Path
 
 import msgpack
 import pytest
@@ -93,39 +90,6 @@ def test_sigterm_ends_the_daemon_while_frames_still_come(folder, tmp_path):
     frames = len(found["FRAMES"])
     assert frames > 80
     assert fits.getval(path, "LIVETIME", 1) == pytest.approx(frames / 4 * 0.005)
-
-
-def test_a_killed_daemon_is_recovered_by_the_next(folder, tmp_path):
-    settings = ("--set", "record.interval_s=0.05")
-    daemon = Daemon(folder, tmp_path, *settings, once=False)
-    push = Push(daemon.url, queue=64, bind=False)
-    with Recording(folder / "sky.h5") as recording:
-        for message in itertools.islice(recording.messages(), 201):  # 50 read-outs and no End
-            assert push.send(message, timeout_s=10)
-    wait_for(lambda: daemon.status()["record"]["counters"].get("in_EventList", 0) == 50)
-    children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()
-    for pid in (daemon.process.pid, *map(int, children)):
-        os.kill(pid, signal.SIGKILL)
-    daemon.process.communicate()
-    push.close(0)
-    again = Daemon(folder, tmp_path, *settings, once=False)
-    wait_for(lambda: list(tmp_path.glob("*/events_recovered.fits")))
-    (path,) = tmp_path.glob("*/events_recovered.fits")
-    assert len(tables(path)["FRAMES"]) >= 160  # all but the interval that was open
-    again.process.send_signal(signal.SIGTERM)
-    assert again.end()[0] == 0
-
-
-def test_a_dead_process_ends_the_daemon_with_its_name(folder, tmp_path):
-    daemon = Daemon(folder, tmp_path, once=False)
-    time.sleep(0.5)
-    children = Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()
-    victims = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    os.kill(victims[-1], signal.SIGKILL)
-    code, said = daemon.end()
-    assert code == 1
-    assert "raysieve: process" in said
-    assert "died" in said
 
 
 def test_a_second_stream_gets_a_folder_of_its_own(folder, tmp_path):

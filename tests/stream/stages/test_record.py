@@ -182,7 +182,7 @@ def test_a_list_before_the_start_leaves_as_a_gap():
     (message,) = stage.process(event_list(4))
     assert (message.first, message.last, message.reason) == (4, 4, "start")
     assert list(stage.process(gap(1, 2))) == [gap(1, 2)]
-    assert stage.counters["before start"] == 1
+    assert stage.counters["before start"] == 2
 
 
 def test_what_it_has_no_use_for_passes():
@@ -295,7 +295,8 @@ def test_a_run_that_another_process_has_begun_goes_on():
     ledger.record(np.array([0, 3, 0, 3]), np.array([0, 0, 1, 1]))
     bad = event_list(1).bad_pixels
     past = Past(ledger=ledger, roll=2, given=5, bad_pixels=bad, known=np.array([[1, FRAME_NS]]))
-    stage = Record(config(), {START.run_id: past})
+    stage = Record(config())
+    stage.go_on({START.run_id: past})
     (product,) = [m for m in push(stage, START, event_list(1), event_list(3), END) if isinstance(m, Product)]
     assert (product.header["ROLL"], product.header["INTERVAL"]) == (2, 5)
     assert product.tables["FRAMES"]["FRAME"].tolist() == [3, 3]

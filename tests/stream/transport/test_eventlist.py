@@ -384,7 +384,8 @@ def all_that_is_read(path):
 def go_on(folder, lists, run_id=START.run_id):
     """Record more of a run as another process would; return the writer and what the stage said."""
     writer = EventListWriter(folder, go_on=True)
-    stage = Record(config(interval_s=0.01, roll_s=0.03), writer.past)
+    stage = Record(config(interval_s=0.01, roll_s=0.03))
+    stage.go_on(writer.past)
     for message in (replace(START, run_id=run_id), *lists, END):
         for result in stage.process(message):
             writer.send(result)

@@ -1,0 +1,177 @@
+"""One process of the table, as the supervisor starts it: its source, its stages, where their results go."""
+
+import itertools
+import math
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+from config.schema import Config
+from stream.errors import ConfigError, LinkError, ModelError, RaysieveError
+from stream.messages import End, Message, Start
+from stream.runner import Runner
+from stream.stage import Stage
+from stream.stages.record import Record
+from stream.transport.eventlist import EventListWriter
+from stream.transport.inproc import Sink
+from stream.transport.link import Pull, Push
+from stream.transport.maps import read_maps
+from stream.transport.notes import Notes
+from stream.transport.shed import Shed
+from stream.wiring import build, link_after, policy_of, processes, rows_of, url_of
+
+REFUSED = 3  # exit code: it cannot work with this configuration, and another try would end as this one
+DRAIN_S = 20.0  # what has been accepted must be on disk within this time after a stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a process is to do; travels to it."""
+
+    process: str
+    config_json: str
+    out: str
+    once: bool
+    overwrite: bool  # the event lists of an earlier daemon
+
+    @property
+    def status(self) -> Path:
+        """Where it says how it is."""
+        return Path(self.out) / ".status" / f"{self.process}.json"
+
+
+def run_process(order: Order, turn: Event) -> None:
+    """Run one process of the table (the entry point of a child): get warm, wait for its turn, serve."""
+    stop = [False]
+    for number in (signal.SIGINT, signal.SIGTERM):  # the supervisor's: it drains in the order of the data
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, lambda *_: stop.__setitem__(0, True))
+    supervisor = os.getppid()  # a process whose supervisor was killed drains and ends, or it would hold its link
+    error = order.status.with_suffix(".error")
+
+    def stopping() -> bool:
+        return stop[0] or os.getppid() != supervisor
+
+    try:
+        config = Config.model_validate_json(order.config_json)
+        stages = _stages(order.process, config)
+        while not turn.wait(0.1):
+            if stopping():
+                return
+        _serve(order, config, stages, stopping)
+    except RaysieveError as fault:
+        error.write_text(str(fault))
+        raise SystemExit(REFUSED if isinstance(fault, ConfigError | ModelError) else 1) from None
+    except Exception as fault:
+        error.write_text(f"{type(fault).__name__}: {fault}")
+        raise
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # all is done: a late signal must not look like a crash
+
+
+def _stages(process: str, config: Config) -> list[Stage]:
+    maps = read_maps(Path(config.correct.maps)) if config.correct.maps else {}
+    rows = rows_of(process)
+    if not maps and config.correct.common_mode != "none" and any(row.stage == "correct" for row in rows):
+        raise ConfigError("correct.maps: no map file; make one with `raysieve calibrate-dark` and name it with --set")
+    return [build(row.stage, config, maps) for row in rows]
+
+
+def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Callable[[], bool]) -> None:
+    rows, out = rows_of(order.process), Path(order.out)
+    pull = Pull(url_of(rows[0].link, config.links), queue=rows[0].queue, bind=True, quarantine=out / ".quarantine")
+    source = Shed(pull, rows[0].queue) if policy_of(rows[0], config.links) == "shed" else pull
+    # Only the first process hears the source itself; the others are told of its end.
+    silence_s = config.links.silence_s if order.process == processes()[0] else math.inf
+    try:
+        sink = _sink(order, config, stages, stopping)
+        runner = Runner(order.process, source, stages, sink, order.status, Notes(order.status.with_suffix(".open")))
+        if isinstance(sink, LinkSink):
+            sink.waiting = runner.beat
+        runner.run(stopping, silence_s, order.once)
+    finally:
+        pull.close()
+
+
+def _sink(order: Order, config: Config, stages: Sequence[Stage], stopping: Callable[[], bool]) -> Sink:
+    after, out = link_after(order.process), Path(order.out)
+    if after is not None:
+        return LinkSink(Push(url_of(after.link, config.links), queue=after.queue, bind=False), stopping)
+    written = (
+        EventListWriter(out, overwrite=order.overwrite, go_on=not order.overwrite) if order.once else StreamFolders(out)
+    )
+    for stage in stages:
+        if isinstance(stage, Record):
+            stage.go_on(written.past)
+    return written
+
+
+class StreamFolders:
+    """Writes every stream into a folder of its own, named by its run; one that was not finished goes on in its own."""
+
+    def __init__(self, out: Path) -> None:
+        """Find what a killed process has left."""
+        self._out = out
+        self._writer: EventListWriter | None = None
+        self._unfinished: dict[str, EventListWriter] = {}
+        for parts in sorted(out.glob("*/.events.parts")):
+            with suppress(ConfigError):  # another process writes there
+                writer = EventListWriter(parts.parent, overwrite=False, go_on=True)
+                for run_id in writer.past:
+                    self._unfinished[run_id] = writer
+        self.past = {run_id: writer.past[run_id] for run_id, writer in self._unfinished.items()}
+
+    def send(self, message: Message) -> None:
+        """Open a folder at Start, finish it at End."""
+        if isinstance(message, Start):
+            self._finish()
+            known = self._unfinished.pop(message.run_id, None)
+            self._writer = known or EventListWriter(self._new_folder(message.run_id))
+        if self._writer is not None:
+            self._writer.send(message)
+        if isinstance(message, End):
+            self._finish()
+
+    def close(self) -> None:
+        """Finish the open event list, and those that nobody went on with."""
+        self._finish()
+        for writer in self._unfinished.values():
+            writer.close()
+        self._unfinished = {}
+
+    def _finish(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _new_folder(self, run_id: str) -> Path:
+        name = re.sub(r"[^\w.-]+", "_", run_id).strip(".") or "run"
+        taken = (self._out / (name if n == 1 else f"{name}_{n}") for n in itertools.count(1))
+        return next(folder for folder in taken if not folder.exists())
+
+
+class LinkSink:
+    """Sends everything on, and waits while the link is full: nothing is lost here."""
+
+    def __init__(self, push: Push, stopping: Callable[[], bool]) -> None:
+        self._push, self._stopping = push, stopping
+        self.waiting: Callable[[], object] = lambda: None  # called while the link is full
+
+    def send(self, message: Message) -> None:
+        """Send one message; raises LinkError if the reader is gone while we are asked to stop."""
+        asked = None
+        while not self._push.send(message, timeout_s=0.5):
+            self.waiting()
+            if self._stopping():
+                asked = asked or time.monotonic()
+                if time.monotonic() - asked > DRAIN_S / 2:
+                    raise LinkError("the next process takes no messages; what it had not taken is lost")
+
+    def close(self) -> None:
+        """Wait until the last message is with the reader."""
+        self._push.close()

@@ -1,0 +1,41 @@
+"""What a process must know to go on with a stream in the place of one that died: a small file beside its status."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from stream.messages import Start
+from stream.transport.wire import BadMessageError, decode, encode
+
+Places = dict[str, Any]  # of each stage that has one, by its name: numbers, lists and maps of them
+
+
+class Notes:
+    """The open stream and how far its stages have come; whole or not there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, start: Start, places: Places) -> None:
+        """Replace the notes. A disk that refuses keeps the old ones: it is the sink's to say so."""
+        partial = self._path.with_name(self._path.name + ".partial")
+        with suppress(OSError):
+            partial.write_bytes(msgpack.packb({"start": bytes(encode(start)[0]), "places": places}))
+            os.replace(partial, self._path)
+
+    def read(self) -> tuple[Start, Places] | None:
+        """Return what was written; None if there is nothing, or nothing that can be read."""
+        try:
+            found = msgpack.unpackb(self._path.read_bytes(), strict_map_key=False)
+            start, places = decode([found["start"]]), found["places"]
+        except (OSError, ValueError, KeyError, TypeError, BadMessageError, msgpack.UnpackException):
+            return None
+        return (start, places) if isinstance(start, Start) and isinstance(places, dict) else None
+
+    def remove(self) -> None:
+        """The stream is over."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
