@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from config.load import digest
 from config.schema import Config
 from stream.errors import ConfigError, LinkError, RaysieveError
 from stream.messages import End, Message, Start
@@ -224,6 +225,6 @@ def _serve(
     else:
         sink = LinkSink(Push(url_of(after.link, config.links), queue=after.queue, bind=False), stopping)
     try:
-        Runner(name, source, stages, sink, status).run(stopping, silence_s, once)
+        Runner(name, source, stages, sink, status, digest(config)).run(stopping, silence_s, once)
     finally:
         source.close()
