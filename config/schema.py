@@ -223,6 +223,8 @@ class Links(Section):
     """block: the camera waits, nothing is lost; shed: it never waits, the oldest read-outs are dropped and counted."""
     silence_s: Positive = 30.0
     """After this time without a message in an open stream, the source counts as lost."""
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Port on 127.0.0.1 where Prometheus finds the daemon's metrics; 0: none."""
 
 
 class Supervise(Section):

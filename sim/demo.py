@@ -1,6 +1,5 @@
 """`raysieve demo`: the main job, start to end, on a recording made on the spot."""
 
-import json
 import subprocess
 import sys
 import time
@@ -11,7 +10,9 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from config.load import load
+from stream.commands.top import latency_table
 from stream.errors import LinkError
+from stream.status import read
 from stream.wiring import TABLE, url_of
 
 DARK_READOUTS, READOUTS, LOOPS = 100, 400, 5
@@ -80,7 +81,7 @@ def _wait_until_ready(daemon: "subprocess.Popen[bytes]", out: Path, patience_s: 
 
 def _report(out: Path, frames: int) -> Group:
     """Return the account of the run: frames, losses, events by pattern, latencies by stage."""
-    status = {p.stem: json.loads(p.read_text()) for p in (out / ".status").glob("*.json")}
+    status = read(out)
     detect, screen, record = (status[name] for name in ("detect", "screen", "record"))
     counters, received = detect["counters"], detect["stages"].get("receive", {})
     found = screen["counters"]  # the same as those of detect, less what was screened out
@@ -94,11 +95,4 @@ def _report(out: Path, frames: int) -> Group:
     account.add_row("rejected, tracks", f"{found.get('rejected', 0)}, {counters.get('tracks', 0)}")
     account.add_row("bad pixels", str(counters.get("bad_pixels", 0)))
     account.add_row("CPU", ", ".join(f"{name} {s['cpu_s']:.1f} s" for name, s in status.items()))
-    spans = Table(box=None, pad_edge=False)
-    for name in ("latency", "p50 ms", "p99 ms", "max ms"):
-        spans.add_column(name, justify="left" if name == "latency" else "right")
-    for process in (detect, screen, record):
-        for label, span in process["latencies"].items():
-            name = {"arrive": f"link to {process['process']}"}.get(label, label)
-            spans.add_row(name, *(f"{span[key]:.3f}" for key in ("p50_ms", "p99_ms", "max_ms")))
-    return Group("", account, "", spans)
+    return Group("", account, "", latency_table(status))

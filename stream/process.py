@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from config.load import digest
 from config.schema import Config
 from stream.errors import ConfigError, LinkError, ModelError, RaysieveError
 from stream.messages import End, Message, Start
@@ -90,7 +91,8 @@ def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Call
     silence_s = config.links.silence_s if order.process == processes()[0] else math.inf
     try:
         sink = _sink(order, config, stages, stopping)
-        runner = Runner(order.process, source, stages, sink, order.status, Notes(order.status.with_suffix(".open")))
+        notes = Notes(order.status.with_suffix(".open"))
+        runner = Runner(order.process, source, stages, sink, order.status, notes, digest(config))
         if isinstance(sink, LinkSink):
             sink.waiting = runner.beat
         runner.run(stopping, silence_s, order.once)

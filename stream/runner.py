@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from stream.clock import Latencies, now_ns
-from stream.messages import CorrectedFrame, End, EventList, Frame, Message, Start
+from stream.messages import CorrectedFrame, End, EventList, Frame, Gap, Message, Start
 from stream.stage import Source, Stage
 from stream.transport.inproc import Sink, chain, drain
 from stream.transport.notes import Notes
+from stream.vitals import Vitals
 
 SILENT_FRAMES = 20  # no source is silent before it has missed so many read-outs
 POLL_S = 0.1  # how soon a stop is noticed when nothing arrives
-REPORT_NS = 1_000_000_000
+REPORT_NS = 1_000_000_000  # at whole seconds: the processes of a daemon count at the same time
 EXITS = {"reconstruct": "frame to events", "screen": "frame to decision", "record": "frame to record"}
 """From capture until a read-out has left this stage, if that is the last of its process."""
 
@@ -67,8 +68,10 @@ class Runner:
         sink: Sink,
         status: Path | None,
         notes: Notes | None = None,
+        digest: str = "",
     ) -> None:
         self._name, self._source, self._sink, self._status, self._notes = name, source, sink, status, notes
+        self._vitals = Vitals(digest)
         self._stages = stages
         self._timed = [Timed(stage) for stage in stages]
         self._exit = EXITS.get(stages[-1].name, "frame to exit") if stages else ""
@@ -77,6 +80,7 @@ class Runner:
         self._open: Start | None = None
         self._lost: Start | None = None  # the stream whose source fell silent
         self._reported = 0
+        self._newest = 0  # when what came last was captured
 
     def run(self, stopping: Callable[[], bool], silence_s: float, once: bool) -> None:
         """Loop until `stopping()`, or with `once` until the first stream has ended."""
@@ -110,7 +114,7 @@ class Runner:
 
     def beat(self) -> None:
         """Say that this process lives, once a second; also while it waits for the next one to take a message."""
-        if now_ns() - self._reported > REPORT_NS:
+        if now_ns() // REPORT_NS > self._reported // REPORT_NS:
             self._report(final=False)
 
     def _go_on(self) -> None:
@@ -150,12 +154,13 @@ class Runner:
             if self._open is not None and (message.stream, message.run_id) == (self._open.stream, self._open.run_id):
                 self._counters["start_again"] += 1
                 return
-            self._open = message
+            self._open, self._newest = message, 0
         elif isinstance(message, End):
             self._open = None
         elif isinstance(message, Frame | EventList):
             message = replace(message, trace=(*message.trace, arrived))
             self._measure("arrive", message.trace)
+            self._newest = message.trace[0]
             if isinstance(message, EventList):
                 self._counters["rows_in"] += len(message.readouts)
         for result in chain(self._timed, message):
@@ -163,6 +168,8 @@ class Runner:
                 result = replace(result, trace=(*result.trace, now_ns()))
                 self._measure(self._exit, (result.trace[0], result.trace[-1]))
                 self._count(result)
+            elif isinstance(result, Gap):
+                self._counters[f"gap_{result.reason}"] += result.last - result.first + 1
             self._counters[f"out_{type(result).__name__}"] += 1
             self._sink.send(result)
         if isinstance(message, Start):
@@ -201,8 +208,7 @@ class Runner:
             os.replace(temporary, self._status)
 
     def summary(self) -> dict[str, Any]:
-        """Return counters of the process, its source and its stages, what these run, latencies, CPU seconds."""
-        times = os.times()
+        """Return counters of the process, its source and its stages, what these run, latencies, lag, and its vitals."""
         stages = {s.name: dict(c) for s in self._stages if (c := getattr(s, "counters", None))}
         spans = self._latencies | {f"stage {timed.name}": timed.latencies for timed in self._timed}
         return {
@@ -215,5 +221,5 @@ class Runner:
             "latencies": {label: span.summary() for label, span in spans.items()},
             "balance": {s.name: dict(b) for s in self._stages if (b := getattr(s, "balance", None))},
             "beat_ns": now_ns(),
-            "cpu_s": round(times.user + times.system, 3),
-        }
+            "lag_s": round((now_ns() - self._newest) * 1e-9, 4) if self._open and self._newest else None,
+        } | self._vitals.told(self._counters)

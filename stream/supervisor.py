@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 from config.schema import Config
 from stream.errors import LinkError
 from stream.process import DRAIN_S, REFUSED, Order, run_process
+from stream.status import SUPERVISOR
 from stream.wiring import processes
 
 ECHO_S = 1.0  # signals so soon after the first are the same wish
@@ -66,8 +66,7 @@ class Supervisor:
         self._active: dict[str, Child] = {}
         self._standby: dict[str, Child] = {}
         self._deaths: list[float] = []  # monotonic s
-        self._restarts: Counter[str] = Counter()
-        self._reasons: dict[str, str] = {}
+        self._replaced: dict[str, dict[str, Any]] = {}  # how often, and why the last time
 
     def run(self, show: Callable[[dict[str, Any]], None], ready: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Run until the stream is over or a signal asks for the end; return the last status of every process.
@@ -104,7 +103,7 @@ class Supervisor:
         for name in processes():
             path = self._status / f"{name}.json"
             if path.is_file():
-                about = {"restarts": self._restarts[name], "reason": self._reasons.get(name, "")}
+                about = self._replaced.get(name, {"restarts": 0, "reason": ""})
                 found[name] = json.loads(path.read_text()) | about
         return found
 
@@ -167,8 +166,9 @@ class Supervisor:
         if child.process.exitcode == REFUSED or len(self._deaths) > self._section.restarts:
             self._patience_s = DEAD_S  # the others wait for it in vain
             raise LinkError(f"process {name} died: {why}")
-        self._restarts[name] += 1
-        self._reasons[name] = why
+        restarts = self._replaced.get(name, {}).get("restarts", 0) + 1
+        self._replaced[name] = {"restarts": restarts, "reason": why}
+        (self._status / SUPERVISOR).write_text(json.dumps(self._replaced))
         (self._status / f"{name}.error").unlink(missing_ok=True)
         spare = self._standby.pop(name, None)
         if spare is not None and not spare.process.is_alive():

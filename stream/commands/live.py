@@ -14,11 +14,14 @@ from config.load import load
 from stream.account import faults_of
 from stream.commands.feed import feed, say, speed_of
 from stream.commands.options import told
+from stream.commands.top import view
 from stream.errors import StageError
 from stream.messages import End, Frame, Gap, Message
 from stream.runner import EXITS
+from stream.status import read
 from stream.supervisor import Supervisor
 from stream.transport.recording import Recording
+from stream.vitals import flow
 from stream.wiring import TABLE, url_of
 
 PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory when looped
@@ -31,19 +34,22 @@ PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory w
 @click.option("--once", is_flag=True, help="Stop after the first stream has ended.")
 @click.option("--overwrite", is_flag=True, help="Replace the event lists of an earlier run.")
 @click.option("--quiet", is_flag=True, help="No live summary.")
-def run(config_name: str, overrides: tuple[str, ...], out: Path, once: bool, overwrite: bool, quiet: bool) -> None:
+@click.option("--metrics-port", metavar="N", help="Metrics for Prometheus; the same as --set links.metrics_port=N.")
+def run(
+    config_name: str, overrides: tuple[str, ...], out: Path, once: bool, overwrite: bool, quiet: bool, metrics_port: str
+) -> None:
     """Run the live daemon: frames in over ZeroMQ, event lists on disk. Ctrl-C drains, then stops.
 
     Example: raysieve run config/wfi.toml --set correct.maps=maps.h5 --out out
     """
-    config = load(config_name, overrides)
+    config = load(config_name, [*overrides, *([f"links.metrics_port={metrics_port}"] if metrics_port else [])])
+    places = [f"ready: frames at {url_of(TABLE[0].link, config.links)}", *_metrics(config.links.metrics_port, out)]
     supervisor = Supervisor(config, out, once=once, overwrite=overwrite)
     console = Console(stderr=True)
-    url = url_of(TABLE[0].link, config.links)
     with Live(console=console, refresh_per_second=2, transient=True, screen=False) as live:
         status = supervisor.run(
-            show=lambda s: None if quiet else live.update(summary_table(s)),
-            ready=lambda s: console.print("\n".join([*_models(s), f"ready: frames at {url}"]), highlight=False),
+            show=lambda _: None if quiet else live.update(view(read(out))),
+            ready=lambda s: console.print("\n".join([*_models(s), *places]), highlight=False),
         )
     console.print(summary_table(status))
     for balance in status["record"]["balance"].values():
@@ -57,6 +63,16 @@ def run(config_name: str, overrides: tuple[str, ...], out: Path, once: bool, ove
 def _models(status: dict[str, Any]) -> list[str]:
     """Return a line for each stage that says what it runs."""
     return [told(*item) for process in status.values() for item in process["about"].items()]
+
+
+def _metrics(port: int, out: Path) -> list[str]:
+    """Serve metrics, if there is a port for them; return the line that says where."""
+    if not port:
+        return []
+    from stream.commands.metrics import serve, url_of
+
+    serve(port, out)
+    return [f"metrics at {url_of(port)}"]
 
 
 @click.command()
@@ -108,9 +124,7 @@ def summary_table(status: dict[str, Any]) -> Table:
         lost = sum(stages.get("receive", {}).get(k, 0) for k in ("lost", "shape", "unknown_quadrant", "no_start"))
         exits = [span for label, span in s["latencies"].items() if label in EXITS.values()]
         latency = exits[0] if exits else {"p50_ms": 0, "p99_ms": 0, "max_ms": 0}
-        taken = counters.get("in_Frame", 0) + counters.get("in_EventList", 0)
-        given = counters.get("out_EventList", 0) + counters.get("out_Product", 0)
-        values = [taken, given, counters.get("events", 0), counters.get("rejected", 0), counters.get("tracks", 0), lost]
+        values = [*flow(counters), *(counters.get(k, 0) for k in ("events", "rejected", "tracks")), lost]
         spans = [f"{latency[k]:.2f}" for k in ("p50_ms", "p99_ms", "max_ms")]
         table.add_row(name, *map(str, values), *spans, f"{s['cpu_s']:.1f}")
     return table

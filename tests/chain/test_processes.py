@@ -1,7 +1,10 @@
 """The daemon over sockets: equal to the batch job, and whole after every fault."""
 
 import itertools
+import json
 import signal
+import socket
+import urllib.request
 
 import msgpack
 import pytest
@@ -10,7 +13,7 @@ from astropy.io import fits
 
 from stream.transport.link import Push
 from stream.transport.recording import Recording
-from tests.chain.daemon import TABLES, Daemon, raysieve, start, tables, wait_for
+from tests.chain.daemon import READOUTS, TABLES, Daemon, raysieve, start, tables, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +93,29 @@ def test_sigterm_ends_the_daemon_while_frames_still_come(folder, tmp_path):
     frames = len(found["FRAMES"])
     assert frames > 80
     assert fits.getval(path, "LIVETIME", 1) == pytest.approx(frames / 4 * 0.005)
+
+
+def scrape(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_top_and_prometheus_see_the_daemon(folder, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    daemon = Daemon(folder, tmp_path, "--metrics-port", str(port), once=False)
+    replay(folder, daemon.url)
+    taken = f'raysieve_messages_in_total{{kind="EventList",process="record"}} {READOUTS}.0\n'
+    wait_for(lambda: taken in (text := scrape(port)) and 'raysieve_waiting_messages{process="record"} 0.0\n' in text)
+    daemon.process.send_signal(signal.SIGTERM)
+    code, said = daemon.end()
+    assert code == 0
+    assert f"metrics at http://127.0.0.1:{port}/metrics" in said
+    found = json.loads(raysieve("top", tmp_path, "--json").stdout)
+    assert {status["state"] for status in found.values()} == {"finished"}
+    assert len({status["configuration"] for status in found.values()}) == 1
+    assert [status["waiting"] for status in found.values()] == [None, 0, 0]
 
 
 def test_a_second_stream_gets_a_folder_of_its_own(folder, tmp_path):

@@ -13,7 +13,18 @@ def test_quantiles_are_right_to_a_bin():
         latencies.add(int(duration))
     for share in (0.5, 0.99, 0.999):
         assert latencies.quantile_ms(share) == pytest.approx(np.quantile(durations, share) * 1e-6, rel=0.05)
-    assert latencies.summary()["max_ms"] == pytest.approx(durations.max() * 1e-6, abs=1e-4)
+    summary = latencies.summary()
+    assert summary["p999_ms"] == pytest.approx(np.quantile(durations, 0.999) * 1e-6, rel=0.05)
+    assert summary["max_ms"] == pytest.approx(durations.max() * 1e-6, abs=1e-4)
+    assert summary["sum_ms"] == pytest.approx(durations.sum() * 1e-6, rel=1e-6)
+
+
+def test_octaves_count_what_lies_between_powers_of_two():
+    latencies = Latencies()
+    for duration_us in (0.5, 1, 1.9, 1023, 1024, 2047):
+        latencies.add(int(duration_us * 1000))
+    octaves = latencies.summary()["octaves"]
+    assert {n: count for n, count in enumerate(octaves) if count} == {0: 3, 9: 1, 10: 2}
 
 
 def test_without_durations_there_is_no_quantile():

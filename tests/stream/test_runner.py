@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from stream.clock import now_ns
 from stream.errors import ConfigError, StageError
 from stream.messages import End, EventList, Gap, Start
 from stream.runner import Runner
@@ -74,6 +75,23 @@ def test_what_a_stage_runs_is_in_the_status():
     stage.about = {"network": "made by hand"}
     runner, _ = run(START, End(stream="test"), stages=[stage])
     assert runner.summary()["about"] == {"screen": {"network": "made by hand"}}
+
+
+def test_the_lag_is_that_of_the_newest_frame_while_a_stream_is_open():
+    captured = now_ns() - 2_000_000_000
+    runner, _ = run(START, End(stream="test"))
+    assert runner.summary()["lag_s"] is None
+    runner._handle(START, now_ns())
+    assert runner.summary()["lag_s"] is None
+    runner._handle(frame(0, trace=(captured,)), now_ns())
+    assert runner.summary()["lag_s"] >= 2
+    runner._handle(End(stream="test"), now_ns())
+    assert runner.summary()["lag_s"] is None
+
+
+def test_frames_in_gaps_are_counted_by_reason():
+    runner, _ = run(START, *FRAMES[:4], frame(4), End(stream="test"))
+    assert runner.summary()["counters"]["gap_lost"] == 3 + 3 * 4
 
 
 def test_a_stop_closes_an_open_stream_and_loses_nothing_that_came():
