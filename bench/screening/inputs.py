@@ -14,12 +14,19 @@ from models.checkpoint import state_of
 from models.frames.dataset import Frames
 from models.screening.evaluate import Models
 
-HITS = {"hits.h5": (5_000_000, 2), "hits_calibration.h5": (1_000_000, 1), "hits_test.h5": (1_300_000, 3)}  # aimed, seed
+HITS = {"hits.h5": (600_000, 2), "hits_calibration.h5": (320_000, 1), "hits_test.h5": (1_140_000, 3)}  # aimed, seed
 SETS = {  # of `raysieve simulate events`: library, part of it, read-outs, windows of X-rays, seed
-    "events_a.h5": ("hits.h5", (0, 0.5), 100_000, 0.08, 2),
-    "events_b.h5": ("hits.h5", (0.5, 1), 100_000, 0.08, 2),
-    "calibration_events.h5": ("hits_calibration.h5", (0, 1), 43_000, 0.2, 1),
-    "test_events.h5": ("hits_test.h5", (0, 1), 56_000, 0.2, 3),
+    "events_a.h5": ("hits.h5", (0, 0.5), 40_000, 0.06, 2),
+    "events_b.h5": ("hits.h5", (0.5, 1), 40_000, 0.06, 2),
+    "calibration_events.h5": ("hits_calibration.h5", (0, 1), 43_000, 0.12, 1),
+    "test_events.h5": ("hits_test.h5", (0, 1), 49_000, 0.12, 3),
+}
+SMALL = "--window 32 --photons 2.5 --particles 2.5"  # mostly one X-ray or one part of a particle
+FRAMES = {  # of `raysieve simulate frames`: library, what is in them, seed
+    "small.h5": ("hits.h5", f"{SMALL} --per-class 120000", 12),
+    "small_test.h5": ("hits_calibration.h5", f"{SMALL} --per-class 2500", 11),
+    "train.h5": ("hits.h5", "--per-class 30000", 2),
+    "test.h5": ("hits_calibration.h5", "--per-class 5000", 1),
 }
 
 
@@ -88,12 +95,15 @@ class Inputs:
         if path.name in HITS:
             aimed, seed = HITS[path.name]
             return f"raysieve simulate hits {path} --geometry close --aimed {aimed} --seed {seed}"
-        other = f"{at}/hits_calibration.h5"
+        if path.name in FRAMES:
+            hits, content, seed = FRAMES[path.name]
+            return f"raysieve simulate frames {path} -c wfi --hits {at / hits} {content} --seed {seed}"
         events = " ".join(str(one) for one in self.training)
         commands = {
-            "train.h5": f"raysieve simulate frames {path} -c wfi --hits {at}/hits.h5 --per-class 50000 --seed 2",
-            "test.h5": f"raysieve simulate frames {path} -c wfi --hits {other} --per-class 15000 --seed 1",
-            "frames.npz": f"raysieve train frames {at}/train.h5 --validation {at}/test.h5 --out {path}",
+            "small.npz": f"raysieve train frames {at}/small.h5 --validation {at}/small_test.h5 --out {path} "
+            "--epochs 1 --batch 128",
+            "frames.npz": f"raysieve train frames {at}/train.h5 --validation {at}/test.h5 --out {path} "
+            f"--begin {at}/small.npz --epochs 1 --rate 0.002",
             "filter.npz": f"raysieve train filter {events} --frames {self.store}/frames.onnx --out {path} "
             "--trees 100 --least-leaf 50",
             "islands.npz": f"raysieve train islands {events} -c wfi --validation {self.calibration} --out {path}",
@@ -107,14 +117,21 @@ class Inputs:
 
 def as_made(path: Path) -> list[str]:
     """Return the commands that made a set, as the set says itself: its library first (none: the shipped one)."""
-    is_events = path.name in SETS
-    made = json.loads((Events if is_events else Frames)(path).about)
+    return commands_of((Events(path) if path.name in SETS else Frames(path, side=None)).about, path)
+
+
+def commands_of(about: str, path: Path) -> list[str]:
+    """Return the commands that made a set, from what it says of itself."""
+    made = json.loads(about)
+    is_events = "readouts" in made
     hits = made.get("hits") or ""
     library = made.get("library", {}).get("command", "").replace("OUT", hits) if hits else ""
     first, last = made.get("part", (0, 1))
     words = ["raysieve", "simulate", "events" if is_events else "frames", str(path), "-c", "wfi"]
     words += ["--hits", hits] if hits else []
     words += ["--part", f"{first:g}", f"{last:g}"] if (first, last) != (0, 1) else []
+    if not is_events and made.get("window", "64") != "64":
+        words += ["--window", made["window"], *(f"--{name} {made[name]:g}" for name in ("photons", "particles"))]
     for name in ("readouts", "per_class", "windows", "seed"):
         words += [f"--{name.replace('_', '-')}", f"{made[name]:g}"] if made.get(name) is not None else []
     return [library, shlex.join(words)]

@@ -8,7 +8,7 @@ from typing import Any
 from bench import figures
 from bench.pages import number
 from bench.screening.cost import OF_FRAMES, OF_ISLANDS
-from bench.screening.inputs import Inputs, as_made, card, standing
+from bench.screening.inputs import SETS, Inputs, as_made, card, commands_of, standing
 from bench.screening.speed import BATCHES, EXACT, UNITS, WAYS
 from bench.screening.speed import MAIN as AT_ONCE
 from models.frames.network import CLASSES
@@ -264,28 +264,44 @@ int8 (`raysieve export frames --int8`) is a model of its own, which needs a fore
 
 def made(inputs: Inputs) -> str:
     """Return the commands that made everything, as the files say themselves, and what they cost."""
-    sets = [*inputs.training, inputs.calibration, inputs.test, inputs.folder / "train.h5", inputs.frames]
+    of_frames = [inputs.folder / f"{name}.h5" for name in ("small", "small_test", "train")]
+    sets = [*inputs.training, inputs.calibration, inputs.test, *of_frames, inputs.frames]
     lines = [line for path in sets if path.is_file() for line in as_made(path)]
     models = [
         path
-        for name in ("frames", "filter", "islands")
+        for name in ("frames", "filter")
         if (inputs.store / f"{name}.onnx").is_file()
         for path in (inputs.weights(name), inputs.store / f"{name}.onnx")
     ]
-    lines += [inputs.command_for(path) for path in models]
+    lines += [inputs.command_for(path) for path in (inputs.weights("small"), *models) if models]
     text = "\n".join(dict.fromkeys(line for line in lines if line))
-    costs = [
-        f"{name}: {minutes / 60:.0f} minutes"
-        for name in ("frames", "islands")
-        if inputs.weights(name) in models and (minutes := standing(inputs.weights(name)).get("seconds", 0))
-    ]
+    islands = card(inputs.models.islands).get("training", {})
+    spent = {name: standing(inputs.weights(name)).get("seconds", 0) for name in ("small", "frames")}
+    spent["islands"] = islands.get("standing", {}).get("seconds", 0)
+    costs = [f"{name}: {seconds / 60:.0f} minutes" for name, seconds in spent.items() if seconds]
     grown = card(inputs.models.forest).get("training", {})
     trees = f" The forest has {grown['trees']:,} trees of {grown['nodes']:,} nodes." if "trees" in grown else ""
+    earlier = _of_islands(inputs, islands["events"]) if "events" in islands else ""
     return f"""## How it was made
 
 ```
 {text}
 ```
 
-Training took ({"; ".join(costs)}) on one or two shared cores.{trees} Libraries and sets are not shipped.
+{earlier}Training took ({"; ".join(costs)}) on one or two shared cores.{trees} Libraries and sets are not shipped.
+"""
+
+
+def _of_islands(inputs: Inputs, events: str) -> str:
+    """Return the commands that made the context model, from what its card says of the events of its training."""
+    sets = zip(SETS, events.splitlines(), strict=False)
+    lines = [line for name, about in sets for line in commands_of(about, inputs.folder / name)]
+    lines += [inputs.command_for(path) for path in (inputs.weights("islands"), inputs.store / "islands.onnx")]
+    text = "\n".join(dict.fromkeys(line for line in lines if line))
+    return f"""The context model was trained before, on larger sets of the same names and the same protons as those of the training:
+
+```
+{text}
+```
+
 """
