@@ -16,8 +16,8 @@ from models.screening.evaluate import Models
 
 HITS = {"hits.h5": (600_000, 2), "hits_calibration.h5": (320_000, 1), "hits_test.h5": (1_140_000, 3)}  # aimed, seed
 SETS = {  # of `raysieve simulate events`: library, part of it, read-outs, windows of X-rays, seed
-    "events_a.h5": ("hits.h5", (0, 0.5), 40_000, 0.06, 2),
-    "events_b.h5": ("hits.h5", (0.5, 1), 40_000, 0.06, 2),
+    "events_a.h5": ("hits.h5", (0, 0.5), 12_000, 0.12, 2),
+    "events_b.h5": ("hits.h5", (0.5, 1), 12_000, 0.12, 2),
     "calibration_events.h5": ("hits_calibration.h5", (0, 1), 43_000, 0.12, 1),
     "test_events.h5": ("hits_test.h5", (0, 1), 49_000, 0.12, 3),
 }

@@ -298,7 +298,7 @@ def _of_islands(inputs: Inputs, events: str) -> str:
     lines = [line for name, about in sets for line in commands_of(about, inputs.folder / name)]
     lines += [inputs.command_for(path) for path in (inputs.weights("islands"), inputs.store / "islands.onnx")]
     text = "\n".join(dict.fromkeys(line for line in lines if line))
-    return f"""The context model was trained before, on larger sets of the same names and the same protons as those of the training:
+    return f"""The context model was trained before, on larger sets of the same names, with the protons of the training:
 
 ```
 {text}
