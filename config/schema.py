@@ -234,7 +234,7 @@ class Supervise(Section):
     """So many within the window; one more, and the daemon ends."""
     restart_window_s: Positive = 60.0
     stuck_s: Positive = 20.0
-    """A process that says nothing for so long is ended and replaced. It must have got warm within this time, too."""
+    """A process that says nothing for so long, once it is at work, is ended and replaced."""
     standby: bool = False
     """Keep a second process of each kind warm, to take the place of one that dies at once; costs its memory."""
 

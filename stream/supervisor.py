@@ -32,7 +32,6 @@ class Child:
 
     process: BaseProcess
     turn: Event
-    began: float = 0.0  # monotonic s: when its turn came
     asked: bool = False  # to end
     halted: int = 0  # looks at which it was stopped
     over: bool = False  # dead, and not missed
@@ -78,7 +77,7 @@ class Supervisor:
             signal.signal(number, self._ask_to_stop)
         for name in reversed(processes()):
             self._active[name] = self._start(name, self._overwrite)
-            self._give_turn(self._active[name])
+            self._active[name].turn.set()
         announced, shown = False, 0.0
         try:
             while any(child.process.is_alive() for child in self._active.values()) or self._to_replace():
@@ -114,10 +113,6 @@ class Supervisor:
         process.start()
         return Child(process, turn)
 
-    def _give_turn(self, child: Child) -> None:
-        child.began = time.monotonic()
-        child.turn.set()
-
     def _stand_by(self) -> None:
         """Get warm what is to take the place of those that die."""
         if self._section.standby and not self._stopping:
@@ -151,8 +146,10 @@ class Supervisor:
         if child.halted >= HALTED:
             return "halted"
         path = self._status / f"{name}.json"
-        beat = json.loads(path.read_text()).get("beat_ns", 0) * 1e-9 if path.is_file() else 0.0
-        silent = time.monotonic() - max(child.began, beat)
+        status = json.loads(path.read_text()) if path.is_file() else {}
+        if status.get("pid") != child.process.pid:  # still getting warm: compilers may take minutes the first time
+            return ""
+        silent = time.monotonic() - status["beat_ns"] * 1e-9
         return f"stuck for {silent:.0f} s" if silent > self._section.stuck_s else ""
 
     def _replace(self, name: str, child: Child, why: str) -> None:
@@ -174,7 +171,7 @@ class Supervisor:
         if spare is not None and not spare.process.is_alive():
             spare = None
         self._active[name] = spare or self._start(name)
-        self._give_turn(self._active[name])
+        self._active[name].turn.set()
         self._stand_by()
 
     def _ask_to_stop(self, *_: object) -> None:

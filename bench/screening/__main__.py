@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from bench import figures
-from bench.screening import cams, cost, page, speed
+from bench.screening import ambiguous, cams, cost, page, speed
 from bench.screening.inputs import Inputs
 from config.errors import RaysieveError
 from config.load import load
@@ -38,7 +38,8 @@ def main() -> None:
     found: dict[str, Row] = {}
     if inputs.models.frames:
         cams.draw(pictures / "screening_cams.png", Network(inputs.models.frames), inputs.frames)
-        for name, row in evaluate_frames(inputs.weights("frames"), inputs.frames).items():
+        judged = evaluate_frames(inputs.weights("frames"), inputs.frames) | ambiguous.figures(inputs.frames)
+        for name, row in judged.items():
             found[f"frames, {name}"] = (100 * row[0], "%", (100 * row[1], 100 * row[2]))
     found |= chosen(result) | {
         f"cost: {k}": row for k, row in cost.figures(Events(inputs.test), inputs.models, config).items()

@@ -139,3 +139,21 @@ def test_speed_is_measured_for_every_model_and_way_that_is_there(inputs, event_s
     without = speed.missing(speed.figures(inputs))
     assert set(without) - set(absent) <= {f"network, {way}" for way in speed.WAYS["network"] if "OpenVINO" in way}
     assert {key for key in without if "OpenVINO" not in key} == {"islands, onnxruntime f32"}
+
+
+def test_frames_whose_particles_look_like_x_rays_are_ambiguous(torch):
+    import numpy as np
+
+    from bench.screening.ambiguous import _like_xrays
+    from sim.frame_sets import OWNER
+
+    def rows(*pixels):
+        table = np.zeros(len(pixels), OWNER)
+        for row, (x, y, energy_ev) in zip(table, pixels, strict=True):
+            row["x"], row["y"], row["electrons"] = x, y, energy_ev / 3.65
+        return table
+
+    assert _like_xrays(rows((5, 5, 3000.0), (6, 5, 500.0), (40, 40, 9000.0)))
+    assert not _like_xrays(rows((5, 5, 12_000.0)))
+    assert not _like_xrays(rows((5, 5, 300.0), (6, 5, 300.0), (7, 5, 300.0)))
+    assert not _like_xrays(rows())

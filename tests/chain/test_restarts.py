@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from tests.chain.daemon import READOUTS, Daemon, raysieve, start, tables, wait_for
+from tests.chain.books import books
+from tests.chain.daemon import READOUTS, Daemon, raysieve, start, wait_for
 
 LOOPS = 8
 SETTINGS = ("--set", "record.interval_s=0.2", "--set", "supervise.stuck_s=100", "--set", "supervise.restarts=20")
@@ -15,18 +16,6 @@ STANDBY = ("--set", "supervise.standby=true")
 def pid_of(daemon, process):
     """Return the process that does the work: the one whose status is written."""
     return daemon.status()[process]["pid"]
-
-
-def books(out):
-    """Return the read-outs (frame, quadrant) of all event lists below a folder, and those of the gaps."""
-    frames, gaps = [], []
-    for path in sorted(out.rglob("events*.fits")):
-        found = tables(path)
-        frames += list(zip(found["FRAMES"]["FRAME"].tolist(), found["FRAMES"]["QUADRANT"].tolist(), strict=True))
-        for row in found["GAPS"]:
-            quadrants = range(4) if row["QUADRANT"] < 0 else [int(row["QUADRANT"])]
-            gaps += [(n, q) for n in range(int(row["FIRST"]), int(row["LAST"]) + 1) for q in quadrants]
-    return frames, gaps
 
 
 def assert_balanced(out, readouts, lost_at_most):

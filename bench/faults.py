@@ -1,0 +1,238 @@
+"""Faults at random moments in a running daemon: every read-out is recorded once or a gap, and how soon it goes on.
+
+The small camera of the tests at its real rate, a warm process of each kind in reserve. Each kind of fault is run
+`--times` times, each time at another moment.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgpack
+import zmq
+
+from bench import figures
+from stream.messages import Frame, Message
+from stream.transport.link import Push
+from stream.transport.recording import Recording
+from tests.chain.books import books
+from tests.chain.daemon import READOUTS, Daemon, camera, start, wait_for
+
+SETTINGS = ("--set", "record.interval_s=0.2", "--set", "supervise.restarts=20", "--set", "supervise.standby=true")
+LOOPS = 8  # of the recording: 480 read-outs, 2.4 s
+SENT = {(n, q) for n in range(LOOPS * READOUTS) for q in range(4)}
+PROCESSES = ("detect", "screen", "record")
+
+
+@dataclass
+class Run:
+    """One run of a daemon with a fault."""
+
+    folder: Path
+    out: Path
+    rng: random.Random
+    settings: tuple[str, ...] = SETTINGS
+    sent: set[tuple[int, int]] = field(default_factory=lambda: set(SENT))
+    recovery_s: float = 0.0  # from the fault until the process that takes over says that it is there
+
+    def open(self, *more: str, once: bool = True) -> None:
+        """Start the daemon, and wait until its reserve is warm."""
+        self.daemon = Daemon(self.folder, self.out, *self.settings, *more, once=once)
+
+    def feed(self, rate: str = "1") -> "subprocess.Popen[bytes]":
+        """Send the recording; return the sender."""
+        words = ("replay", self.folder / "sky.h5", "--to", self.daemon.url, "--loop", LOOPS, "--rate", rate)
+        return start(*words)
+
+    def wait(self) -> None:
+        """Let some of the stream pass."""
+        due = self.rng.randint(10, LOOPS * READOUTS // 2)
+        wait_for(lambda: self.daemon.status()["detect"]["counters"].get("in_Frame", 0) > 4 * due)
+        time.sleep(self.rng.random())  # a status is a second old
+
+    def pid(self, process: str) -> int:
+        """Return the process that works."""
+        return int(self.daemon.status()[process]["pid"])
+
+    def hit(self, process: str, by: int) -> None:
+        """Send a signal to a process, and wait until another has taken its place."""
+        before, at = self.pid(process), time.monotonic()
+        os.kill(before, by)
+        wait_for(lambda: self.pid(process) != before)
+        self.recovery_s = time.monotonic() - at
+
+    def close(self, sender: "subprocess.Popen[bytes] | None" = None) -> int:
+        """Wait for the end of the stream; return the exit code of the daemon."""
+        if sender is not None:
+            sender.wait(timeout=120)
+        return self.daemon.end(timeout=120)[0]
+
+
+def one_process(process: str, by: int) -> Callable[[Run], int]:
+    """Return the fault of a process that dies or halts."""
+
+    def fault(run: Run) -> int:
+        run.open()
+        sender = run.feed()
+        run.wait()
+        run.hit(process, by)
+        return run.close(sender)
+
+    return fault
+
+
+def everything_killed(run: Run) -> int:
+    """Kill the daemon and all of its processes; another daemon goes on."""
+    run.open(once=False)
+    sender = run.feed()
+    run.wait()
+    victims, at = [run.daemon.process.pid, *map(run.pid, PROCESSES)], time.monotonic()
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    run.daemon.process.communicate()
+    run.open(once=False)
+    run.recovery_s = time.monotonic() - at
+    sender.wait(timeout=120)
+    wait_for(lambda: list(run.out.glob("*/events.fits")))
+    run.daemon.process.send_signal(signal.SIGTERM)
+    return run.close()
+
+
+def camera_again(run: Run) -> int:
+    """Kill the camera; it begins its run again."""
+    run.open()
+    sender = run.feed()
+    run.wait()
+    sender.kill()
+    sender.wait()
+    return run.close(run.feed("max"))
+
+
+def slow_reader(run: Run) -> int:
+    """Halt the last process for less than counts as stuck: the links fill, the camera waits."""
+    run.open()
+    sender = run.feed("4")
+    run.wait()
+    pid = run.pid("record")
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.3)
+    os.kill(pid, signal.SIGCONT)
+    return run.close(sender)
+
+
+def hostile_messages(run: Run) -> int:
+    """Send garbage between the frames."""
+    run.open()
+    sender, context = run.feed(), zmq.Context()
+    rogue = context.socket(zmq.PUSH)
+    rogue.connect(run.daemon.url)
+    header = msgpack.packb({"kind": "frame", "version": 99})
+    for _ in range(200):
+        parts = [header, run.rng.randbytes(run.rng.randint(0, 9000))]
+        rogue.send_multipart(parts if run.rng.random() < 0.5 else parts[1:])
+        time.sleep(0.005)
+    rogue.close()
+    context.term()
+    return run.close(sender)
+
+
+def messages_of(run: Run) -> list[Message]:
+    """Return one turn of the recording."""
+    run.sent = {(n, q) for n in range(READOUTS) for q in range(4)}
+    with Recording(run.folder / "sky.h5") as recording:
+        return list(recording.messages())
+
+
+def by_hand(change: Callable[[list[Message], random.Random], list[Message]]) -> Callable[[Run], int]:
+    """Return a fault of the frames themselves."""
+
+    def fault(run: Run) -> int:
+        messages = messages_of(run)
+        run.open()
+        with Push(run.daemon.url, queue=64, bind=False) as push:
+            for message in [messages[0], *change(messages[1:-1], run.rng), messages[-1]]:
+                push.send(message, timeout_s=30)
+            push.close()
+        return run.close()
+
+    return fault
+
+
+def lost_and_doubled(frames: list[Message], rng: random.Random) -> list[Message]:
+    """Leave out some frames, send some twice, swap neighbours; the first and last read-out stay."""
+    ends = range(8, len(frames) - 8)
+    kept = [m for k, m in enumerate(frames) if k not in ends or rng.random() > 0.05]
+    kept += [m for m in kept[8:-8] if rng.random() < 0.05][:5]
+    for k in range(8, len(kept) - 16):
+        if rng.random() < 0.1:
+            kept[k], kept[k + 1] = kept[k + 1], kept[k]
+    return kept
+
+
+def silent_quadrant(frames: list[Message], rng: random.Random) -> list[Message]:
+    """One quadrant ends before the others."""
+    quadrant, last = rng.randrange(4), rng.randint(5, READOUTS - 2)
+    return [m for m in frames if not (isinstance(m, Frame) and m.quadrant == quadrant and m.sequence > last)]
+
+
+def shed(run: Run) -> int:
+    """Send as fast as can be to a daemon that sheds."""
+    run.open("--set", "links.frames_when_full=shed")
+    return run.close(run.feed("max"))
+
+
+FAULTS: dict[str, Callable[[Run], int]] = {
+    **{f"{name} killed": one_process(name, signal.SIGKILL) for name in PROCESSES},
+    **{f"{name} halted": one_process(name, signal.SIGSTOP) for name in PROCESSES},
+    "everything killed": everything_killed,
+    "camera killed, begins again": camera_again,
+    "slow reader": slow_reader,
+    "hostile messages": hostile_messages,
+    "frames lost, doubled, swapped": by_hand(lost_and_doubled),
+    "a quadrant falls silent": by_hand(silent_quadrant),
+    "more frames than can be taken, shed": shed,
+}
+
+
+def main() -> None:
+    """Run all faults; write docs/figures/faults.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=FAULTS)
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="raysieve-faults-"))
+    camera(READOUTS, folder)
+    found: dict[str, tuple[object, ...]] = {}
+    for name in [given.only] if given.only else FAULTS:
+        faults, lost, recovery = [], [], []
+        for turn in range(given.times):
+            run = Run(folder, folder / "out", random.Random(f"{given.seed} {name} {turn}"))
+            code = FAULTS[name](run)
+            frames, gaps = books(run.out)
+            whole = len(set(frames)) == len(frames) and not set(frames) & set(gaps)
+            if code or not whole or set(frames) | set(gaps) != run.sent:
+                faults.append(f"run {turn}: exit {code}, {len(frames)} recorded, {len(set(gaps))} lost")
+            lost.append(len(gaps))
+            recovery.append(run.recovery_s)
+            shutil.rmtree(run.out)
+        print(f"{name}: {given.times - len(faults)} of {given.times}; lost {max(lost)} at most; {'; '.join(faults)}")
+        found[f"{name}: runs with balanced books"] = (given.times - len(faults), f"of {given.times}")
+        found[f"{name}: frames lost, most"] = (max(lost), f"of {len(run.sent)}")
+        if max(recovery):
+            found[f"{name}: recovery, longest"] = (max(recovery), "s")
+    shutil.rmtree(folder)
+    if not given.only:
+        figures.write("faults", f"python -m bench.faults --times {given.times} --seed {given.seed}", found)
+
+
+if __name__ == "__main__":
+    main()
