@@ -56,8 +56,12 @@ def sky_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def camera_of(config: Config, sky: Mapping[str, Any], readouts: int) -> Telemetry:
-    """Return the camera of a configuration in front of the sky of the options; says so if its library is small."""
-    seeds = Seeds(sky["seed"])
+    """Return the camera of a configuration in front of the sky of the options; says so if its library is small.
+
+    Another part of a library is another run of the same camera: its X-rays and its noise are others, too.
+    """
+    with_hits = sky["hits"] != STRAIGHT and sky["part"][0] > 0
+    seeds = Seeds(sky["seed"], part_of(HitLibrary(sky["hits"] or shipped()), sky["part"])[0] if with_hits else 0)
     sources = (xrays(config, sky), *particles(config, sky, seeds))
     say_uses(sources, readouts)
     return Telemetry(config, sources, Imperfections.of(config, seeds), seeds)

@@ -290,3 +290,14 @@ def test_straight_tracks_have_no_primaries(tmp_path):
     assert isinstance(done.exception, RaysieveError)
     assert str(done.exception) == "event set: expected a hit library, not straight tracks"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_of_a_library_have_x_rays_of_their_own(tmp_path):
+    energies = []
+    for name, part in (("a", ("0", "0.5")), ("b", ("0.5", "1"))):
+        words = ["events", str(tmp_path / f"{name}.h5"), "--config", "wfi", "--readouts", "10", "--part", *part]
+        assert CliRunner().invoke(simulate, words).exit_code == 0
+        with read_events(tmp_path / f"{name}.h5") as file:
+            energies.append(set(file["events"]["energy_ev"][file["truth"]["kind"] == XRAY].tolist()))
+    assert all(energies)
+    assert not energies[0] & energies[1]
