@@ -40,7 +40,9 @@ train.add_command(train_islands)
 @click.option(
     "--schedule", default="one-cycle", type=click.Choice(["one-cycle", "decay"]), help="decay: 0.95 of it an epoch."
 )
-@click.option("--begin", type=FILE, help="Weights of a training in smaller windows, to go on from.")
+@click.option(
+    "--begin", type=FILE, help="Weights of an earlier training, in smaller windows or other ones, to go on from."
+)
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same order of frames.")
 def frames(frames: Path, validation: Path, out: Path, begin: Path | None, **plan_of: Any) -> None:
     """Train the frame classifier on sets of `raysieve simulate frames`.

@@ -68,7 +68,7 @@ def train(
 ) -> FrameNet:
     """Return the network after `plan.epochs`; go on from `out` (a checkpoint) if it is there.
 
-    begin: what was trained in smaller windows. tell is called after every batch.
+    begin: what was trained before, in smaller windows or in others of this size. tell is called after every batch.
     Raises ConfigError if a checkpoint is of another network, plan or frame set.
     """
     torch.manual_seed(plan.seed)
@@ -99,9 +99,12 @@ def _first(frames: Frames, begin: Path | None) -> FrameNet:
     network = FrameNet()
     if begin:
         before = checkpoint.load(begin, network.eval()).get("side", SIDE)
-        require(f"{begin}", (before < frames.side, f"a network of windows smaller than {frames.side} x {frames.side}"))
-        empty = frames.energies(0, LOOKED_AT)[frames.labels[:LOOKED_AT] == CLASSES.index("empty")]
-        network.enlarge((frames.side / before) ** 2, empty)
+        require(
+            f"{begin}", (before <= frames.side, f"a network of windows of {frames.side} x {frames.side} or smaller")
+        )
+        if before < frames.side:
+            empty = frames.energies(0, LOOKED_AT)[frames.labels[:LOOKED_AT] == CLASSES.index("empty")]
+            network.enlarge((frames.side / before) ** 2, empty)
     else:
         mean, deviation = frames.moments()
         network.mean.fill_(mean)

@@ -160,8 +160,9 @@ def test_a_training_begins_in_small_windows(torch, frame_sets, small_windows, tm
         assert other["network/mean"] == one["network/mean"]  # and all statistics of its layers
         assert np.array_equal(other["network/end.0.running_var"], one["network/end.0.running_var"])
         assert not np.array_equal(other["network/begin.weight"], one["network/begin.weight"])
-    done = CliRunner().invoke(commands, [*words[:5], str(tmp_path / "b.npz"), *words[6:], out])
-    assert "expected a network of windows smaller than 64 x 64" in str(done.exception)
+    small = ["frames", str(small_windows), "--validation", str(small_windows), "--out", str(tmp_path / "b.npz")]
+    done = CliRunner().invoke(commands, [*small, "--begin", out])
+    assert "expected a network of windows of 32 x 32 or smaller" in str(done.exception)
     done = CliRunner().invoke(commands, words[:-1])
     assert "checkpoint of another plan (other begin)" in str(done.exception)
 
