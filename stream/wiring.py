@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from config.schema import Config, Links
+from config.schema import Config, Links, is_loopback
 from stream.messages import Maps
 from stream.stage import Stage
 
@@ -82,9 +82,13 @@ def link_after(process: str) -> Row | None:
 
 
 def url_of(link: str, links: Links) -> str:
-    """Return the address of a link: a socket file of the user, or a port on the configured host."""
+    """Return the address of a link: a socket file of the user, or a port on the configured host.
+
+    Only the first link is open to other machines: nobody there needs those between the processes.
+    """
     if links.transport == "tcp":
-        names = [row.link for row in TABLE if row.link]
-        return f"tcp://{links.host}:{links.first_port + names.index(link)}"
+        place = [row.link for row in TABLE if row.link].index(link)
+        host = links.host if place == 0 or is_loopback(links.host) else "127.0.0.1"
+        return f"tcp://{host}:{links.first_port + place}"
     folder = links.directory or str(Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/user-{os.getuid()}")) / "raysieve")
     return f"ipc://{Path(folder).absolute() / link}.sock"

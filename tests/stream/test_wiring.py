@@ -21,6 +21,12 @@ def test_addresses_are_loopback_by_default_and_differ():
     assert all(url_of(link, CONFIG.links).startswith("ipc:///") for link in links)
 
 
+def test_only_the_frames_come_from_beyond_this_machine():
+    tcp = CONFIG.links.model_copy(update={"transport": "tcp", "host": "0.0.0.0", "keys": "keys"})
+    hosts = [url_of(row.link, tcp).rpartition(":")[0] for row in TABLE if row.link]
+    assert hosts == ["tcp://0.0.0.0", "tcp://127.0.0.1", "tcp://127.0.0.1"]
+
+
 def test_the_table_reads_in_the_order_of_the_data():
     assert [row.stage for row in TABLE] == ["receive", "correct", "reconstruct", "screen", "record"]
     assert all(row.queue > 0 and row.when_full == "block" for row in TABLE if row.link)
