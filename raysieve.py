@@ -10,6 +10,7 @@ from config.errors import RaysieveError
 COMMANDS = {
     "run": "stream.commands.live:run",
     "replay": "stream.commands.live:replay",
+    "keys": "stream.commands.keys:keys",
     "process": "stream.commands.batch:process",
     "calibrate-dark": "stream.commands.batch:calibrate_dark",
     "convert": "stream.commands.convert:convert",

@@ -20,6 +20,7 @@ from stream.messages import End, Message, Start
 from stream.runner import Runner
 from stream.transport.eventlist import EventListWriter
 from stream.transport.inproc import Sink
+from stream.transport.keys import daemon_keys
 from stream.transport.link import Pull, Push
 from stream.transport.maps import read_maps
 from stream.wiring import build, link_after, processes, rows_of, url_of
@@ -212,17 +213,18 @@ def _serve(
     rows = rows_of(name)
     if not maps and config.correct.common_mode != "none" and any(row.stage == "correct" for row in rows):
         raise ConfigError("correct.maps: no map file; make one with `raysieve calibrate-dark` and name it with --set")
-    samples = out / ".quarantine"
-    source = Pull(url_of(rows[0].link, config.links), queue=rows[0].queue, bind=True, quarantine=samples)
+    links, samples, first = config.links, out / ".quarantine", name == processes()[0]
+    keys = daemon_keys(Path(links.keys), inside=not first) if links.keys else None
+    source = Pull(url_of(rows[0].link, links), queue=rows[0].queue, bind=True, quarantine=samples, keys=keys)
     # Only the first process hears the source itself; the others are told of its end.
-    silence_s = config.links.silence_s if name == processes()[0] else math.inf
+    silence_s = links.silence_s if first else math.inf
     stages = [build(row.stage, config, maps) for row in rows]
     after = link_after(name)
     sink: Sink
     if after is None:
         sink = EventListWriter(out, overwrite=overwrite) if once else StreamFolders(out)
     else:
-        sink = LinkSink(Push(url_of(after.link, config.links), queue=after.queue, bind=False), stopping)
+        sink = LinkSink(Push(url_of(after.link, links), queue=after.queue, bind=False, keys=keys), stopping)
     try:
         Runner(name, source, stages, sink, status).run(stopping, silence_s, once)
     finally:
