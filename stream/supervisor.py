@@ -23,7 +23,7 @@ from stream.transport.inproc import Sink
 from stream.transport.keys import daemon_keys
 from stream.transport.link import Pull, Push
 from stream.transport.maps import read_maps
-from stream.wiring import build, link_after, processes, rows_of, url_of
+from stream.wiring import build, limits_of, link_after, processes, rows_of, url_of
 
 ECHO_S = 1.0  # signals so soon after the first are the same wish
 DEAD_S = 3.0  # how long the others may take once a process has died
@@ -215,7 +215,8 @@ def _serve(
         raise ConfigError("correct.maps: no map file; make one with `raysieve calibrate-dark` and name it with --set")
     links, samples, first = config.links, out / ".quarantine", name == processes()[0]
     keys = daemon_keys(Path(links.keys), inside=not first) if links.keys else None
-    source = Pull(url_of(rows[0].link, links), queue=rows[0].queue, bind=True, quarantine=samples, keys=keys)
+    fed, limits = rows[0], limits_of(rows[0].link, config)
+    source = Pull(url_of(fed.link, links), queue=fed.queue, bind=True, limits=limits, quarantine=samples, keys=keys)
     # Only the first process hears the source itself; the others are told of its end.
     silence_s = links.silence_s if first else math.inf
     stages = [build(row.stage, config, maps) for row in rows]

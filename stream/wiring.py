@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from config.schema import Config, Links, is_loopback
 from stream.messages import Maps
 from stream.stage import Stage
+from stream.transport.wire import Limits
 
 
 class Row(NamedTuple):
@@ -92,3 +93,14 @@ def url_of(link: str, links: Links) -> str:
         return f"tcp://{host}:{links.first_port + place}"
     folder = links.directory or str(Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/user-{os.getuid()}")) / "raysieve")
     return f"ipc://{Path(folder).absolute() / link}.sock"
+
+
+def limits_of(link: str, config: Config) -> Limits:
+    """Return the largest message that a link takes; ZeroMQ takes memory for it before its sender has shown a key.
+
+    So the first link takes frames of four times the camera's pixels, and no tables: who is set up for another camera
+    learns it from the Start.
+    """
+    if link != TABLE[0].link:
+        return Limits()
+    return Limits.of_frames(max(1 << 20, 4 * 4 * config.detector.rows * config.detector.columns))

@@ -152,6 +152,17 @@ def test_parts_at_the_limit_pass_and_larger_ones_do_not(daemon: Keys, camera: Ke
     assert pull.counters["bad_header"] == 1
 
 
+def test_no_memory_is_taken_for_a_stranger_beyond_the_limit(daemon: Keys, opened: OpenLink) -> None:
+    pull = opened(Pull, ANY, bind=True, limits=Limits.of_frames(1), keys=daemon)
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00CURVE" + bytes(47)
+    with socket.create_connection(("127.0.0.1", int(pull.url.rpartition(":")[2]))) as stranger:
+        stranger.settimeout(WAIT_S)
+        stranger.sendall(greeting + b"\x06" + (200 << 20).to_bytes(8, "big"))  # the length of a command to come
+        with contextlib.suppress(ConnectionResetError):
+            while stranger.recv(4096):  # raises TimeoutError if it stays open
+                pass
+
+
 @contextlib.contextmanager
 def sender(url: str, keys: Keys) -> Iterator[Any]:
     """Open a socket with keys that knows nothing of messages."""
