@@ -56,7 +56,7 @@ def test_over_tcp_with_keys_and_nobody_else(folder, batch, tmp_path):
     made = raysieve("keys", keys)
     settings = ("links.transport=tcp", "links.host=0.0.0.0", "links.first_port=35580", f"links.keys={keys}")
     daemon = Daemon(folder, tmp_path / "out", *(word for setting in settings for word in ("--set", setting)))
-    stranger = raysieve("replay", folder / "sky.h5", "--to", url, "--rate", "max", "--wait", "1")
+    stranger = raysieve("replay", folder / "sky.h5", "--to", url, "--rate", "max", "--wait", "10")
     assert stranger.returncode == 1
     assert f"{url}: refused by the reader" in stranger.stderr
     replay(folder, url, "--keys", keys)
