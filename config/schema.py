@@ -1,5 +1,6 @@
 """The configuration: typed, strict, frozen. Keys end in their unit."""
 
+from ipaddress import ip_address
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -221,10 +222,26 @@ class Links(Section):
     """tcp: the frames arrive here, the links between the stages follow."""
     frames_when_full: Literal["block", "shed"] = "block"
     """block: the camera waits, nothing is lost; shed: it never waits, the oldest read-outs are dropped and counted."""
+    keys: str = ""
+    """tcp: folder of CURVE keys (`raysieve keys`): only who has one may send. Needed beyond this machine."""
     silence_s: Positive = 30.0
     """After this time without a message in an open stream, the source counts as lost."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Port on 127.0.0.1 where Prometheus finds the daemon's metrics; 0: none."""
+
+    @model_validator(mode="after")
+    def _guarded(self) -> "Links":
+        if self.transport == "tcp" and not self.keys and not is_loopback(self.host):
+            raise ValueError(f"links.host {self.host} is open to other machines: needs links.keys (`raysieve keys`)")
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address; a name other than localhost counts as reachable."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 class Supervise(Section):

@@ -21,11 +21,12 @@ from stream.stage import Stage
 from stream.stages.record import Record
 from stream.transport.eventlist import EventListWriter
 from stream.transport.inproc import Sink
+from stream.transport.keys import Keys, daemon_keys
 from stream.transport.link import Pull, Push
 from stream.transport.maps import read_maps
 from stream.transport.notes import Notes
 from stream.transport.shed import Shed
-from stream.wiring import build, link_after, policy_of, processes, rows_of, url_of
+from stream.wiring import build, limits_of, link_after, policy_of, processes, rows_of, url_of
 
 REFUSED = 3  # exit code: it cannot work with this configuration, and another try would end as this one
 DRAIN_S = 20.0  # what has been accepted must be on disk within this time after a stop
@@ -85,12 +86,15 @@ def _stages(process: str, config: Config) -> list[Stage]:
 
 def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Callable[[], bool]) -> None:
     rows, out = rows_of(order.process), Path(order.out)
-    pull = Pull(url_of(rows[0].link, config.links), queue=rows[0].queue, bind=True, quarantine=out / ".quarantine")
-    source = Shed(pull, rows[0].queue) if policy_of(rows[0], config.links) == "shed" else pull
+    links, first = config.links, order.process == processes()[0]
+    keys = daemon_keys(Path(links.keys), inside=not first) if links.keys else None
+    fed, limits, samples = rows[0], limits_of(rows[0].link, config), out / ".quarantine"
+    pull = Pull(url_of(fed.link, links), queue=fed.queue, bind=True, limits=limits, quarantine=samples, keys=keys)
+    source = Shed(pull, fed.queue) if policy_of(fed, links) == "shed" else pull
     # Only the first process hears the source itself; the others are told of its end.
-    silence_s = config.links.silence_s if order.process == processes()[0] else math.inf
+    silence_s = links.silence_s if first else math.inf
     try:
-        sink = _sink(order, config, stages, stopping)
+        sink = _sink(order, config, stages, keys, stopping)
         notes = Notes(order.status.with_suffix(".open"))
         runner = Runner(order.process, source, stages, sink, order.status, notes, digest(config))
         if isinstance(sink, LinkSink):
@@ -100,10 +104,12 @@ def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Call
         pull.close()
 
 
-def _sink(order: Order, config: Config, stages: Sequence[Stage], stopping: Callable[[], bool]) -> Sink:
+def _sink(
+    order: Order, config: Config, stages: Sequence[Stage], keys: Keys | None, stopping: Callable[[], bool]
+) -> Sink:
     after, out = link_after(order.process), Path(order.out)
     if after is not None:
-        return LinkSink(Push(url_of(after.link, config.links), queue=after.queue, bind=False), stopping)
+        return LinkSink(Push(url_of(after.link, config.links), queue=after.queue, bind=False, keys=keys), stopping)
     written = (
         EventListWriter(out, overwrite=order.overwrite, go_on=not order.overwrite) if order.once else StreamFolders(out)
     )

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from config.schema import Config, Links
+from config.schema import Config, Links, is_loopback
 from stream.messages import Maps
 from stream.stage import Stage
+from stream.transport.wire import Limits
 
 Policy = Literal["block", "shed"]
 """What happens when a queue is full. block: the sender waits, nothing is lost; shed: the reader drops the oldest
@@ -91,9 +92,24 @@ def policy_of(row: Row, links: Links) -> str:
 
 
 def url_of(link: str, links: Links) -> str:
-    """Return the address of a link: a socket file of the user, or a port on the configured host."""
+    """Return the address of a link: a socket file of the user, or a port on the configured host.
+
+    Only the first link is open to other machines: nobody there needs those between the processes.
+    """
     if links.transport == "tcp":
-        names = [row.link for row in TABLE if row.link]
-        return f"tcp://{links.host}:{links.first_port + names.index(link)}"
+        place = [row.link for row in TABLE if row.link].index(link)
+        host = links.host if place == 0 or is_loopback(links.host) else "127.0.0.1"
+        return f"tcp://{host}:{links.first_port + place}"
     folder = links.directory or str(Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/user-{os.getuid()}")) / "raysieve")
     return f"ipc://{Path(folder).absolute() / link}.sock"
+
+
+def limits_of(link: str, config: Config) -> Limits:
+    """Return the largest message that a link takes; ZeroMQ takes memory for it before its sender has shown a key.
+
+    So the first link takes frames of four times the camera's pixels, and no tables: who is set up for another camera
+    learns it from the Start.
+    """
+    if link != TABLE[0].link:
+        return Limits()
+    return Limits.of_frames(max(1 << 20, 4 * 4 * config.detector.rows * config.detector.columns))

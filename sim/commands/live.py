@@ -6,8 +6,8 @@ import click
 
 from config.load import load
 from sim.commands.scene import camera_of, sky_options
-from stream.commands.feed import feed, say, speed_of
-from stream.commands.options import configured
+from stream.commands.feed import feed, push_to, say, speed_of
+from stream.commands.options import configured, keyed
 
 
 @click.command("live")
@@ -17,6 +17,7 @@ from stream.commands.options import configured
 @click.option("--rate", default="live", metavar="live|max|X", help="Real time, as fast as possible, or X times live.")
 @click.option("--wait", "wait_s", default=30.0, help="Seconds to wait for a reader that takes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON, too.")
+@keyed
 @sky_options
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same frames.")
 def live(config_name: str, overrides: tuple[str, ...], url: str, readouts: int, rate: str, **given: Any) -> None:
@@ -26,8 +27,8 @@ def live(config_name: str, overrides: tuple[str, ...], url: str, readouts: int, 
 
     Example: raysieve simulate live --config wfi --to ipc:///run/user/1000/raysieve/frames.sock --readouts 2000 --seed 1
     """
-    speed = speed_of(rate)
+    speed, push = speed_of(rate), push_to(url, given["keys"], given["peer"])
     camera = camera_of(load(config_name, overrides), given, readouts)
     camera.frames(0)  # compiles the kernels before the first frame is due
     frames = readouts * len(camera.start.quadrants)
-    say(feed(camera.messages(readouts), url, speed, frames, given["wait_s"]), given["as_json"])
+    say(feed(camera.messages(readouts), push, speed, frames, given["wait_s"]), given["as_json"])

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from rich.progress import Progress
 from stream.clock import now_ns
 from stream.errors import ConfigError, LinkError
 from stream.messages import Frame, Message
+from stream.transport.keys import peer_keys
 from stream.transport.link import Push
 from stream.wiring import TABLE
 
@@ -21,12 +23,18 @@ LATE_NS = 20_000_000  # after its time, when it has been sent: the source or the
 START_LEAD_S = 0.5  # at its real rate a camera announces a run this long before the first frame
 
 
-def feed(messages: Iterator[Message], url: str, speed: float, frames: int, wait_s: float) -> dict[str, Any]:
+def push_to(url: str, keys: Path | None = None, peer: str = "camera") -> Push:
+    """Connect to a daemon, with the keys of a peer if a folder of keys is given."""
+    return Push(url, queue=TABLE[0].queue, bind=False, keys=peer_keys(keys, peer) if keys else None)
+
+
+def feed(messages: Iterator[Message], push: Push, speed: float, frames: int, wait_s: float) -> dict[str, Any]:
     """Send messages at `speed` times real time (0: as fast as possible); return frames, late ones, seconds.
 
-    frames: how many are expected, for the progress bar. Raises LinkError if no reader takes a message for `wait_s`.
+    frames: how many are expected, for the progress bar. Closes the link.
+    Raises LinkError if it refuses our keys, or no reader takes a message for `wait_s`.
     """
-    push = Push(url, queue=TABLE[0].queue, bind=False)
+    url = push.url
     began, sent, late = time.monotonic(), 0, 0
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"to {url}", total=frames)

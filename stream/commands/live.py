@@ -12,8 +12,8 @@ from rich.table import Table
 
 from config.load import load
 from stream.account import faults_of
-from stream.commands.feed import feed, say, speed_of
-from stream.commands.options import told
+from stream.commands.feed import feed, push_to, say, speed_of
+from stream.commands.options import keyed, told
 from stream.commands.top import view
 from stream.errors import StageError
 from stream.messages import End, Frame, Gap, Message
@@ -82,13 +82,14 @@ def _metrics(port: int, out: Path) -> list[str]:
 @click.option("--loop", default=1, type=click.IntRange(1), help="How many times; frame numbers and times go on.")
 @click.option("--wait", "wait_s", default=30.0, help="Seconds to wait for a reader that takes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON, too.")
-def replay(recording: Path, url: str, rate: str, loop: int, wait_s: float, as_json: bool) -> None:
+@keyed
+def replay(recording: Path, url: str, rate: str, loop: int, wait_s: float, as_json: bool, **who: Any) -> None:
     """Send a recording to a daemon as the camera would.
 
     Example: raysieve replay demo.h5 --to ipc:///run/user/1000/raysieve/frames.sock --rate max
     """
     with Recording(recording) as source:
-        account = feed(_looped(source, loop), url, speed_of(rate), len(source) * loop, wait_s)
+        account = feed(_looped(source, loop), push_to(url, **who), speed_of(rate), len(source) * loop, wait_s)
     say(account, as_json)
 
 

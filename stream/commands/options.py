@@ -1,6 +1,7 @@
 """What several commands share."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,4 +19,14 @@ def configured(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
     return click.option(
         "--config", "-c", "config_name", required=True, metavar="CONFIG", help="A TOML file, or a shipped name (wfi)."
+    )(command)
+
+
+def keyed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --keys and --as: who sends, where the daemon asks for it."""
+    command = click.option("--as", "peer", default="camera", metavar="NAME", help="Whose keys; `camera` if not given.")(
+        command
+    )
+    return click.option(
+        "--keys", type=click.Path(path_type=Path), metavar="FOLDER", help="Keys for a daemon that asks for them."
     )(command)

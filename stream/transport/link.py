@@ -15,12 +15,17 @@ from typing import Self
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from config.schema import is_loopback
 from stream.errors import LinkError
 from stream.messages import Message
+from stream.transport.door import REFUSED, Door
+from stream.transport.keys import Keys
 from stream.transport.quarantine import Quarantine
 from stream.transport.wire import BadMessageError, Limits, Part, decode, encode
 
 CLOSE_S = 10.0
+CURVE_BYTES = 33  # added to each part by encryption
+_LET_IN = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DEFAULT = Limits()
 
 
@@ -30,13 +35,17 @@ class _Link:
     Used by one thread. `url` is where it is bound, with the real port or name where a wildcard was given.
     """
 
-    def __init__(self, url: str, options: dict[int, int], *, bind: bool, kind: int) -> None:
+    def __init__(self, url: str, options: dict[int, int], *, bind: bool, kind: int, keys: Keys | None) -> None:
         self.url = url
         self.counters: Counter[str] = Counter()
+        self._keys = keys if url.startswith("tcp://") else None  # an ipc socket is guarded by its folder
+        self._door: Door | None = None
         self._closed = False
         self._timeout_ms = -1
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
+            if self._keys is None and not _stays_here(url):
+                raise OSError(0, "expected ipc://, tcp:// of this machine, or keys (see `raysieve keys`)")
             self._socket = self._context.socket(kind)
             self._prepare()
             self._socket.setsockopt(zmq.LINGER, 0)  # a link that nobody closes must not hold up the end of its process
@@ -50,7 +59,7 @@ class _Link:
             else:
                 self._socket.connect(url)
         except (zmq.ZMQError, OSError) as fault:
-            self._context.destroy(linger=0)
+            self._end(0.0)
             raise LinkError(f"{url}: cannot {'listen here' if bind else 'connect'}: {fault.strerror}") from None
 
     def _prepare(self) -> None:
@@ -70,6 +79,9 @@ class _Link:
 
     def _end(self, linger_s: float) -> None:
         self._closed = True
+        if self._door is not None:
+            self._door.close()
+            self._door = None
         self._context.destroy(linger=round(linger_s * 1000))
 
     def _wait_at_most(self, option: int, timeout_s: float) -> None:
@@ -85,21 +97,29 @@ class _Link:
 class Push(_Link):
     """The sending end. `queue` messages wait here, and as many at the reader, before `send` has to.
 
-    counters: `messages` accepted, `full` (sends that gave up).
+    counters: `messages` accepted, `full` (sends that gave up). keys: of tcp, needed beyond this machine.
     Raises LinkError naming the URL if it cannot be bound or connected to.
     """
 
-    def __init__(self, url: str, *, queue: int, bind: bool) -> None:
-        super().__init__(url, {zmq.SNDHWM: _checked(queue)}, bind=bind, kind=zmq.PUSH)
+    def __init__(self, url: str, *, queue: int, bind: bool, keys: Keys | None = None) -> None:
+        self._ipc = url.startswith("ipc://")
+        self._asks = not bind and not self._ipc  # a reader, whether it lets us in
+        self._answer = 0
+        super().__init__(url, {zmq.SNDHWM: _checked(queue)}, bind=bind, kind=zmq.PUSH, keys=keys)
 
     def _prepare(self) -> None:
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED)
+        connected = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
+        self._monitor = self._socket.get_monitor_socket(_LET_IN | REFUSED if self._asks else connected)
+        if self._keys is not None:
+            self._socket.setsockopt(zmq.CURVE_SERVERKEY, self._keys.daemon)
+            self._socket.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.public)
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
 
     def send(self, message: Message, timeout_s: float) -> bool:
         """Send one message; return False if the queue stayed full (or no reader came) for so long: it was not taken.
 
         Large arrays are sent from where they lie and must not be changed afterwards.
-        Raises what `encode` raises, and LinkError if the link is closed.
+        Raises what `encode` raises, and LinkError if the link is closed or the reader has refused our keys.
         """
         parts = encode(message)
         try:
@@ -107,6 +127,7 @@ class Push(_Link):
             self._socket.send_multipart(parts, copy=False)  # pyzmq itself copies what is smaller than its threshold
         except zmq.Again:
             self.counters["full"] += 1
+            self._check_answer(time.monotonic())
             return False
         except zmq.ZMQError as fault:
             raise self._lost(fault) from None
@@ -116,34 +137,51 @@ class Push(_Link):
     def close(self, timeout_s: float = CLOSE_S) -> None:
         """Hand over what was accepted, then close.
 
-        Raises LinkError if the reader did not take it all within `timeout_s`: the rest is lost. With a time of 0 the
-        caller gives up what has not left yet.
+        Raises LinkError if the reader refused our keys, or did not take it all within `timeout_s`: the rest is lost.
+        With a time of 0 the caller gives up what has not left yet.
         """
         if self._closed:
             return
         began = time.monotonic()
-        wire = self._hold_wire(began + timeout_s) if timeout_s > 0 and self.url.startswith("ipc://") else None
-        self._end(timeout_s)
+        end, wire = began + timeout_s, None
+        if timeout_s > 0 and self.counters["messages"]:
+            try:
+                self._check_answer(end)
+            except LinkError:
+                self._end(0.0)
+                raise
+            wire = self._hold_wire(end) if self._ipc else None
+        self._end(max(0.0, end - time.monotonic()))
         if wire is not None:
-            _wait_until_read(wire, began + timeout_s)
+            _wait_until_read(wire, end)
         if 0 < timeout_s <= time.monotonic() - began:
             raise LinkError(f"{self.url}: the reader did not take all that was sent within {timeout_s:g} s of the end")
 
-    def _hold_wire(self, deadline: float) -> int | None:
+    def _check_answer(self, end: float) -> None:
+        """Wait for the reader's answer to our keys. Who is refused could send on, into nothing."""
+        unclear = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL  # it may be about to end, or have other keys: it is asked again
+        while self._asks and self._monitor.poll(0 if self._answer & ~unclear else _ms_until(end)):
+            self._answer = recv_monitor_message(self._monitor)["event"]
+        if self._answer & REFUSED:
+            raise LinkError(f"{self.url}: refused by the reader: wrong keys, or none where it asks for them")
+
+    def _hold_wire(self, end: float) -> int | None:
         """Return a copy of the connection's descriptor, None if nobody came in time.
 
         A reader whose queue is full does not read; if the other end of a Unix socket closes then, libzmq 4.3 drops what
         the kernel still holds. So the connection stays open, by this copy, until the reader has read it all.
         """
-        if not self.counters["messages"]:
-            return None
         wire = None
-        while self._monitor.poll(0 if wire is not None else max(0, round((deadline - time.monotonic()) * 1000))):
+        while self._monitor.poll(0 if wire is not None else _ms_until(end)):
             wire = int(recv_monitor_message(self._monitor)["value"])
         try:
             return None if wire is None else os.dup(wire)
         except OSError:  # the reader has gone
             return None
+
+
+def _ms_until(end: float) -> int:
+    return max(0, round((end - time.monotonic()) * 1000))
 
 
 def _wait_until_read(wire: int, deadline: float) -> None:
@@ -165,18 +203,35 @@ class Pull(_Link):
     """The receiving end. Messages that cannot be read are counted, the first of them kept in `quarantine`, and skipped.
 
     counters: `messages` given, `bad_FAULT` for each fault of the wire, `bad_not_kept` for samples that did not fit on
-    the disk. A part larger than the limits allow is not read at all: ZeroMQ drops the connection that brought it.
+    the disk, `refused_peers` without a key that is allowed, each attempt. A part larger than the limits allow is not
+    read at all: ZeroMQ drops the connection that brought it. keys: of tcp, needed beyond this machine.
     Raises LinkError naming the URL if it cannot be bound or connected to.
     """
 
     def __init__(
-        self, url: str, *, queue: int, bind: bool, limits: Limits = _DEFAULT, quarantine: Path | None = None
+        self,
+        url: str,
+        *,
+        queue: int,
+        bind: bool,
+        limits: Limits = _DEFAULT,
+        quarantine: Path | None = None,
+        keys: Keys | None = None,
     ) -> None:
-        options: dict[int, int] = {zmq.RCVHWM: _checked(queue), zmq.MAXMSGSIZE: limits.max_part_bytes}
-        super().__init__(url, options, bind=bind, kind=zmq.PULL)
+        part_bytes = limits.max_part_bytes + (CURVE_BYTES if keys else 0)
+        options: dict[int, int] = {zmq.RCVHWM: _checked(queue), zmq.MAXMSGSIZE: part_bytes}
+        super().__init__(url, options, bind=bind, kind=zmq.PULL, keys=keys)
         self.queue = 4 * queue  # ours, the sender's, and what lies between
         self._limits = limits
         self._quarantine = Quarantine(quarantine) if quarantine else None
+
+    def _prepare(self) -> None:
+        if self._keys is not None:
+            self._socket.setsockopt(zmq.CURVE_SERVER, 1)
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
+            self._socket.setsockopt(zmq.ZAP_DOMAIN, b"raysieve")
+            self._socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without a door nobody comes in
+            self._door = Door(self._socket, self._keys.allowed, self.counters)
 
     def receive(self, timeout_s: float) -> Message | None:
         """Return the next message, None if none came in time. Its arrays lie in the received memory, read-only.
@@ -216,6 +271,13 @@ class Pull(_Link):
         self.counters[f"bad_{fault.fault}"] += 1
         if self._quarantine and not self._quarantine.keep(fault, parts):
             self.counters["bad_not_kept"] += 1
+
+
+def _stays_here(url: str) -> bool:
+    """Return whether an address is one of this machine alone; of tcp, the last one counts (`tcp://from;to:port`)."""
+    transport, _, address = url.partition("://")
+    host = address.rpartition(";")[2].rpartition(":")[0]
+    return transport == "ipc" or (transport == "tcp" and is_loopback(host))
 
 
 def _checked(queue: int) -> int:

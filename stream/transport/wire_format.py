@@ -35,6 +35,7 @@ class Limits:
 
     max_rows: int = 8192
     max_columns: int = 8192
+    max_pixel_bytes: int = 1 << 40
     max_events: int = 100_000
     max_tracks: int = 100_000
     max_readouts: int = 256
@@ -44,11 +45,18 @@ class Limits:
     max_table_bytes: int = 256 << 20
     max_header_bytes: int = 64 << 10
 
+    @classmethod
+    def of_frames(cls, pixel_bytes: int) -> "Limits":
+        """Return the limits of a link that takes no tables."""
+        none = dict.fromkeys(("max_tables", "max_table_bytes", *(limit for *_, limit in TABLES)), 0)
+        return cls(max_pixel_bytes=pixel_bytes, **none)
+
     @property
     def max_part_bytes(self) -> int:
         """The largest part of any message."""
         tables = (getattr(self, limit) * dtype.itemsize for _, _, dtype, limit in TABLES)
-        return max(self.max_rows * self.max_columns * 4, self.max_table_bytes, self.max_header_bytes, *tables)
+        pixels = min(self.max_rows * self.max_columns * 4, self.max_pixel_bytes)
+        return max(pixels, self.max_table_bytes, self.max_header_bytes, *tables)
 
     @property
     def max_parts(self) -> int:

@@ -10,6 +10,7 @@ import msgpack
 import pytest
 import zmq
 from astropy.io import fits
+from zmq.auth import load_certificate
 
 from stream.transport.link import Push
 from stream.transport.recording import Recording
@@ -48,6 +49,28 @@ def test_over_tcp_too(folder, batch, tmp_path):
     replay(folder, "tcp://127.0.0.1:35570")
     assert daemon.end()[0] == 0
     assert_equal(tables(tmp_path / "events.fits"), batch)
+
+
+def test_over_tcp_with_keys_and_nobody_else(folder, batch, tmp_path):
+    keys, url = tmp_path / "keys", "tcp://127.0.0.1:35580"
+    made = raysieve("keys", keys)
+    settings = ("links.transport=tcp", "links.host=0.0.0.0", "links.first_port=35580", f"links.keys={keys}")
+    daemon = Daemon(folder, tmp_path / "out", *(word for setting in settings for word in ("--set", setting)))
+    stranger = raysieve("replay", folder / "sky.h5", "--to", url, "--rate", "max", "--wait", "10")
+    assert stranger.returncode == 1
+    assert f"{url}: refused by the reader" in stranger.stderr
+    replay(folder, url, "--keys", keys)
+    code, said = daemon.end()
+    assert code == 0
+    assert_equal(tables(tmp_path / "out" / "events.fits"), batch)
+    status = daemon.status()
+    assert status["detect"]["source"]["refused_peers"] >= 1
+    assert all("refused_peers" not in status[name]["source"] for name in ("screen", "record"))
+    written = [path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    texts = [text.encode() for text in (made.stdout, made.stderr, said, stranger.stdout, stranger.stderr)]
+    for name in ("daemon", "camera"):
+        _, secret = load_certificate(keys / f"{name}.key_secret")
+        assert not any(secret in text for text in (*texts, *written))
 
 
 def test_garbage_on_the_socket_costs_no_good_frame(folder, batch, tmp_path):

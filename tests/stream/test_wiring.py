@@ -1,7 +1,8 @@
 import itertools
 
 from config.load import load
-from stream.wiring import TABLE, link_after, processes, rows_of, url_of
+from stream.transport.wire import Limits
+from stream.wiring import TABLE, limits_of, link_after, processes, rows_of, url_of
 
 CONFIG = load("wfi")
 
@@ -19,6 +20,19 @@ def test_addresses_are_loopback_by_default_and_differ():
     assert [url_of(link, tcp) for link in links] == [f"tcp://127.0.0.1:{port}" for port in (5570, 5571, 5572)]
     assert len({url_of(link, CONFIG.links) for link in links}) == len(links)
     assert all(url_of(link, CONFIG.links).startswith("ipc:///") for link in links)
+
+
+def test_only_the_frames_come_from_beyond_this_machine():
+    tcp = CONFIG.links.model_copy(update={"transport": "tcp", "host": "0.0.0.0", "keys": "keys"})
+    hosts = [url_of(row.link, tcp).rpartition(":")[0] for row in TABLE if row.link]
+    assert hosts == ["tcp://0.0.0.0", "tcp://127.0.0.1", "tcp://127.0.0.1"]
+
+
+def test_what_the_camera_may_send_is_bounded_by_its_frame():
+    first, *inside = [limits_of(row.link, CONFIG) for row in TABLE if row.link]
+    assert first.max_part_bytes == 4 * 512 * 512 * 4
+    assert limits_of(TABLE[0].link, load("quick")).max_part_bytes == 1 << 20
+    assert all(limits == Limits() for limits in inside)
 
 
 def test_the_table_reads_in_the_order_of_the_data():

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from stream.commands.feed import _paced, feed, say, speed_of
+from stream.commands.feed import _paced, feed, push_to, say, speed_of
 from stream.commands.live import _looped
 from stream.errors import ConfigError
 from stream.messages import End, Frame, Start
@@ -57,8 +57,8 @@ def slowly(messages):
 
 def test_late_frames_are_counted(recording, tmp_path, capsys):
     with Pull(f"ipc://{tmp_path}/s", queue=64, bind=True) as reader:
-        account = feed(slowly(_looped(recording, 1)), reader.url, 1.0, 12, 10.0)
-        hasty = feed(slowly(_looped(recording, 1)), reader.url, 0.0, 12, 10.0)
+        account = feed(slowly(_looped(recording, 1)), push_to(reader.url), 1.0, 12, 10.0)
+        hasty = feed(slowly(_looped(recording, 1)), push_to(reader.url), 0.0, 12, 10.0)
     assert account["frames"] == hasty["frames"] == 12
     assert account["late"] >= 11  # all but the first, by which the others are timed
     assert hasty["late"] == 0  # nothing is late where no time was set
