@@ -13,6 +13,7 @@ from stream.numbering import Numbering
 
 SILENT_FRAMES = 64  # a quadrant so far behind the others is silent
 MISSING_RANGES = 1000  # how many declared gaps are remembered for frames that come late
+FAR = 2**62  # numbers and times (ns) beyond are wrong: what is reckoned with them would leave 64 bit
 
 
 @dataclass(slots=True)
@@ -23,6 +24,11 @@ class _Line:
     expected: int | None = None
     held: dict[int, Frame | Gap] = field(default_factory=dict)
     missing: list[tuple[int, int]] = field(default_factory=list)
+
+    def miss(self, place: int, *ranges: tuple[int, int]) -> None:
+        """Put ranges in the place of one that is missing; only the newest are remembered."""
+        self.missing[place : place + 1] = [r for r in ranges if r[0] <= r[1]]
+        del self.missing[:-MISSING_RANGES]
 
 
 class Receive:
@@ -81,7 +87,7 @@ class Receive:
         if self._start is not None:
             for quadrant in self._lines:
                 for known in self._numbering[quadrant].flush():
-                    yield from self._take(self._checked(known))
+                    yield from self._admit(known)
                 yield from self._drain(quadrant, keep=0)
 
     def _open(self, start: Start) -> None:
@@ -98,18 +104,27 @@ class Receive:
         if frame.stream != self._start.stream:
             self.counters["other_stream"] += 1
             return
+        if _is_far(frame):
+            self.counters["wild_number"] += 1
+            return
         self._frames += 1
         self._first = frame.sequence if self._first is None else self._first
         numbering = self._numbering.get(frame.quadrant)
         beside = max((n.last for n in self._numbering.values() if n.last is not None), default=None)
         for known in numbering.take(frame, beside) if numbering else [frame]:
-            yield from self._take(self._checked(known))
+            yield from self._admit(known)
 
     def _note(self, gap: Gap) -> Iterable[Message]:
         """Take a gap that the source itself tells of."""
         for quadrant in self._lines if gap.quadrant < 0 else [gap.quadrant]:
             self._frames += gap.last - gap.first + 1
             yield from self._take(replace(gap, quadrant=quadrant))
+
+    def _admit(self, frame: Frame) -> Iterable[Message]:
+        if _is_far(frame):  # its counter was unwrapped so
+            self.counters["wild_number"] += 1
+        else:
+            yield from self._take(self._checked(frame))
 
     def _checked(self, frame: Frame) -> Frame | Gap:
         """Return the frame, or a gap if it does not fit the stream."""
@@ -156,6 +171,8 @@ class Receive:
                     return
                 yield self._gap(line, quadrant, min(line.held) - 1)
             item = line.held.pop(line.expected)
+            if isinstance(item, Gap) and line.held:  # frames that it tells of may have come all the same
+                item = replace(item, last=min(item.last, min(line.held) - 1))
             line.expected = (item.sequence if isinstance(item, Frame) else item.last) + 1
             yield item
 
@@ -171,7 +188,7 @@ class Receive:
         assert self._start is not None
         assert line.expected is not None
         gap = Gap(stream=self._start.stream, first=line.expected, last=last, quadrant=quadrant, reason="lost")
-        line.missing = [*line.missing[-MISSING_RANGES:], (gap.first, last)]
+        line.miss(len(line.missing), (gap.first, last))
         line.expected = last + 1
         self.counters["lost"] += last - gap.first + 1
         return gap
@@ -179,16 +196,15 @@ class Receive:
     def _late(self, line: _Line, item: Frame | Gap, first: int) -> Iterable[Message]:
         """Give a frame whose gap was declared, or that is older than the first one seen; count the rest as doubles."""
         if first < line.begun:
-            line.missing.append((first, line.begun - 1))
-            if first + 1 < line.begun:
-                yield Gap(
-                    stream=item.stream, first=first + 1, last=line.begun - 1, quadrant=item.quadrant, reason="lost"
-                )
+            line.miss(len(line.missing), (first, line.begun - 1))
+            after = first + 1 if isinstance(item, Frame) else first
+            if after < line.begun:
+                yield Gap(stream=item.stream, first=after, last=line.begun - 1, quadrant=item.quadrant, reason="lost")
             self.counters["lost"] += line.begun - first
             line.begun = first
         for k, (low, high) in enumerate(line.missing):
             if low <= first <= high and isinstance(item, Frame):
-                line.missing[k : k + 1] = [r for r in ((low, first - 1), (first + 1, high)) if r[0] <= r[1]]
+                line.miss(k, (low, first - 1), (first + 1, high))
                 self.counters["late"] += 1
                 self.counters["lost"] -= 1
                 yield replace(item, quality=item.quality | Quality.LATE)
@@ -201,13 +217,17 @@ class Receive:
         if self._start is not None and self._first is not None:
             last = max((line.expected or 0) for line in self._lines.values()) - 1
             if end.frames > self._frames:
-                last = max(last, self._first + -(-end.frames // len(self._lines)) - 1)
+                last = max(last, min(self._first + -(-end.frames // len(self._lines)) - 1, FAR))
             for quadrant, line in self._lines.items():
                 line.expected = self._first if line.expected is None and not self._gone_on else line.expected
                 if line.expected is not None and line.expected <= last:
                     yield self._gap(line, quadrant, last)
         self._start = None
         yield end
+
+
+def _is_far(frame: Frame) -> bool:
+    return frame.sequence > FAR or abs(frame.time_ns) > FAR
 
 
 def check_geometry(start: Start, config: Config) -> None:

@@ -85,7 +85,7 @@ class EventListWriter:
             self._wait()
         folder = self._parts / f"{self._number:04d}"
         with disk_faults(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)  # without its parents: a list whose parts were taken away must not begin anew
         write_product(message, folder / f"{self._count:06d}.fits")
         self._count += 1
 
@@ -212,7 +212,9 @@ def _settle(folder: Path, path: Path) -> Path:
     """Turn the parts in a folder into one file; interrupted anywhere and done again, it loses and doubles nothing."""
     merged = folder.with_suffix(".fits")
     if not merged.exists():
-        merge(sorted(folder.glob("*.fits")), merged)
+        with disk_faults(folder):
+            parts = sorted(path for path in folder.iterdir() if path.suffix == ".fits")
+        merge(parts, merged)
     with disk_faults(path):
         if folder.exists():
             shutil.rmtree(folder)

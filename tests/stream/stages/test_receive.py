@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from config.schema import Receive as Section
 from stream.errors import ConfigError
 from stream.messages import End, Frame, Gap, Quality, Start
-from stream.stages.receive import Receive
+from stream.stages.receive import MISSING_RANGES, Receive
 from tests.stream.stages.streams import CONFIG, ONE, START, frame, push
 
 SMALL = np.zeros((CONFIG.detector.rows, CONFIG.detector.columns), np.uint16)
@@ -167,6 +167,45 @@ def test_a_gap_of_all_quadrants_accounts_for_each():
     out = push(stage, START, *sent[:4], gap, *sent[4:], End(stream="test", frames=16))
     assert [(m.quadrant, m.first, m.last) for m in out if isinstance(m, Gap)] == [(q, 1, 2) for q in range(4)]
     assert not stage.counters
+
+
+def test_a_frame_that_comes_although_the_source_told_of_its_loss_ends_the_gap():
+    stage = Receive(CONFIG)
+    gap = Gap(stream="test", first=1, last=5, quadrant=0, reason="damaged")
+    sent = [frame(0, pixels=SMALL), frame(3, pixels=SMALL), gap, frame(6, pixels=SMALL)]
+    out = push(stage, ONE, *sent, End(stream="test"))
+    assert numbers(m for m in out if isinstance(m, Frame | Gap)) == [0, (1, 2, "damaged"), 3, (4, 5, "lost"), 6]
+
+
+def test_a_gap_before_the_first_frame_is_declared_whole():
+    gap = Gap(stream="test", first=2, last=3, quadrant=0, reason="damaged")
+    out = push(Receive(CONFIG), ONE, frame(5, pixels=SMALL), gap, End(stream="test"))
+    assert numbers(m for m in out if isinstance(m, Frame | Gap)) == [5, (2, 4, "lost")]
+
+
+@pytest.mark.parametrize("change", [{"sequence": 2**63 - 1}, {"time_ns": 2**63 - 1}, {"time_ns": -(2**63)}])
+def test_what_leads_out_of_64_bit_costs_its_own_frame(change):
+    stage = Receive(CONFIG)
+    wild = replace(frame(0, pixels=SMALL), **change)
+    out = push(stage, ONE, wild, *[frame(n, pixels=SMALL) for n in range(1, 4)], End(stream="test", frames=2**63 - 1))
+    assert numbers(m for m in out if isinstance(m, Frame | Gap)) == [1, 2, 3, (4, 2**62, "lost")]
+    assert stage.counters["wild_number"] == 1
+
+
+def test_a_counter_unwrapped_beyond_64_bit_costs_its_own_frame():
+    start = replace(ONE, sequence_bits=62, frame_time_ns=1, live_time_ns=1)
+    stage = Receive(CONFIG.model_copy(update={"detector": CONFIG.detector.model_copy(update={"quadrants": []})}))
+    sent = [replace(frame(0, pixels=SMALL), sequence=s, time_ns=t) for s, t in ((2**62 - 1, -(2**62)), (100, 2**62))]
+    out = push(stage, start, *sent, End(stream="test"))
+    assert numbers(m for m in out if isinstance(m, Frame | Gap)) == [2**62 - 1]
+    assert stage.counters["wild_number"] == 1
+
+
+def test_what_is_remembered_of_gaps_stays_small():
+    stage = Receive(CONFIG)
+    push(stage, ONE, *[frame(n, pixels=SMALL) for n in range(10**6, 0, -300)])  # a source that goes backwards
+    assert stage.counters["late"] + stage.counters["lost"] > 10**5
+    assert len(stage._lines[0].missing) <= MISSING_RANGES
 
 
 def test_frames_without_a_stream_are_counted():

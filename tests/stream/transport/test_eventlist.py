@@ -297,6 +297,17 @@ def test_a_roll_that_fails_is_made_up_for(tmp_path, monkeypatch):
     assert column(writer.written, "FRAMES", "FRAME")[::2].tolist() == list(range(6))
 
 
+@pytest.mark.parametrize("sent", [1, 2])
+def test_a_list_whose_parts_were_taken_away_is_not_finished_without_them(tmp_path, sent):
+    writer = EventListWriter(tmp_path / "out")
+    given_ = products(map(event_list, range(4)), interval_s=0.01)
+    writer.send(given_[0])
+    (tmp_path / "out").rename(tmp_path / "elsewhere")
+    with pytest.raises(LinkError, match="cannot be written: No such file"):
+        writer.send(given_[1]) if sent == 2 else writer.close()
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LinkError, match="file/out: cannot be written"):
