@@ -431,9 +431,10 @@ def test_what_was_lost_between_two_processes_is_a_gap(tmp_path):
     go_on(tmp_path, [event_list(6)])
     path = tmp_path / "events.fits"
     assert column([path], "FRAMES", "FRAME").tolist() == [0, 0, 1, 1, 6, 6]
-    assert column([path], "GAPS", "FIRST").tolist() == [2]
-    assert column([path], "GAPS", "LAST").tolist() == [5]
-    assert column([path], "GAPS", "REASON").tolist() == ["in_flight"]
+    assert column([path], "GAPS", "FIRST").tolist() == [2, 2, 4]
+    assert column([path], "GAPS", "LAST").tolist() == [3, 5, 5]
+    assert column([path], "GAPS", "QUADRANT").tolist() == [0, 3, 0]
+    assert column([path], "GAPS", "REASON").tolist() == ["lost", "in_flight", "in_flight"]
 
 
 def test_a_run_of_another_name_does_not_go_on(tmp_path):
