@@ -86,9 +86,9 @@ class Runner:
         """Loop until `stopping()`, or with `once` until the first stream has ended."""
         heard = now_ns()
         left = self._source.queue  # messages that may wait when the stop comes: they were accepted
-        self._go_on()
+        over = self._go_on() and once
         self._report(final=False)
-        while left > 0:
+        while left > 0 and not over:
             message = self._source.receive(POLL_S)
             left -= 1 if stopping() else 0
             if message is not None:
@@ -117,16 +117,26 @@ class Runner:
         if now_ns() // REPORT_NS > self._reported // REPORT_NS:
             self._report(final=False)
 
-    def _go_on(self) -> None:
-        """Open the stream that a runner before this one had open."""
-        if self._notes is None or (known := self._notes.read()) is None:
-            return
+    def _go_on(self) -> bool:
+        """Open the stream that a runner before this one had open; return whether it had seen its end instead.
+
+        The end may have died with it, so it is told again: who knows of it already has no such stream open.
+        """
+        if self._notes is None:
+            return False
+        if (known := self._notes.read()) is None:
+            ended = self._notes.read_ended()
+            if ended is not None:
+                self._counters["gone_on"] += 1
+                self._handle(End(stream=ended.stream), now_ns())
+            return ended is not None
         start, places = known
         self._counters["gone_on"] += 1
         self._handle(start, now_ns())
         for stage in self._stages:
             if stage.name in places and isinstance(stage, Placed):
                 stage.place = places[stage.name]
+        return False
 
     def _note(self) -> None:
         if self._notes is not None and self._open is not None:
@@ -175,7 +185,7 @@ class Runner:
         if isinstance(message, Start):
             self._note()
         elif isinstance(message, End) and self._notes is not None:
-            self._notes.remove()
+            self._notes.end()
         if isinstance(message, EventList) and self._exit == EXITS["record"]:  # which keeps its lists
             self._measure(self._exit, (message.trace[0], now_ns()))
 

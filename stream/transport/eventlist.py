@@ -154,7 +154,7 @@ class EventListWriter:
                 self._set_damaged_aside(self._parts / number)
 
     def _numbers(self) -> list[str]:
-        return sorted({entry.stem for entry in self._parts.iterdir()})
+        return sorted({entry.stem for entry in self._parts.iterdir() if entry.stem.isdecimal()})
 
     def _keep(self) -> None:
         """Finish all files but the newest, and stand where the process stood that wrote it."""

@@ -35,7 +35,12 @@ class Notes:
             return None
         return (start, places) if isinstance(start, Start) and isinstance(places, dict) else None
 
-    def remove(self) -> None:
-        """The stream is over."""
+    def end(self) -> None:
+        """The stream is over: keep only which one, for the case that its End dies with this process."""
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            os.replace(self._path, self._path.with_suffix(".ended"))
+
+    def read_ended(self) -> Start | None:
+        """Return the stream whose end was seen last; None if one is open, or none was."""
+        ended = Notes(self._path.with_suffix(".ended")).read()
+        return ended[0] if ended and not self._path.exists() else None

@@ -31,7 +31,7 @@ def assert_balanced(out, readouts, lost_at_most):
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGSTOP])
 def test_one_that_dies_or_halts_is_replaced(folder, tmp_path, process, by):
     daemon = Daemon(folder, tmp_path, *SETTINGS, *STANDBY)
-    camera = start("replay", folder / "sky.h5", "--to", daemon.url, "--loop", LOOPS, "--rate", "0.5")
+    camera = start("replay", folder / "sky.h5", "--to", daemon.url, "--loop", LOOPS, "--rate", "0.3")
     wait_for(lambda: daemon.status()["record"]["counters"].get("in_EventList", 0) > 50)
     os.kill(pid_of(daemon, process), by)
     wait_for(lambda: daemon.status()[process]["counters"].get("gone_on"))

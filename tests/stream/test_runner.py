@@ -14,6 +14,7 @@ from stream.stages.receive import Receive
 from stream.stages.reconstruct import Reconstruct
 from stream.stages.screen import Screen
 from stream.transport.inproc import chain, drain
+from stream.transport.notes import Notes
 from stream.wiring import build
 from tests.stream.stages.streams import CONFIG, START, frame, maps
 
@@ -141,3 +142,34 @@ def test_draining_sends_what_is_held_through_the_stages_behind():
     for message in (START, frame(0), frame(2)):  # 2 waits in `receive` for 1, 0 in `reconstruct` for its quadrants
         assert not [m for m in chain(stages, message) if isinstance(m, EventList)]
     assert [m.sequence for m in drain(stages) if isinstance(m, EventList)] == [0, 2]
+
+
+def test_an_end_that_died_with_its_process_is_told_again(tmp_path):
+    notes = Notes(tmp_path / "screen.open")
+    lists = [EventList(stream="test", sequence=n, time_ns=n * 5_000_000, trace=(1, 2)) for n in range(3)]
+    Runner("screen", Listed(START, *lists, End(stream="test")), [Screen(CONFIG)], Kept(), None, notes).run(
+        bool, 1e9, True
+    )
+    sink = Kept()
+    Runner("screen", Listed(), [Screen(CONFIG)], sink, None, notes).run(bool, 1e9, True)
+    assert [type(m) for m in sink.messages] == [End]
+    assert sink.closed
+
+
+def test_another_runner_goes_on_with_the_stream(tmp_path):
+    notes = Notes(tmp_path / "detect.open")
+    stages = [Receive(CONFIG), Correct(CONFIG, maps()), Reconstruct(CONFIG)]
+
+    runner = Runner("detect", Listed(), stages, Kept(), None, notes)
+    for message in (START, *FRAMES[:4]):
+        runner._take(message, 1)
+    runner._note()  # and then it is killed
+    stages = [Receive(CONFIG), Correct(CONFIG, maps()), Reconstruct(CONFIG)]
+    again = [*FRAMES[4:], End(stream="test", frames=12)]
+    _, sink = run(*again, stages=stages)  # without notes: nobody knows the stream
+    assert not [m for m in sink.messages if isinstance(m, EventList)]
+    sink, stages = Kept(), [Receive(CONFIG), Correct(CONFIG, maps()), Reconstruct(CONFIG)]
+    Runner("detect", Listed(*again), stages, sink, None, notes).run(bool, 1e9, True)
+    assert [m.sequence for m in sink.messages if isinstance(m, EventList)] == [1, 2]
+    assert not [m for m in sink.messages if isinstance(m, Gap)]
+    assert isinstance(sink.messages[0], Start)
