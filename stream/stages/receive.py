@@ -60,10 +60,12 @@ class Receive:
     @place.setter
     def place(self, place: dict[str, Any]) -> None:
         """Go on counting where another process has stopped; what came between is not known here, and no gap."""
-        self._first, self._frames = place.get("first"), place.get("frames", 0)
+        self._first = place.get("first")
+        # Killed before it noted its first frame: then the count of the source does not tell how many are missing.
+        self._frames = FAR if self._first is None else place.get("frames", 0)
         for quadrant, (number, time_ns) in place.get("last", {}).items():
             self._numbering[quadrant].last = number, time_ns
-        self._gone_on = bool(place.get("last"))
+        self._gone_on = True
 
     def process(self, message: Message) -> Iterable[Message]:
         """Start opens, End closes the account of every quadrant; frames leave in order."""

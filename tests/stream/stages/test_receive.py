@@ -252,3 +252,17 @@ def test_a_quadrant_that_never_came_is_declared_while_the_others_go_on():
     sent = [frame(n, q, pixels=SMALL) for n in range(5, 150) for q in range(3)]
     out = [m for m in push(stage, START, *sent) if isinstance(m, Gap)]
     assert [(m.first, m.last, m.quadrant) for m in out] == [(5, 64, 3)]
+
+
+@pytest.mark.parametrize("noted", [0, 10])
+def test_a_count_of_the_source_makes_no_tail_for_one_that_went_on(noted):
+    first = Receive(CONFIG)
+    sent = [frame(n, q, pixels=SMALL) for n in range(20) for q in range(4)]
+    push(first, START, *sent[: 4 * noted])
+    place = first.place
+    stage = Receive(CONFIG)
+    push(stage, START)
+    stage.place = place
+    out = push(stage, *sent[48:], End(stream="test", frames=80))
+    assert [m.sequence for m in out if isinstance(m, Frame)] == [n for n in range(12, 20) for _ in range(4)]
+    assert not [m for m in out if isinstance(m, Gap)]  # what came between is for the ledger
