@@ -34,7 +34,8 @@ def _lost_within(status: Status) -> Iterator[str]:
         counters = process["counters"]
         came = counters.get("in_Frame", 0) + counters.get("rows_in", 0)
         dropped = sum(process["stages"].get(stage, {}).get(why, 0) for stage, all_ in DROPPED.items() for why in all_)
-        recorded = sum(balance["recorded"] for balance in process.get("balance", {}).values())
+        books = process.get("balance", {}).values()
+        recorded = sum(balance["recorded"] - balance.get("before", 0) for balance in books)
         gone = counters.get("rows_out", 0) + recorded
         if came != dropped + gone:
             yield f"{name}: {came} frames came, {dropped} were dropped, {gone} went on"

@@ -77,7 +77,7 @@ class Record:
         self._roll = 0
         self._sequence = 0
         self.counters: Counter[str] = Counter()
-        self.balance: Counter[str] = Counter()  # of all runs: read-outs of a quadrant due, recorded, lost
+        self.balance: Counter[str] = Counter()  # of all runs: read-outs due, recorded, lost; recorded before
 
     def go_on(self, past: Mapping[str, Past]) -> None:
         """Take note of what another process has recorded of runs, by run id; a run of such an id goes on there."""
@@ -123,6 +123,7 @@ class Record:
         if past := self._past.pop(start.run_id, None):
             self._ledger, self._roll, self._given = past.ledger, past.roll, past.given
             self._all_bad, self._known = past.bad_pixels, past.known
+            self.balance["before"] += past.ledger.balance()["recorded"]
 
     def _forget(self) -> None:
         self._events: list[Table] = []

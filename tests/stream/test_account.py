@@ -48,3 +48,8 @@ def test_a_replaced_process_cannot_be_held_to_its_counters():
     assert faults_of(status) == []
     status["record"]["balance"]["record"]["lost"] = 2
     assert faults_of(status) == ["record: 91 due, 88 recorded, 2 lost"]
+
+
+def test_what_an_earlier_daemon_recorded_did_not_come_through_this_one():
+    status = changed("record", "balance", record={"due": 101, "recorded": 98, "lost": 3, "before": 10})
+    assert faults_of(status) == []
