@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench simulation screening soak docs clean
+.PHONY: run test check bench simulation screening soak hostile docs clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
@@ -46,6 +46,9 @@ screening: .venv/train  ## models and sets of out/train judged beside the seed: 
 
 soak: .venv/ready  ## memory over a million frames
 	$(BIN)/python -m bench.soak
+
+hostile: .venv/ready  ## a million hostile messages: read, or refused in one line
+	$(BIN)/python -m bench.hostile
 
 .venv/bench: .venv/ready
 	-$(BIN)/python -m pip install --quiet -e '.[bench]'

@@ -13,6 +13,7 @@ TITLES = {
     "speed": "Speed (512x512 uint16, one core)",
     "realtime": "The daemon (four quadrants at 200 Hz, two cores)",
     "soak": "Memory over a million frames",
+    "hostile": "Hostile messages: read, or refused in one line",
 }
 # What the README shows: what, figures, what was to be reached.
 AGREEMENT = [
