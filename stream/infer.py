@@ -111,20 +111,34 @@ def _column(card: Card, name: str) -> NDArray[np.float64]:
 
 
 class Model:
-    """A model that is ready to run. `provider`: where, and how exact, as "openvino bf16"."""
+    """A model that is ready to run. `provider`: where, and how exact, as "openvino bf16".
+
+    Should its provider fail while the stream runs (a GPU that falls off the bus), it goes on with `spare`, the model on
+    the CPU: same answers, slower. `failed` says what happened.
+    """
 
     def __init__(self, card: Card, run: Run, provider: str, at_a_time: int) -> None:
         self.card, self.provider = card, provider
         self.at_a_time = at_a_time  # rows that it should be given at once, at most
+        self.failed = ""
+        self.spare: Model | None = None
         self._run = run
 
     def __str__(self) -> str:
-        """Name the model, its digest and its provider."""
-        return f"{self.card} on {self.provider}"
+        """Name the model, its digest and its provider, and the one that failed."""
+        return f"{self.card} on {self.provider}{f', as {self.failed}' if self.failed else ''}"
 
     def run(self, **inputs: NDArray[Any]) -> Arrays:
         """Return the outputs by name. Inputs and outputs: name, shape, dtype and unit as the card says."""
-        return self._run(inputs)
+        if self.spare is None:
+            return self._run(inputs)
+        try:
+            return self._run(inputs)
+        except Exception as fault:  # the runtimes have no classes of their own for a device that is gone
+            self.failed = f"{self.provider} failed: {_line(fault)}"
+            self._run, self.provider, self.at_a_time = self.spare._run, self.spare.provider, self.spare.at_a_time
+            self.spare = None
+            return self._run(inputs)
 
 
 def open_model(name: str, provider: str = "auto") -> Model:
@@ -143,6 +157,7 @@ def open_model(name: str, provider: str = "auto") -> Model:
         try:
             model = on_cpu if each == "cpu" else _open(card, content, each)
             model.run(**_nothing(card))
+            model.spare = on_cpu if model is not on_cpu else None
             return model
         except Exception as fault:  # neither runtime has classes of its own for what it cannot do
             failed = f"provider {each} cannot run it: {_line(fault)}"

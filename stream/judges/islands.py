@@ -28,10 +28,19 @@ class Islands:
         if not (isinstance(shape, list) and len(shape) == 3 and isinstance(shape[1], int) and shape[1] > 0):
             raise ModelError(f"{card.path}: input.around.shape: expected ['n', islands, {len(ISLAND)}], found {shape}")
         self._nearest = shape[1]
-        self.about: Mapping[str, str] = {"network": str(self._model)}
         self._origins, self._sides, self._gain = np.zeros((256, 2), np.int32), np.ones((256, 2), np.int32), 1.0
         self._islands, self._source = np.empty((MOST, len(ISLAND)), np.float32), np.empty(MOST, np.int64)
         self._warm_up()
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """What it runs, and where."""
+        return {"network": str(self._model)}
+
+    @property
+    def failed(self) -> bool:
+        """Whether the provider that it began with has failed."""
+        return bool(self._model.failed)
 
     def _warm_up(self) -> None:
         """Compile for tables of our own and for those from a socket, which cannot be written to."""

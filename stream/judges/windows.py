@@ -33,10 +33,19 @@ class Windows:
         forest.require("input.features.names", list(FEATURES))
         forest.require("frames_sha256", card.get("sha256"))  # whose features it has learned from
         forest.require("output.p_particle.shape", ["n"])
-        self.about: Mapping[str, str] = {"network": str(self._network), "forest": str(self._forest)}
         for number in (*range(1, ON_CPU), self._network.at_a_time):  # some providers compile each size anew
             logits, maps = self._look(np.zeros((number, WINDOW_SIDE, WINDOW_SIDE), np.float32))
         self._score(np.zeros(1, EVENT), np.zeros(1, WINDOW), np.zeros(1, np.int64), logits, maps)
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """What it runs, and where."""
+        return {"network": str(self._network), "forest": str(self._forest)}
+
+    @property
+    def failed(self) -> bool:
+        """Whether the provider that it began with has failed."""
+        return bool(self._network.failed)
 
     def open(self, start: Start) -> None:
         """Take note of a new stream: nothing of it matters here."""

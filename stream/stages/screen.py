@@ -22,7 +22,15 @@ REPLACED = int(Reason.PATTERN | Reason.OUTER_RING)  # by the model: Poliszczuk e
 class Judge(Protocol):
     """Says how probably particles made the candidates of some read-outs."""
 
-    about: Mapping[str, str]  # what it runs, and where
+    @property
+    def about(self) -> Mapping[str, str]:
+        """What it runs, and where."""
+        ...
+
+    @property
+    def failed(self) -> bool:
+        """Whether the provider that it began with has failed, and another does its work."""
+        ...
 
     def open(self, start: Start) -> None:
         """Take note of a new stream."""
@@ -55,11 +63,16 @@ class Screen:
         self._opened = False
         self._held: list[EventList] = []
         self.counters: Counter[str] = Counter()
-        self.about: dict[str, str] = {}
         if self._judge is not None:
             _, self._threshold = rule_of(config.screen)
-            rule = f"p_particle > {self._threshold:.4g}, at most {config.screen.max_lost_xray_fraction:g} of the X-rays"
-            self.about = {**self._judge.about, "rejects": rule}
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What it runs, where, and what it rejects; empty without a model."""
+        if self._judge is None:
+            return {}
+        rule = f"p_particle > {self._threshold:.4g}, at most {self._section.max_lost_xray_fraction:g} of the X-rays"
+        return {**self._judge.about, "rejects": rule}
 
     def process(self, message: Message) -> Iterable[Message]:
         """EventList: hold it until its batch is full. Anything else: give what is held, then pass it."""
@@ -86,6 +99,8 @@ class Screen:
             chosen.append(rows[:left])
             left -= chosen[-1].size
         p_particle, p_class = judge.judge(held, chosen)
+        if judge.failed:
+            self.counters["provider failed"] = 1
         ends = np.cumsum([rows.size for rows in chosen])[:-1]
         scores = zip(np.split(p_particle, ends), np.split(p_class, ends), strict=True)
         return [self._decide(*parts) for parts in zip(held, candidates, scores, strict=True)]

@@ -133,6 +133,26 @@ def test_openvino_equals_the_cpu_and_is_rough_only_if_allowed(net, tmp_path):
     np.testing.assert_allclose(found, expected.run(energy_ev=WINDOWS[:, None])["logits"], rtol=0.05, atol=0.05)
 
 
+def test_a_provider_that_fails_while_it_runs_leaves_its_work_to_the_cpu(net):
+    model, expected = open_model(str(net)), open_model(str(net), "cpu")
+    model.provider, model.spare = "cuda f32", open_model(str(net), "cpu")
+    lose_the_device(model)
+    for _ in range(2):
+        found = model.run(energy_ev=WINDOWS[:, None])
+        np.testing.assert_array_equal(found["logits"], expected.run(energy_ev=WINDOWS[:, None])["logits"])
+    assert str(model).endswith(" on cpu f32, as cuda f32 failed: CUDA error 999: device lost")
+    lose_the_device(expected)
+    with pytest.raises(RuntimeError, match="device lost"):  # there is nothing behind the CPU
+        expected.run(energy_ev=WINDOWS[:, None])
+
+
+def lose_the_device(model):
+    def run(inputs):
+        raise RuntimeError("CUDA error 999:\n device lost")
+
+    model._run = run
+
+
 def test_openvino_says_what_it_cannot_run(tmp_path):
     pytest.importorskip("openvino", reason="openvino not installed (pip install -e '.[openvino]')")
     with pytest.raises(ModelError, match=r"trees\.onnx: provider openvino cannot run it: ") as refused:

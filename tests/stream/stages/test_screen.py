@@ -78,6 +78,20 @@ def test_every_candidate_gets_its_scores(models):
     assert np.isnan(sent.events["p_particle"]).all()  # what came is left alone
 
 
+def test_a_provider_that_fails_is_told_and_every_candidate_judged(models):
+    stage = Screen(configured(models))
+    network = stage._judge._network
+
+    def run(inputs):
+        raise RuntimeError("device lost")
+
+    network._run, network.spare = run, Screen(configured(models))._judge._network
+    (found,) = [m for m in push(stage, START, read_out(0, 1000.0, 5000.0), END) if isinstance(m, EventList)]
+    assert found.events["reason"].tolist() == [0, Reason.SCREEN]
+    assert stage.counters == {"judged": 2, "provider failed": 1}
+    assert stage.about["network"].endswith("on cpu f32, as cpu f32 failed: device lost")
+
+
 @pytest.mark.parametrize("reason", [Reason.PATTERN, Reason.OUTER_RING, Reason.PATTERN | Reason.OUTER_RING])
 def test_what_is_judged_is_rejected_by_the_model_alone(models, reason):
     (found,), _ = screened(configured(models), read_out(0, 1000.0, 5000.0, reason=reason))
