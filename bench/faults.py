@@ -1,7 +1,8 @@
 """Faults at random moments in a running daemon: every read-out is recorded once or a gap, and how soon it goes on.
 
 The small camera of the tests at its real rate, a warm process of each kind in reserve. Each kind of fault is run
-`--times` times, each time at another moment.
+`--times` times, each time at another moment. A small disk and a network of its own need root and `ip`, a clock of its
+own needs libfaketime: what is not here is named and left out.
 """
 
 import argparse
@@ -12,19 +13,22 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import zmq
 
 from bench import figures
+from config.load import load
 from stream.messages import Frame, Message
 from stream.transport.link import Push
 from stream.transport.recording import Recording
 from tests.chain.books import books
-from tests.chain.daemon import READOUTS, Daemon, camera, start, wait_for
+from tests.chain.daemon import READOUTS, Daemon, camera, raysieve, start, wait_for
 
 SETTINGS = ("--set", "record.interval_s=0.2", "--set", "supervise.restarts=20", "--set", "supervise.standby=true")
 LOOPS = 8  # of the recording: 480 read-outs, 2.4 s
@@ -43,14 +47,14 @@ class Run:
     sent: set[tuple[int, int]] = field(default_factory=lambda: set(SENT))
     recovery_s: float = 0.0  # from the fault until the process that takes over says that it is there
 
-    def open(self, *more: str, once: bool = True) -> None:
-        """Start the daemon, and wait until its reserve is warm."""
-        self.daemon = Daemon(self.folder, self.out, *self.settings, *more, once=once)
+    def open(self, *more: str, once: bool = True, **how: Any) -> None:
+        """Start the daemon, and wait until all of its processes are there."""
+        self.daemon = Daemon(self.folder, self.out, *self.settings, *more, once=once, **how)
 
-    def feed(self, rate: str = "1") -> "subprocess.Popen[bytes]":
+    def feed(self, rate: str = "1", *more: object, **how: Any) -> "subprocess.Popen[bytes]":
         """Send the recording; return the sender."""
         words = ("replay", self.folder / "sky.h5", "--to", self.daemon.url, "--loop", LOOPS, "--rate", rate)
-        return start(*words)
+        return start(*words, *more, **how)
 
     def wait(self) -> None:
         """Let some of the stream pass."""
@@ -128,6 +132,84 @@ def slow_reader(run: Run) -> int:
     return run.close(sender)
 
 
+def full_disk(run: Run) -> int:
+    """Fill the disk of the event lists for a while, and make room again."""
+    run.out.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(run.out)], check=True)
+    run.open()
+    sender = run.feed()
+    run.wait()
+    before, ballast = run.pid("record"), run.out / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+    time.sleep(run.rng.uniform(0.2, 0.6))
+    at = time.monotonic()
+    ballast.unlink()
+    wait_for(lambda: run.pid("record") != before)
+    run.recovery_s = time.monotonic() - at
+    return run.close(sender)
+
+
+def clock_steps(run: Run) -> int:
+    """Set the clock of the daemon an hour on or back, several times."""
+    clock = run.folder / "clock"
+    clock.write_text("+0")
+    fake = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+    run.open(env=fake | {"FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+    sender = run.feed()
+    for _ in range(3):
+        time.sleep(run.rng.uniform(0.2, 0.7))
+        clock.write_text(run.rng.choice(("+3600", "-3600", "+0.5", "-0.5")))
+    return run.close(sender)
+
+
+def network_cut(run: Run) -> int:
+    """Cut the network between camera and daemon, two machines as far as the kernel goes."""
+    keys = run.folder / "keys"
+    if not keys.is_dir():
+        raysieve("keys", keys, "--peer", "camera")
+    run.open(
+        "--set", "links.transport=tcp", "--set", "links.host=10.77.0.1", "--set", f"links.keys={keys}", within=THERE
+    )
+    run.daemon.url = f"tcp://10.77.0.1:{load('quick').links.first_port}"
+    sender = run.feed("1", "--keys", keys, "--as", "camera", within=HERE)
+    run.wait()
+    ip("-n", "camera", "link", "set", "wire0", "down")
+    time.sleep(run.rng.uniform(0.1, 1.0))
+    at, taken = time.monotonic(), run.daemon.status()["detect"]["counters"]["in_Frame"]
+    ip("-n", "camera", "link", "set", "wire0", "up")
+    wait_for(lambda: run.daemon.status()["detect"]["counters"]["in_Frame"] > taken + 40)
+    run.recovery_s = time.monotonic() - at
+    return run.close(sender)
+
+
+HERE, THERE = (("ip", "netns", "exec", name) for name in ("camera", "daemon"))
+
+
+def ip(*words: str) -> None:
+    """Run `ip`."""
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@contextmanager
+def two_machines() -> Iterator[None]:
+    """Make the networks of `network_cut`: a wire between two namespaces."""
+    names = ("camera", "daemon")
+    try:
+        for name in names:
+            ip("netns", "add", name)
+        ip("link", "add", "wire0", "netns", "camera", "type", "veth", "peer", "name", "wire1", "netns", "daemon")
+        for name, wire, address in (("camera", "wire0", "10.77.0.2/24"), ("daemon", "wire1", "10.77.0.1/24")):
+            ip("-n", name, "addr", "add", address, "dev", wire)
+            for each in (wire, "lo"):
+                ip("-n", name, "link", "set", each, "up")
+        yield
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+
 def hostile_messages(run: Run) -> int:
     """Send garbage between the frames."""
     run.open()
@@ -199,7 +281,37 @@ FAULTS: dict[str, Callable[[Run], int]] = {
     "frames lost, doubled, swapped": by_hand(lost_and_doubled),
     "a quadrant falls silent": by_hand(silent_quadrant),
     "more frames than can be taken, shed": shed,
+    "disk full for a while": full_disk,
+    "clock steps": clock_steps,
+    "network cut": network_cut,
 }
+FAKETIME = next(map(str, Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1")), "")
+ROOT_ONLY = ("disk full for a while", "network cut")
+
+
+def missing(name: str) -> str:
+    """Return what a kind of fault needs that is not here; empty: nothing."""
+    if name in ROOT_ONLY and (os.geteuid() or not shutil.which("ip")):
+        return "root and `ip`"
+    return "libfaketime" if name == "clock steps" and not FAKETIME else ""
+
+
+def once(name: str, folder: Path, rng: random.Random) -> tuple[str, int, float]:
+    """Run one fault; return what is wrong with the books (empty: nothing), frames lost, and recovery, s."""
+    run = Run(folder, folder / "out", rng)
+    try:
+        code = FAULTS[name](run)
+        frames, gaps = books(run.out)
+    except (AssertionError, OSError, subprocess.TimeoutExpired) as fault:
+        run.daemon.process.kill()
+        return f"{type(fault).__name__}: {fault}", 0, 0.0
+    finally:
+        subprocess.run(["umount", str(run.out)], check=False, capture_output=True)
+        shutil.rmtree(run.out, ignore_errors=True)
+    whole = len(set(frames)) == len(frames) and not set(frames) & set(gaps)
+    right = code == 0 and whole and set(frames) | set(gaps) == run.sent
+    wrong = "" if right else f"exit {code}, {len(frames)} recorded, {len(set(gaps))} lost"
+    return wrong, len(gaps), run.recovery_s
 
 
 def main() -> None:
@@ -207,28 +319,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=FAULTS)
+    parser.add_argument("--only", choices=FAULTS, action="append")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="raysieve-faults-"))
     camera(READOUTS, folder)
     found: dict[str, tuple[object, ...]] = {}
-    for name in [given.only] if given.only else FAULTS:
-        faults, lost, recovery = [], [], []
-        for turn in range(given.times):
-            run = Run(folder, folder / "out", random.Random(f"{given.seed} {name} {turn}"))
-            code = FAULTS[name](run)
-            frames, gaps = books(run.out)
-            whole = len(set(frames)) == len(frames) and not set(frames) & set(gaps)
-            if code or not whole or set(frames) | set(gaps) != run.sent:
-                faults.append(f"run {turn}: exit {code}, {len(frames)} recorded, {len(set(gaps))} lost")
-            lost.append(len(gaps))
-            recovery.append(run.recovery_s)
-            shutil.rmtree(run.out)
-        print(f"{name}: {given.times - len(faults)} of {given.times}; lost {max(lost)} at most; {'; '.join(faults)}")
-        found[f"{name}: runs with balanced books"] = (given.times - len(faults), f"of {given.times}")
-        found[f"{name}: frames lost, most"] = (max(lost), f"of {len(run.sent)}")
-        if max(recovery):
-            found[f"{name}: recovery, longest"] = (max(recovery), "s")
+    with nullcontext() if missing("network cut") else two_machines():
+        for name in given.only or FAULTS:
+            if needed := missing(name):
+                print(f"{name}: left out, needs {needed}")
+                continue
+            runs = [once(name, folder, random.Random(f"{given.seed} {name} {turn}")) for turn in range(given.times)]
+            faults = [f"run {turn}: {wrong}" for turn, (wrong, _, _) in enumerate(runs) if wrong]
+            lost, recovery = max(row[1] for row in runs), max(row[2] for row in runs)
+            print(f"{name}: {given.times - len(faults)} of {given.times}; {'; '.join(faults)}", flush=True)
+            found[f"{name}: runs with balanced books"] = (given.times - len(faults), f"of {given.times}")
+            found[f"{name}: frames lost, most"] = (lost, f"of {len(SENT)}")
+            if recovery:
+                found[f"{name}: recovery, longest"] = (recovery, "s")
     shutil.rmtree(folder)
     if not given.only:
         figures.write("faults", f"python -m bench.faults --times {given.times} --seed {given.seed}", found)

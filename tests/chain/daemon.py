@@ -50,24 +50,25 @@ def raysieve(*arguments, **kwargs):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, **kwargs)
 
 
-def start(*arguments):
-    """Start a command and do not wait for it."""
-    command = [sys.executable, "-m", "raysieve", *map(str, arguments)]
+def start(*arguments, within=()):
+    """Start a command and do not wait for it. within: words before it, such as `ip netns exec`."""
+    command = [*within, sys.executable, "-m", "raysieve", *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class Daemon:
     """`raysieve run`, ready when it is made."""
 
-    def __init__(self, folder, out, *arguments, once=True, config="quick", maps=None):
+    def __init__(self, folder, out, *arguments, once=True, config="quick", maps=None, within=(), env=None):
         self.out, self.url = out, f"ipc://{folder}/links/frames.sock"
         settings = {"correct.maps": maps or folder / "maps.h5", "links.directory": f"{folder}/links"}
         words = [w for key, value in settings.items() for w in ("--set", f"{key}={value}")]
-        command = [sys.executable, "-m", "raysieve", "run", config, *words, "--out", str(out), *arguments, "--quiet"]
+        command = [*within, sys.executable, "-m", "raysieve", "run", config, *words, "--out", str(out), "--quiet"]
+        command += [*arguments, "--once"] if once else arguments
         for old in (out / ".status").glob("*.json"):
             old.unlink()
         self.process = subprocess.Popen(
-            command + (["--once"] if once else []), cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ
+            command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
         )
         wait_for(lambda: len(self.status()) == len(processes()) or self.process.poll() is not None)
 
