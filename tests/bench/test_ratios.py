@@ -1,6 +1,6 @@
 """The gate against slow code: CPU time of kernels beside plain NumPy in the same run, as ratios. No time is asserted.
 
-Each floor is about half of what the older of our machines gave (2 cores, AVX2): it is passed by noise, not by a loop that
+Each floor is about half of what a machine of 2 cores with AVX2 gave: it is passed by noise, not by a loop that
 is no longer vectorised or a frame that is copied.
 """
 

@@ -33,17 +33,17 @@ def test_batches_hold_every_frame_once_and_turn_them(torch, sets):
     frames = sets[0]
     energies = frames.energies(0, len(frames))
     plain = list(frames.batches(100))
-    assert torch.equal(torch.cat([e for e, _ in plain]), energies)
+    assert torch.equal(torch.cat([e for e, _, _ in plain]), energies)
     drawn = list(frames.batches(100, seed=3))
-    assert sorted(torch.cat([c for _, c in drawn]).tolist()) == sorted(frames.labels.tolist())
-    turned = torch.cat([e for e, _ in drawn])
+    assert sorted(torch.cat([c for _, c, _ in drawn]).tolist()) == sorted(frames.labels.tolist())
+    turned = torch.cat([e for e, _, _ in drawn])
     assert not torch.equal(turned, energies)
     torch.testing.assert_close(
         turned.sum(dim=(1, 2, 3)).sort()[0], energies.sum(dim=(1, 2, 3)).sort()[0], rtol=1e-4, atol=1
     )
-    again = torch.cat([e for e, _ in frames.batches(100, seed=3)])
+    again = torch.cat([e for e, _, _ in frames.batches(100, seed=3)])
     assert torch.equal(again, turned)
-    rest = torch.cat([e for e, _ in frames.batches(100, seed=3, first=2)])
+    rest = torch.cat([e for e, _, _ in frames.batches(100, seed=3, first=2)])
     assert torch.equal(rest, turned[200:])
     assert list(frames.batches(100, seed=3, first=99)) == []
 
@@ -64,7 +64,7 @@ def test_it_learns(sets, tmp_path):
     assert (known == sets[0].labels).mean() > 0.4  # by chance: 0.25
     logits, maps = predict(network, sets[1])
     np.testing.assert_allclose(logits, maps.mean(axis=(2, 3)), atol=0.02)
-    pixels = np.concatenate([e.numpy().ravel() for e, _ in sets[0].batches(64)])
+    pixels = np.concatenate([e.numpy().ravel() for e, _, _ in sets[0].batches(64)])
     scaled = np.log1p(np.maximum(pixels, 0) / 25.55)
     assert float(network.mean) == pytest.approx(scaled.mean(), rel=1e-3)
 
