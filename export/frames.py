@@ -84,7 +84,7 @@ def compare(
     run = in_bf16(model) if rough else None
     exact, in_8_bits = Parity(), Parity()
     predicted = [np.empty(0, np.int64)]
-    for number, (energy, _) in enumerate(frames.batches(AT_A_TIME)):
+    for number, (energy, _, _) in enumerate(frames.batches(AT_A_TIME)):
         found: list[NDArray[np.float32]] = session.run(list(OUTPUTS), {INPUT: energy.numpy()})
         predicted.append(found[0].argmax(axis=1))
         if number * AT_A_TIME >= COMPARED:

@@ -40,6 +40,7 @@ train.add_command(train_islands)
 @click.option(
     "--schedule", default="one-cycle", type=click.Choice(["one-cycle", "decay"]), help="decay: 0.95 of it an epoch."
 )
+@click.option("--dropout", default=0.0, type=click.FloatRange(0, 0.9), help="For many epochs of few frames: 0.2.")
 @click.option(
     "--begin", type=FILE, help="Weights of an earlier training, in smaller windows or other ones, to go on from."
 )

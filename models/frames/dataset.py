@@ -2,19 +2,28 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from config.errors import ConfigError
-from models.frames.network import CELL, SIDE, scaled
-from sim.charge import PAIR_ENERGY_EV
+from models.frames.network import CELL, KINDS, SIDE, scaled
+from sim.charge import PAIR_ENERGY_EV, XRAY
 from sim.frame_file import read_set
 from stream.transport.hdf5 import read_text
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+SEEN_ELECTRONS = 28  # four times the noise of a pixel: charge that can be seen in it
 SHUFFLED_TOGETHER = 8192  # frames read at a time: sets are in random order already
+
+
+class Batch(NamedTuple):
+    """Some frames with their truth."""
+
+    energy: torch.Tensor  # (n, 1, side, side) float32, eV
+    label: torch.Tensor  # (n,) int64: place in CLASSES
+    charged: torch.Tensor  # (n, 2, side / CELL, side / CELL) float32: 1 where charge of a kind (KINDS) is in a cell
 
 
 class Frames:
@@ -31,6 +40,7 @@ class Frames:
         self.side: int = rows
         self.labels: NDArray[np.uint8] = self._file["label"][()]
         self.about = read_text(self._file, "about")  # what the set was made of
+        self._owned_by: NDArray[np.int32] = self._file["pixels"]["frame"]  # in order
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -41,8 +51,18 @@ class Frames:
         pixels = self._file["frames"][first:stop].astype(np.float32)
         return torch.from_numpy(pixels * np.float32(PAIR_ENERGY_EV))
 
+    def charged(self, first: int, stop: int) -> torch.Tensor:
+        """Return which cells of the frames first .. stop - 1 hold charge of each kind (`Batch.charged`)."""
+        begin, end = np.searchsorted(self._owned_by, (first, stop))
+        owned = self._file["pixels"][begin:end]
+        owned = owned[owned["electrons"] > SEEN_ELECTRONS]
+        cells = self.side // CELL
+        found = np.zeros((stop - first, len(KINDS), cells, cells), np.float32)
+        found[owned["frame"] - first, owned["kind"] - XRAY, owned["y"] // CELL, owned["x"] // CELL] = 1
+        return torch.from_numpy(found)
+
     def batches(self, size: int, seed: int | None = None, first: int = 0) -> Iterator[Batch]:
-        """Yield energies (n, 1, side, side) and classes (n,) of all frames; with a seed in random order, turned.
+        """Yield all frames; with a seed in random order, turned.
 
         A turn or a mirror image of a frame is as likely as the frame. first: so many batches are left out.
         """
@@ -58,8 +78,9 @@ class Frames:
             if left_out == len(parts):
                 continue  # not even read
             energy, label = self.energies(start, stop), torch.from_numpy(self.labels[start:stop].astype(np.int64))
+            charged = self.charged(start, stop)
             for rows, which in parts[left_out:]:
-                yield turned(energy[rows], which), label[rows]
+                yield Batch(turned(energy[rows], which), label[rows], turned(charged[rows], which))
 
     def moments(self, frames: int = 4096) -> tuple[float, float]:
         """Return mean and standard deviation of the scaled pixels of the first frames."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 CLASSES = ("empty", "xray", "particle", "mixed")
+KINDS = ("xray", "particle")  # of charge
 SIDE, CELLS = 64, 16  # along each side: pixels of a frame, cells of an activation map
 CELL = SIDE // CELLS  # pixels
 FIRST, GROWTH, LAYERS, DROPOUT = 64, 12, 5, 0.2
@@ -59,6 +60,13 @@ class FrameNet(nn.Module):
         last = halved + layers * growth
         self.end = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU())
         self.classify = nn.Conv2d(last, len(CLASSES), 1)  # the class weights, at every place: its mean is the logit
+        self.find = nn.Conv2d(last, len(KINDS), 1)  # whose charge is in a cell: asked for in training only
+
+    def features(self, energy_ev: Tensor) -> Tensor:
+        """Return what the dense blocks make of energies (n, 1, h, w), eV: (n, channels, h / CELL, w / CELL)."""
+        x = self.begin((scaled(energy_ev) - self.mean) / self.deviation)
+        seen: Tensor = self.end(self.second_block(self.transition(self.first_block(x))))
+        return seen
 
     def forward(self, energy_ev: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits (n, 4) and class activation maps (n, 4, 16, 16) of energies (n, 1, 64, 64), eV.
@@ -66,8 +74,7 @@ class FrameNet(nn.Module):
         Eq. (1) of the seed: the mean over a map is the logit of its class (the bias is spread over the map). Windows of
         another side, a multiple of CELL, give maps of another side.
         """
-        x = self.begin((scaled(energy_ev) - self.mean) / self.deviation)
-        maps = self.classify(self.end(self.second_block(self.transition(self.first_block(x)))))
+        maps = self.classify(self.features(energy_ev))
         return maps.mean(dim=(2, 3)), maps
 
     def enlarge(self, times: float, empty_ev: Tensor) -> None:
