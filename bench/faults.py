@@ -1,8 +1,8 @@
 """Faults at random moments in a running daemon: every read-out is recorded once or a gap, and how soon it goes on.
 
 The small camera of the tests at its real rate, a warm process of each kind in reserve. Each kind of fault is run
-`--times` times, each time at another moment. A small disk and a network of its own need root and `ip`, a clock of its
-own needs libfaketime: what is not here is named and left out.
+`--times` times, each time at another moment. A small disk and a network of its own need root and `ip`: where these are
+not, they are named and left out.
 """
 
 import argparse
@@ -152,15 +152,14 @@ def full_disk(run: Run) -> int:
 
 
 def clock_steps(run: Run) -> int:
-    """Set the clock of the daemon an hour on or back, several times."""
+    """Set the wall clock of the daemon an hour on or back, several times."""
     clock = run.folder / "clock"
-    clock.write_text("+0")
-    fake = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
-    run.open(env=fake | {"FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+    clock.write_text("0")
+    run.open(env={"STEPPED_CLOCK": str(clock), "PYTHONPATH": str(Path(__file__).parent / "stepped")})
     sender = run.feed()
     for _ in range(3):
         time.sleep(run.rng.uniform(0.2, 0.7))
-        clock.write_text(run.rng.choice(("+3600", "-3600", "+0.5", "-0.5")))
+        clock.write_text(run.rng.choice(("3600", "-3600", "0.5", "-0.5")))
     return run.close(sender)
 
 
@@ -285,15 +284,12 @@ FAULTS: dict[str, Callable[[Run], int]] = {
     "clock steps": clock_steps,
     "network cut": network_cut,
 }
-FAKETIME = next(map(str, Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1")), "")
 ROOT_ONLY = ("disk full for a while", "network cut")
 
 
 def missing(name: str) -> str:
     """Return what a kind of fault needs that is not here; empty: nothing."""
-    if name in ROOT_ONLY and (os.geteuid() or not shutil.which("ip")):
-        return "root and `ip`"
-    return "libfaketime" if name == "clock steps" and not FAKETIME else ""
+    return "root and `ip`" if name in ROOT_ONLY and (os.geteuid() or not shutil.which("ip")) else ""
 
 
 def once(name: str, folder: Path, rng: random.Random) -> tuple[str, int, float]:

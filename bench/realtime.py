@@ -59,10 +59,24 @@ def serve(out: Path, seconds: float, rate: str, settings: list[str]) -> dict[str
     loops = max(1, round(seconds / (READOUTS * config.detector.frame_time_s)))
     url = url_of(TABLE[0].link, config.links)
     feed = ["replay", str(out / "sky.h5"), "--to", url, "--loop", str(loops), "--rate", rate, "--json"]
-    said = subprocess.run(raysieve(*feed), check=True, capture_output=True, text=True).stdout
-    daemon.wait(120)
-    status = {name: json.loads((out / ".status" / f"{name}.json").read_text()) for name in names}
+    sender = subprocess.Popen(raysieve(*feed), stdout=subprocess.PIPE, text=True)
+    began, early = time.monotonic(), dict[str, Any]()
+    while sender.poll() is None:
+        time.sleep(0.2)
+        if not early and time.monotonic() - began > seconds / 20:
+            early = statuses(out)
+    said = sender.communicate()[0]
+    if sender.returncode or daemon.wait(120):
+        raise SystemExit(f"replay ended with {sender.returncode}, the daemon with {daemon.returncode}")
+    status = statuses(out)
+    for name in names:
+        status[name]["early_bytes"] = early.get(name, status[name])["memory_bytes"]
     return status | {"said": said.strip(), "frames": loops * READOUTS * len(config.detector.quadrants)}
+
+
+def statuses(out: Path) -> dict[str, Any]:
+    """Return the last status of each process."""
+    return {row.process: json.loads((out / ".status" / f"{row.process}.json").read_text()) for row in TABLE}
 
 
 def report(status: dict[str, Any], name: str, seconds: float) -> dict[str, tuple[object, ...]]:
@@ -82,15 +96,21 @@ def report(status: dict[str, Any], name: str, seconds: float) -> dict[str, tuple
         "events": (detect["counters"]["events"], "events"),
         "frame to events, p50": (latency["p50_ms"], "ms"),
         "frame to events, p99": (latency["p99_ms"], "ms"),
+        "frame to events, p99.9": (latency["p999_ms"], "ms"),
         "frame to events, max": (latency["max_ms"], "ms"),
         "frame to record, p99": (recorded["p99_ms"], "ms"),
     }
     if decided := screen["latencies"].get("frame to decision"):
-        rows |= {f"frame to decision, {key[:3]}": (decided[f"{key}_ms"], "ms") for key in ("p50", "p99", "max")}
+        keys = {"p50": "p50_ms", "p99": "p99_ms", "p99.9": "p999_ms", "max": "max_ms"}
+        rows |= {f"frame to decision, {name}": (decided[key], "ms") for name, key in keys.items()}
         rows["candidates judged"] = (screen["stages"].get("screen", {}).get("judged", 0), "candidates")
         rows["candidates not judged"] = (screen["stages"].get("screen", {}).get("unscreened", 0), "candidates")
     for process, used in (("replay", replay), ("detect", detect), ("screen", screen), ("record", record)):
         rows[f"CPU of {process}"] = (used["cpu_s"] / seconds, "CPU-s/s")
+    for process in (detect, screen, record):
+        growth = process["memory_bytes"] - process["early_bytes"]
+        rows[f"memory of {process['process']}"] = (process["memory_bytes"] * 1e-6, "MB")
+        rows[f"memory of {process['process']}, growth since a twentieth"] = (growth * 1e-6, "MB")
     return {f"{name}: {key}": value for key, value in rows.items()}
 
 
@@ -108,7 +128,10 @@ def main() -> None:
     fast = serve(given.out, given.seconds / 4, "max", [])
     replay = json.loads(fast["said"].splitlines()[-1])
     found |= report(fast, "as fast as possible, ipc", replay["wall_s"])
-    figures.write("realtime", "python -m bench.realtime", found)
+    bare = ["detector.frame_time_s=0.002", "screen.model="]
+    half = serve(given.out, given.seconds / 10, "live", bare)
+    found |= report(half, "500 Hz, without the network", given.seconds / 10)
+    figures.write("realtime", f"python -m bench.realtime --seconds {given.seconds:g}", found)
 
 
 if __name__ == "__main__":
