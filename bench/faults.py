@@ -1,8 +1,8 @@
 """Faults at random moments in a running daemon: every read-out is recorded once or a gap, and how soon it goes on.
 
-The small camera of the tests at its real rate, a warm process of each kind in reserve. Each kind of fault is run
-`--times` times, each time at another moment. A small disk and a network of its own need root and `ip`: where these are
-not, they are named and left out.
+The small camera of the tests at its real rate; where a process dies or halts, a warm one of each kind in reserve. Each
+kind of fault is run `--times` times, each time at another moment. A small disk and a network of its own need root and
+`ip`: where these are not, they are named and left out.
 """
 
 import argparse
@@ -30,7 +30,9 @@ from stream.transport.recording import Recording
 from tests.chain.books import books
 from tests.chain.daemon import READOUTS, Daemon, camera, raysieve, start, wait_for
 
-SETTINGS = ("--set", "record.interval_s=0.2", "--set", "supervise.restarts=20", "--set", "supervise.standby=true")
+SETTINGS = ("--set", "record.interval_s=0.2", "--set", "supervise.restarts=20")
+RESERVE = ("--set", "supervise.standby=true")
+IDLE_S = 0.3  # CPU, of a second: less, and a daemon that waits does nothing else
 LOOPS = 8  # of the recording: 480 read-outs, 2.4 s
 SENT = {(n, q) for n in range(LOOPS * READOUTS) for q in range(4)}
 PROCESSES = ("detect", "screen", "record")
@@ -43,13 +45,12 @@ class Run:
     folder: Path
     out: Path
     rng: random.Random
-    settings: tuple[str, ...] = SETTINGS
     sent: set[tuple[int, int]] = field(default_factory=lambda: set(SENT))
     recovery_s: float = 0.0  # from the fault until the process that takes over says that it is there
 
     def open(self, *more: str, once: bool = True, **how: Any) -> None:
-        """Start the daemon, and wait until all of its processes are there."""
-        self.daemon = Daemon(self.folder, self.out, *self.settings, *more, once=once, **how)
+        """Start the daemon, and wait until all of its processes are warm."""
+        self.daemon = Daemon(self.folder, self.out, *SETTINGS, *more, once=once, **how)
 
     def feed(self, rate: str = "1", *more: object, **how: Any) -> "subprocess.Popen[bytes]":
         """Send the recording; return the sender."""
@@ -61,6 +62,22 @@ class Run:
         due = self.rng.randint(10, LOOPS * READOUTS // 2)
         wait_for(lambda: self.daemon.status()["detect"]["counters"].get("in_Frame", 0) > 4 * due)
         time.sleep(self.rng.random())  # a status is a second old
+
+    def settle(self) -> None:
+        """Wait until the reserve has imported and compiled what it needs: until all processes are idle."""
+        used = -IDLE_S
+        while (now := self._cpu_s()) - used >= IDLE_S:
+            used = now
+            time.sleep(1.0)
+
+    def _cpu_s(self) -> float:
+        """Return the CPU seconds of the processes of the daemon."""
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                ticks += sum(map(int, fields[11:13])) if int(fields[1]) == self.daemon.process.pid else 0
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def pid(self, process: str) -> int:
         """Return the process that works."""
@@ -84,7 +101,8 @@ def one_process(process: str, by: int) -> Callable[[Run], int]:
     """Return the fault of a process that dies or halts."""
 
     def fault(run: Run) -> int:
-        run.open()
+        run.open(*RESERVE)
+        run.settle()
         sender = run.feed()
         run.wait()
         run.hit(process, by)

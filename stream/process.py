@@ -95,13 +95,19 @@ def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Call
     silence_s = links.silence_s if first else math.inf
     try:
         sink = _sink(order, config, stages, keys, stopping)
-        notes = Notes(order.status.with_suffix(".open"))
-        runner = Runner(order.process, source, stages, sink, order.status, notes, digest(config))
+        notes, before = Notes(order.status.with_suffix(".open")), _notes_before(order)
+        runner = Runner(order.process, source, stages, sink, order.status, notes, digest(config), before)
         if isinstance(sink, LinkSink):
             sink.waiting = runner.beat
         runner.run(stopping, silence_s, order.once)
     finally:
         pull.close()
+
+
+def _notes_before(order: Order) -> Notes | None:
+    """Return the notes of the process that this one is fed by; None: it is the source."""
+    place = processes().index(order.process)
+    return Notes(order.status.with_name(f"{processes()[place - 1]}.open")) if place else None
 
 
 def _sink(

@@ -17,6 +17,7 @@ from stream.transport.notes import Notes
 from stream.vitals import Vitals
 
 SILENT_FRAMES = 20  # no source is silent before it has missed so many read-outs
+LOST_END_NS = 2_000_000_000  # nothing came for so long, and the process before has ended the stream
 POLL_S = 0.1  # how soon a stop is noticed when nothing arrives
 REPORT_NS = 1_000_000_000  # at whole seconds: the processes of a daemon count at the same time
 EXITS = {"reconstruct": "frame to events", "screen": "frame to decision", "record": "frame to record"}
@@ -57,7 +58,8 @@ class Runner:
     `stopping()` asks for an orderly end: what was accepted until then is processed, also while more arrives, then the
     stages are flushed. Silence of an open stream for `silence_s` counts as the loss of its source: the stream is
     closed, and opened again should its frames go on. `notes` are what another runner needs to go on in the place of one
-    that died: it opens the stream again, where its stages stood. A `Start` of the stream that is open is no news.
+    that died: it opens the stream again, where its stages stood. A `Start` of the stream that is open is no news. The
+    `End` may have died with the one that it takes over from: then the notes of the process `before` say so.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class Runner:
         status: Path | None,
         notes: Notes | None = None,
         digest: str = "",
+        before: Notes | None = None,
     ) -> None:
+        self._before = before
         self._name, self._source, self._sink, self._status, self._notes = name, source, sink, status, notes
         self._vitals = Vitals(digest)
         self._stages = stages
@@ -101,6 +105,11 @@ class Runner:
             elif self._open is not None and now_ns() - heard > self._patience_ns(silence_s):
                 self._counters["source_lost"] += 1
                 self._lost = self._open
+                self._handle(End(stream=self._open.stream), now_ns())
+                if once:
+                    break
+            elif self._open is not None and self._end_is_lost(self._open, now_ns() - heard):
+                self._counters["end_lost"] += 1
                 self._handle(End(stream=self._open.stream), now_ns())
                 if once:
                     break
@@ -137,6 +146,12 @@ class Runner:
             if stage.name in places and isinstance(stage, Placed):
                 stage.place = places[stage.name]
         return False
+
+    def _end_is_lost(self, opened: Start, silent_ns: int) -> bool:
+        if self._before is None or not self._counters["gone_on"] or silent_ns < LOST_END_NS:
+            return False
+        ended = self._before.read_ended()
+        return ended is not None and (ended.stream, ended.run_id) == (opened.stream, opened.run_id)
 
     def _note(self) -> None:
         if self._notes is not None and self._open is not None:

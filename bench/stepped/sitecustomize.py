@@ -1,4 +1,4 @@
-"""In the PYTHONPATH of a process: its wall clock is off by what the file STEPPED_CLOCK names says, s (`bench.faults`)."""
+"""In the PYTHONPATH of a process: its wall clock is off by what the file STEPPED_CLOCK names holds (s)."""
 
 import os
 import time

@@ -156,6 +156,27 @@ def test_an_end_that_died_with_its_process_is_told_again(tmp_path):
     assert sink.closed
 
 
+def test_an_end_that_died_on_its_way_from_a_process_that_is_done_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("stream.runner.LOST_END_NS", 0)
+    before, notes = Notes(tmp_path / "detect.open"), Notes(tmp_path / "screen.open")
+    notes.write(START, {})  # it is killed; what came last dies with it
+    polls = iter([False] * 3)
+
+    def go_on():
+        sink = Kept()
+        runner = Runner("screen", Listed(), [Screen(CONFIG)], sink, None, notes, before=before)
+        runner.run(lambda: next(polls, True), 1e9, True)
+        return [type(m) for m in sink.messages], runner.summary()["counters"].get("end_lost", 0)
+
+    before.write(START, {})
+    assert go_on() == ([Start, End], 0)  # the process before has it still open: it ends when it is stopped
+    notes.write(START, {})
+    before.end()
+    polls = iter([False] * 3)
+    assert go_on() == ([Start, End], 1)
+    assert next(polls) is False  # and not by being stopped
+
+
 def test_another_runner_goes_on_with_the_stream(tmp_path):
     notes = Notes(tmp_path / "detect.open")
     stages = [Receive(CONFIG), Correct(CONFIG, maps()), Reconstruct(CONFIG)]
