@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench simulation screening soak hostile docs clean
+.PHONY: run test check bench simulation screening soak hostile performance docs clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
@@ -53,6 +53,14 @@ hostile: .venv/ready  ## a million hostile messages: read, or refused in one lin
 .venv/bench: .venv/ready
 	-$(BIN)/python -m pip install --quiet -e '.[bench]'
 	@touch $@
+
+performance: .venv/ready  ## the daemon at its rates, faults, hops, an hour of it: docs/performance.md (three hours, as root for all faults)
+	$(BIN)/python -m bench.realtime --seconds 600
+	$(BIN)/python -m bench.hops
+	$(BIN)/python -m bench.faults
+	$(BIN)/python -m bench.hostile
+	$(BIN)/python -m bench.realtime --hour 0.25
+	$(BIN)/python -m bench.performance
 
 docs: .venv/ready  ## docs/measured.md and the table of the README, from docs/figures
 	$(BIN)/python -m bench.pages

@@ -91,8 +91,8 @@ def main() -> None:
             for end, column in (("reader", measured[:, 0]), ("sender", measured[:, 1])):
                 low, middle, high = np.percentile(column, [16, 50, 84])
                 found[f"{transport}, {name}: CPU of the {end}"] = (middle, "ms per frame", (low, high))
-            both = np.percentile(measured.sum(axis=1), [16, 50, 84]) * RATE / 1e3
-            found[f"{transport}, {name}: both, for 800 frames/s"] = (both[1], "cores", (both[0], both[2]))
+            both = np.percentile(measured.sum(axis=1), [16, 50, 84]) * RATE / 1e3  # CPU-s in a second of 800 frames
+            found[f"{transport}, {name}: both ends"] = (both[1], "cores", (both[0], both[2]))
     figures.write("hops", "python -m bench.hops", found)
 
 

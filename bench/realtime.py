@@ -63,7 +63,7 @@ def serve(out: Path, seconds: float, rate: str, settings: list[str]) -> dict[str
     began, early = time.monotonic(), dict[str, Any]()
     while sender.poll() is None:
         time.sleep(0.2)
-        if not early and time.monotonic() - began > seconds / 20:
+        if not early and time.monotonic() - began > seconds / (float(rate) if rate[0].isdigit() else 1) / 20:
             early = statuses(out)
     said = sender.communicate()[0]
     if sender.returncode or daemon.wait(120):
@@ -114,13 +114,36 @@ def report(status: dict[str, Any], name: str, seconds: float) -> dict[str, tuple
     return {f"{name}: {key}": value for key, value in rows.items()}
 
 
+def overload(status: dict[str, Any], name: str) -> dict[str, tuple[object, ...]]:
+    """Return what became of more frames than can be processed."""
+    replay, detect = json.loads(status["said"].splitlines()[-1]), status["detect"]
+    books = status["record"]["balance"]["record"]
+    rows = {
+        "frames sent": (status["frames"], "frames"),
+        "rate": (replay["frames"] / replay["wall_s"], "frames/s"),
+        "shed": (detect["source"].get("shed", 0), "frames"),
+        "recorded": (books["recorded"], "frames"),
+        "neither recorded nor a gap": (status["frames"] - books["recorded"] - books["lost"], "frames"),
+        "frame to events, p99": (detect["latencies"]["frame to events"]["p99_ms"], "ms"),
+    }
+    return {f"{name}: {key}": value for key, value in rows.items()}
+
+
 def main() -> None:
     """Measure and write docs/figures/realtime.json."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=60.0)
     arguments.add_argument("--out", type=Path, default=Path("out/realtime"))
+    arguments.add_argument(
+        "--hour", metavar="RATE", help="Instead: an hour at so many times the real rate, for memory."
+    )
     given = arguments.parse_args()
     prepare(given.out, photons=2)
+    if given.hour:
+        long = report(serve(given.out, 3600 * float(given.hour), given.hour, []), "ipc", 3600)
+        kept = {key.removeprefix("ipc: "): row for key, row in long.items()}
+        figures.write("hour", f"python -m bench.realtime --hour {given.hour}", kept)
+        return
     live = serve(given.out, given.seconds, "live", [])
     found = report(live, "live, ipc", given.seconds)
     tcp = serve(given.out, given.seconds / 4, "live", ["links.transport=tcp"])
@@ -128,6 +151,9 @@ def main() -> None:
     fast = serve(given.out, given.seconds / 4, "max", [])
     replay = json.loads(fast["said"].splitlines()[-1])
     found |= report(fast, "as fast as possible, ipc", replay["wall_s"])
+    for times in (2, 5):
+        shed = serve(given.out, given.seconds / 20, str(times), ["links.frames_when_full=shed"])
+        found |= overload(shed, f"{times} times the rate, shed")
     bare = ["detector.frame_time_s=0.002", "screen.model="]
     half = serve(given.out, given.seconds / 10, "live", bare)
     found |= report(half, "500 Hz, without the network", given.seconds / 10)
