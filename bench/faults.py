@@ -13,8 +13,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from stream.transport.link import Push
 from stream.transport.recording import Recording
 from tests.chain.books import books
 from tests.chain.daemon import READOUTS, Daemon, camera, raysieve, start, wait_for
+from tests.chain.machines import ADDRESSES, CAMERA, DAEMON, NAMES, ip, possible, two_machines
 
 SETTINGS = ("--set", "record.interval_s=0.2", "--set", "supervise.restarts=20")
 RESERVE = ("--set", "supervise.standby=true")
@@ -187,44 +188,24 @@ def network_cut(run: Run) -> int:
     if not keys.is_dir():
         raysieve("keys", keys, "--peer", "camera")
     run.open(
-        "--set", "links.transport=tcp", "--set", "links.host=10.77.0.1", "--set", f"links.keys={keys}", within=THERE
+        "--set",
+        "links.transport=tcp",
+        "--set",
+        f"links.host={ADDRESSES[1]}",
+        "--set",
+        f"links.keys={keys}",
+        within=DAEMON,
     )
-    run.daemon.url = f"tcp://10.77.0.1:{load('quick').links.first_port}"
-    sender = run.feed("1", "--keys", keys, "--as", "camera", within=HERE)
+    run.daemon.url = f"tcp://{ADDRESSES[1]}:{load('quick').links.first_port}"
+    sender = run.feed("1", "--keys", keys, "--as", "camera", within=CAMERA)
     run.wait()
-    ip("-n", "camera", "link", "set", "wire0", "down")
+    ip("-n", NAMES[0], "link", "set", "wire0", "down")
     time.sleep(run.rng.uniform(0.1, 1.0))
     at, taken = time.monotonic(), run.daemon.status()["detect"]["counters"]["in_Frame"]
-    ip("-n", "camera", "link", "set", "wire0", "up")
+    ip("-n", NAMES[0], "link", "set", "wire0", "up")
     wait_for(lambda: run.daemon.status()["detect"]["counters"]["in_Frame"] > taken + 40)
     run.recovery_s = time.monotonic() - at
     return run.close(sender)
-
-
-HERE, THERE = (("ip", "netns", "exec", name) for name in ("camera", "daemon"))
-
-
-def ip(*words: str) -> None:
-    """Run `ip`."""
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-@contextmanager
-def two_machines() -> Iterator[None]:
-    """Make the networks of `network_cut`: a wire between two namespaces."""
-    names = ("camera", "daemon")
-    try:
-        for name in names:
-            ip("netns", "add", name)
-        ip("link", "add", "wire0", "netns", "camera", "type", "veth", "peer", "name", "wire1", "netns", "daemon")
-        for name, wire, address in (("camera", "wire0", "10.77.0.2/24"), ("daemon", "wire1", "10.77.0.1/24")):
-            ip("-n", name, "addr", "add", address, "dev", wire)
-            for each in (wire, "lo"):
-                ip("-n", name, "link", "set", each, "up")
-        yield
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
 
 def hostile_messages(run: Run) -> int:
@@ -307,7 +288,7 @@ ROOT_ONLY = ("disk full for a while", "network cut")
 
 def missing(name: str) -> str:
     """Return what a kind of fault needs that is not here; empty: nothing."""
-    return "root and `ip`" if name in ROOT_ONLY and (os.geteuid() or not shutil.which("ip")) else ""
+    return "root and `ip`" if name in ROOT_ONLY and not possible() else ""
 
 
 def once(name: str, folder: Path, rng: random.Random) -> tuple[str, int, float]:

@@ -220,6 +220,8 @@ class Links(Section):
     host: str = "127.0.0.1"
     first_port: Annotated[int, Field(ge=1024, le=65000)] = 5570
     """tcp: the frames arrive here, the links between the stages follow."""
+    hosts: dict[str, str] = Field(default_factory=dict)
+    """tcp: where the links between the processes arrive, by name, if these run on several machines (`run --only`)."""
     frames_when_full: Literal["block", "shed"] = "block"
     """block: the camera waits, nothing is lost; shed: it never waits, the oldest read-outs are dropped and counted."""
     keys: str = ""
@@ -231,8 +233,11 @@ class Links(Section):
 
     @model_validator(mode="after")
     def _guarded(self) -> "Links":
-        if self.transport == "tcp" and not self.keys and not is_loopback(self.host):
-            raise ValueError(f"links.host {self.host} is open to other machines: needs links.keys (`raysieve keys`)")
+        for key, host in {"host": self.host, **{f"hosts.{name}": host for name, host in self.hosts.items()}}.items():
+            if self.transport == "tcp" and not self.keys and not is_loopback(host):
+                raise ValueError(f"links.{key} {host} is open to other machines: needs links.keys (`raysieve keys`)")
+        if self.hosts and self.transport != "tcp":
+            raise ValueError("links.hosts: other machines are reached by tcp only; expected links.transport = tcp")
         return self
 
 

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -49,7 +49,11 @@ class Supervisor:
     accepted is lost and becomes a gap; the link before it holds what follows.
     """
 
-    def __init__(self, config: Config, out: Path, *, once: bool, overwrite: bool) -> None:
+    def __init__(
+        self, config: Config, out: Path, *, once: bool, overwrite: bool, names: Sequence[str] | None = None
+    ) -> None:
+        """names: which processes of the table; None: all."""
+        self._names = [name for name in processes() if names is None or name in names]
         self._section = config.supervise
         self._status = out / ".status"
         self._status.mkdir(parents=True, exist_ok=True)
@@ -75,7 +79,7 @@ class Supervisor:
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._ask_to_stop)
-        for name in reversed(processes()):
+        for name in reversed(self._names):
             self._active[name] = self._start(name, self._overwrite)
             self._active[name].turn.set()
         announced, shown = False, 0.0
@@ -99,7 +103,7 @@ class Supervisor:
     def status(self) -> dict[str, Any]:
         """Return the newest status of every process that has one."""
         found = {}
-        for name in processes():
+        for name in self._names:
             path = self._status / f"{name}.json"
             if path.is_file():
                 about = self._replaced.get(name, {"restarts": 0, "reason": ""})
@@ -116,7 +120,7 @@ class Supervisor:
     def _stand_by(self) -> None:
         """Get warm what is to take the place of those that die."""
         if self._section.standby and not self._stopping:
-            for name in processes():
+            for name in self._names:
                 if name not in self._standby and self._active[name].process.is_alive():
                     self._standby[name] = self._start(name)
 
@@ -186,7 +190,7 @@ class Supervisor:
 
     def _stop_next(self) -> None:
         """Drain in the order of the data: a process is asked to end when the one before it has ended."""
-        for name in processes():
+        for name in self._names:
             child = self._active[name]
             if child.process.is_alive():
                 if not child.asked:
@@ -199,7 +203,7 @@ class Supervisor:
             child.process.kill()
             child.process.join()
         deadline = time.monotonic() + self._patience_s
-        for child in [self._active[name] for name in processes() if name in self._active]:
+        for child in [self._active[name] for name in self._names if name in self._active]:
             if child.process.is_alive():
                 _drain(child.process)
             child.process.join(max(0.1, deadline - time.monotonic()))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from config.schema import Config, Links, is_loopback
+from stream.errors import ConfigError
 from stream.messages import Maps
 from stream.stage import Stage
 from stream.transport.wire import Limits
@@ -94,11 +95,16 @@ def policy_of(row: Row, links: Links) -> str:
 def url_of(link: str, links: Links) -> str:
     """Return the address of a link: a socket file of the user, or a port on the configured host.
 
-    Only the first link is open to other machines: nobody there needs those between the processes.
+    Only the first link is open to other machines, and those between processes of which `links.hosts` says so. Raises
+    ConfigError for a host of a link that there is not.
     """
+    names = [row.link for row in TABLE if row.link]
+    if unknown := ", ".join(sorted(set(links.hosts) - set(names[1:]))):
+        raise ConfigError(f"links.hosts: no link {unknown} between processes; expected {' or '.join(names[1:])}")
     if links.transport == "tcp":
-        place = [row.link for row in TABLE if row.link].index(link)
+        place = names.index(link)
         host = links.host if place == 0 or is_loopback(links.host) else "127.0.0.1"
+        host = links.hosts.get(link, host)
         return f"tcp://{host}:{links.first_port + place}"
     folder = links.directory or str(Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/user-{os.getuid()}")) / "raysieve")
     return f"ipc://{Path(folder).absolute() / link}.sock"

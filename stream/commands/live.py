@@ -22,7 +22,7 @@ from stream.status import read
 from stream.supervisor import Supervisor
 from stream.transport.recording import Recording
 from stream.vitals import flow
-from stream.wiring import TABLE, url_of
+from stream.wiring import processes, rows_of, url_of
 
 PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory when looped
 
@@ -34,17 +34,29 @@ PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory w
 @click.option("--once", is_flag=True, help="Stop after the first stream has ended.")
 @click.option("--overwrite", is_flag=True, help="Replace the event lists of an earlier run.")
 @click.option("--quiet", is_flag=True, help="No live summary.")
+@click.option(
+    "--only", multiple=True, type=click.Choice(processes()), help="Not the whole table: the rest is elsewhere."
+)
 @click.option("--metrics-port", metavar="N", help="Metrics for Prometheus; the same as --set links.metrics_port=N.")
 def run(
-    config_name: str, overrides: tuple[str, ...], out: Path, once: bool, overwrite: bool, quiet: bool, metrics_port: str
+    config_name: str,
+    overrides: tuple[str, ...],
+    out: Path,
+    once: bool,
+    overwrite: bool,
+    quiet: bool,
+    only: tuple[str, ...],
+    metrics_port: str,
 ) -> None:
     """Run the live daemon: frames in over ZeroMQ, event lists on disk. Ctrl-C drains, then stops.
 
     Example: raysieve run config/wfi.toml --set correct.maps=maps.h5 --out out
     """
     config = load(config_name, [*overrides, *([f"links.metrics_port={metrics_port}"] if metrics_port else [])])
-    places = [f"ready: frames at {url_of(TABLE[0].link, config.links)}", *_metrics(config.links.metrics_port, out)]
-    supervisor = Supervisor(config, out, once=once, overwrite=overwrite)
+    names = [name for name in processes() if not only or name in only]
+    fed = rows_of(names[0])[0].link
+    places = [f"ready: {fed} at {url_of(fed, config.links)}", *_metrics(config.links.metrics_port, out)]
+    supervisor = Supervisor(config, out, once=once, overwrite=overwrite, names=names)
     console = Console(stderr=True)
     with Live(console=console, refresh_per_second=2, transient=True, screen=False) as live:
         status = supervisor.run(
@@ -52,7 +64,7 @@ def run(
             ready=lambda s: console.print("\n".join([*_models(s), *places]), highlight=False),
         )
     console.print(summary_table(status))
-    for balance in status["record"]["balance"].values():
+    for balance in status[names[-1]]["balance"].values():
         console.print(
             f"frames: {balance['due']} due = {balance['recorded']} recorded + {balance['lost']} lost", highlight=False
         )

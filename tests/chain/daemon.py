@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,7 @@ class Daemon:
     """`raysieve run`, ready when it is made."""
 
     def __init__(self, folder, out, *arguments, once=True, config="quick", maps=None, within=(), env=None):
+        self.names = [name for option, name in pairwise(arguments) if option == "--only"] or processes()
         self.out, self.url = out, f"ipc://{folder}/links/frames.sock"
         settings = {"correct.maps": maps or folder / "maps.h5", "links.directory": f"{folder}/links"}
         words = [w for key, value in settings.items() for w in ("--set", f"{key}={value}")]
@@ -70,11 +72,11 @@ class Daemon:
         self.process = subprocess.Popen(
             command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
         )
-        wait_for(lambda: len(self.status()) == len(processes()) or self.process.poll() is not None)
+        wait_for(lambda: len(self.status()) == len(self.names) or self.process.poll() is not None)
 
     def status(self):
         found = {}
-        for name in processes():
+        for name in self.names:
             path = self.out / ".status" / f"{name}.json"
             if path.is_file():
                 found[name] = json.loads(path.read_text())

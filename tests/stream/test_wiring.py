@@ -1,5 +1,8 @@
 import itertools
 
+import pytest
+
+from config.errors import ConfigError
 from config.load import load
 from stream.transport.wire import Limits
 from stream.wiring import TABLE, limits_of, link_after, processes, rows_of, url_of
@@ -26,6 +29,20 @@ def test_only_the_frames_come_from_beyond_this_machine():
     tcp = CONFIG.links.model_copy(update={"transport": "tcp", "host": "0.0.0.0", "keys": "keys"})
     hosts = [url_of(row.link, tcp).rpartition(":")[0] for row in TABLE if row.link]
     assert hosts == ["tcp://0.0.0.0", "tcp://127.0.0.1", "tcp://127.0.0.1"]
+
+
+def test_links_between_machines_are_named_one_by_one():
+    far = {"transport": "tcp", "keys": "keys", "hosts": {"events": "10.0.0.2"}}
+    tcp = CONFIG.links.model_copy(update=far)
+    hosts = [url_of(row.link, tcp).rpartition(":")[0] for row in TABLE if row.link]
+    assert hosts == ["tcp://127.0.0.1", "tcp://10.0.0.2", "tcp://127.0.0.1"]
+    wrong = tcp.model_copy(update={"hosts": {"frames": "10.0.0.2", "other": "10.0.0.3"}})
+    with pytest.raises(ConfigError, match=r"links.hosts: no link frames, other .*expected events or screened"):
+        url_of("events", wrong)
+    with pytest.raises(ConfigError, match=r"links.hosts.events 10.0.0.2 is open to other machines: needs links.keys"):
+        load("wfi", ["links.transport=tcp", "links.hosts.events=10.0.0.2"])
+    with pytest.raises(ConfigError, match=r"links.hosts: other machines are reached by tcp only"):
+        load("wfi", ["links.keys=keys", "links.hosts.events=10.0.0.2"])
 
 
 def test_what_the_camera_may_send_is_bounded_by_its_frame():
