@@ -11,6 +11,7 @@ COMMANDS = {
     "run": "stream.commands.live:run",
     "replay": "stream.commands.live:replay",
     "top": "stream.commands.top:top",
+    "glimpse": "stream.commands.glimpse:glimpse",
     "keys": "stream.commands.keys:keys",
     "process": "stream.commands.batch:process",
     "calibrate-dark": "stream.commands.batch:calibrate_dark",

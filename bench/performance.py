@@ -38,10 +38,10 @@ def growth(found: Found) -> str:
 
 
 def kinds(found: Found) -> str:
-    """Return how many runs of how many kinds of faults had balanced books."""
+    """Return after how many faults of how many kinds the books were balanced."""
     rows = [f for key, f in found["faults"].items() if key.endswith("balanced books")]
     runs = sum(int(f["unit"].split()[1]) for f in rows)
-    return f"{sum(f['value'] for f in rows)} of {runs} runs, {len(rows)} kinds"
+    return f"{sum(f['value'] for f in rows)} of {runs}, {len(rows)} kinds"
 
 
 def recovery(found: Found) -> str:
@@ -82,7 +82,7 @@ ASKED: list[tuple[str, str, str, Callable[[Found], str]]] = [
     ),
     ("the same through a ring in shared memory", "", "hops", of("hops", "ring, at 800 frames/s: both ends")),
     ("growth of memory over an hour", "< 1 %", "hour", growth),
-    ("faults: every frame recorded once or a gap", "all runs, >= 12 kinds", "faults", kinds),
+    ("faults: every frame recorded once or a gap", "all, >= 12 kinds, >= 20 each", "faults", kinds),
     ("faults: longest recovery", "< 2 s", "faults", recovery),
     ("hostile messages without crash or hang", ">= 10^6", "hostile", of("hostile", "messages")),
     (

@@ -13,7 +13,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from config.load import digest
-from config.schema import Config
+from config.schema import Config, Links
 from stream.errors import ConfigError, LinkError, ModelError, RaysieveError
 from stream.messages import End, Message, Start
 from stream.runner import Runner
@@ -26,7 +26,8 @@ from stream.transport.link import Pull, Push
 from stream.transport.maps import read_maps
 from stream.transport.notes import Notes
 from stream.transport.shed import Shed
-from stream.wiring import build, limits_of, link_after, policy_of, processes, rows_of, url_of
+from stream.transport.tap import Tap
+from stream.wiring import TAP, build, limits_of, link_after, policy_of, processes, rows_of, url_of
 
 REFUSED = 3  # exit code: it cannot work with this configuration, and another try would end as this one
 DRAIN_S = 20.0  # what has been accepted must be on disk within this time after a stop
@@ -104,6 +105,13 @@ def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Call
         pull.close()
 
 
+def _tap(process: str, links: Links) -> Tap | None:
+    """Open where onlookers come, in the process that gives what the last one takes."""
+    if process != processes()[-2]:
+        return None
+    return Tap(url_of(TAP.link, links), queue=TAP.queue)
+
+
 def _notes_before(order: Order) -> Notes | None:
     """Return the notes of the process that this one is fed by; None: it is the source."""
     place = processes().index(order.process)
@@ -115,7 +123,8 @@ def _sink(
 ) -> Sink:
     after, out = link_after(order.process), Path(order.out)
     if after is not None:
-        return LinkSink(Push(url_of(after.link, config.links), queue=after.queue, bind=False, keys=keys), stopping)
+        push = Push(url_of(after.link, config.links), queue=after.queue, bind=False, keys=keys)
+        return LinkSink(push, stopping, _tap(order.process, config.links))
     written = (
         EventListWriter(out, overwrite=order.overwrite, go_on=not order.overwrite) if order.once else StreamFolders(out)
     )
@@ -170,10 +179,10 @@ class StreamFolders:
 
 
 class LinkSink:
-    """Sends everything on, and waits while the link is full: nothing is lost here."""
+    """Sends everything on, and waits while the link is full: nothing is lost here. What was sent is told at the tap."""
 
-    def __init__(self, push: Push, stopping: Callable[[], bool]) -> None:
-        self._push, self._stopping = push, stopping
+    def __init__(self, push: Push, stopping: Callable[[], bool], tap: Tap | None = None) -> None:
+        self._push, self._stopping, self._tap = push, stopping, tap
         self.waiting: Callable[[], object] = lambda: None  # called while the link is full
 
     def send(self, message: Message) -> None:
@@ -185,7 +194,11 @@ class LinkSink:
                 asked = asked or time.monotonic()
                 if time.monotonic() - asked > DRAIN_S / 2:
                     raise LinkError("the next process takes no messages; what it had not taken is lost")
+        if self._tap is not None:
+            self._tap.offer(message)
 
     def close(self) -> None:
         """Wait until the last message is with the reader."""
         self._push.close()
+        if self._tap is not None:
+            self._tap.close()

@@ -11,9 +11,9 @@ from stream.messages import Maps
 from stream.stage import Stage
 from stream.transport.wire import Limits
 
-Policy = Literal["block", "shed"]
+Policy = Literal["block", "shed", "newest"]
 """What happens when a queue is full. block: the sender waits, nothing is lost; shed: the reader drops the oldest
-read-outs, whole and counted, so that the sender never waits."""
+read-outs, whole and counted, so that the sender never waits; newest: the sender drops, the reader takes the newest."""
 
 
 class Row(NamedTuple):
@@ -37,6 +37,8 @@ TABLE = (
     Row("screen",      "EventList",      "EventList",      200, "screen", "events", 400, "block"),
     Row("record",      "EventList",      "Product",        200, "record", "screened", 400, "block"),
 )
+# Told to whoever looks on (`raysieve glimpse`), who is in no process of the daemon.
+TAP = Row("glimpse",   "EventList",      "",               200, "",       "tap", 4,      "newest")
 # fmt: on
 
 
@@ -98,9 +100,9 @@ def url_of(link: str, links: Links) -> str:
     Only the first link is open to other machines, and those between processes of which `links.hosts` says so. Raises
     ConfigError for a host of a link that there is not.
     """
-    names = [row.link for row in TABLE if row.link]
-    if unknown := ", ".join(sorted(set(links.hosts) - set(names[1:]))):
-        raise ConfigError(f"links.hosts: no link {unknown} between processes; expected {' or '.join(names[1:])}")
+    names = [*(row.link for row in TABLE if row.link), TAP.link]
+    if unknown := ", ".join(sorted(set(links.hosts) - set(names[1:-1]))):
+        raise ConfigError(f"links.hosts: no link {unknown} between processes; expected {' or '.join(names[1:-1])}")
     if links.transport == "tcp":
         place = names.index(link)
         host = links.host if place == 0 or is_loopback(links.host) else "127.0.0.1"

@@ -25,7 +25,7 @@ SMALL = "--window 32 --photons 2.5 --particles 2.5"  # mostly one X-ray or one p
 FRAMES = {  # of `raysieve simulate frames`: library, what is in them, seed
     "small.h5": ("hits.h5", f"{SMALL} --per-class 120000", 12),
     "small_test.h5": ("hits_calibration.h5", f"{SMALL} --per-class 2500", 11),
-    "train.h5": ("hits.h5", "--per-class 30000", 2),
+    "train.h5": ("hits.h5", "--per-class 15000", 2),
     "test.h5": ("hits_calibration.h5", "--per-class 5000", 1),
 }
 
@@ -100,8 +100,7 @@ class Inputs:
             return f"raysieve simulate frames {path} -c wfi --hits {at / hits} {content} --seed {seed}"
         events = " ".join(str(one) for one in self.training)
         commands = {
-            "small.npz": f"raysieve train frames {at}/small.h5 --validation {at}/small_test.h5 --out {path} "
-            "--epochs 1 --batch 128",
+            "small.npz": f"raysieve train frames {at}/small.h5 --validation {at}/small_test.h5 --out {path} --epochs 1",
             "frames.npz": f"raysieve train frames {at}/train.h5 --validation {at}/test.h5 --out {path} "
             f"--begin {at}/small.npz --epochs 1 --rate 0.002",
             "filter.npz": f"raysieve train filter {events} --frames {self.store}/frames.onnx --out {path} "

@@ -18,7 +18,7 @@ from stream.transport.eventlist import read_event_list
 from stream.transport.hdf5 import read_text
 from stream.transport.maps import read_maps
 from stream.transport.recording import Recording
-from stream.wiring import TABLE, policy_of, url_of
+from stream.wiring import TABLE, TAP, policy_of, url_of
 
 
 @click.command()
@@ -150,7 +150,7 @@ def _table(config: Config) -> Table:
     for name in ("stage", "takes", "gives", "per s", "process", "queue", "when full", "fed by"):
         table.add_column(name, justify="right" if name in ("per s", "queue") else "left")
     quadrants = len(config.detector.quadrants) or 1
-    for row in TABLE:
+    for row in (*TABLE, TAP):
         share = quadrants / 4 if row.takes != "EventList" else 1  # the table is for four quadrants and 5 ms
         rate = row.rate_hz * share * 0.005 / config.detector.frame_time_s
         url = url_of(row.link, config.links) if row.link else ""

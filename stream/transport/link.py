@@ -29,7 +29,7 @@ _LET_IN = zmq.EVENT_HANDSHAKE_SUCCEEDED
 _DEFAULT = Limits()
 
 
-class _Link:
+class Link:
     """A socket in a context of its own, so that closing it waits for its messages and for no others.
 
     Used by one thread. `url` is where it is bound, with the real port or name where a wildcard was given.
@@ -94,7 +94,7 @@ class _Link:
         return LinkError(f"{self.url}: {'closed' if self._closed else fault.strerror}")
 
 
-class Push(_Link):
+class Push(Link):
     """The sending end. `queue` messages wait here, and as many at the reader, before `send` has to.
 
     counters: `messages` accepted, `full` (sends that gave up). keys: of tcp, needed beyond this machine.
@@ -199,7 +199,7 @@ def _wait_until_read(wire: int, deadline: float) -> None:
         os.close(wire)
 
 
-class Pull(_Link):
+class Pull(Link):
     """The receiving end. Messages that cannot be read are counted, the first of them kept in `quarantine`, and skipped.
 
     counters: `messages` given, `bad_FAULT` for each fault of the wire, `bad_not_kept` for samples that did not fit on
