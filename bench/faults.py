@@ -13,10 +13,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ import zmq
 
 from bench import figures
 from config.load import load
-from stream.messages import Frame, Message
+from stream.clock import now_ns
+from stream.messages import End, Frame, Message
 from stream.transport.link import Push
 from stream.transport.recording import Recording
 from tests.chain.books import books
@@ -35,9 +37,42 @@ from tests.chain.machines import ADDRESSES, CAMERA, DAEMON, NAMES, ip, possible,
 SETTINGS = ("--set", "record.interval_s=0.2", "--set", "supervise.restarts=20")
 RESERVE = ("--set", "supervise.standby=true")
 LOOPS = 8  # of the recording: 480 read-outs, 2.4 s
-HITS, LONG = 5, 80  # of a process in one stream, and its loops: 60 s at 0.4 of the rate
+HITS = 5  # of a process in one stream
 SENT = {(n, q) for n in range(LOOPS * READOUTS) for q in range(4)}
 PROCESSES = ("detect", "screen", "record")
+
+
+class Camera(threading.Thread):
+    """Sends a recording again and again at its real rate, until it is told to end."""
+
+    def __init__(self, path: Path, url: str) -> None:
+        super().__init__(daemon=True)
+        with Recording(path) as recording:
+            self._start = recording.start
+            self._frames = [m for m in recording.messages() if isinstance(m, Frame)]
+        self._url, self._stop, self._turns = url, threading.Event(), 0
+
+    def run(self) -> None:
+        """Send."""
+        length_ns = READOUTS * self._start.frame_time_ns
+        with Push(self._url, queue=64, bind=False) as push:
+            push.send(self._start, timeout_s=120)
+            began = time.monotonic()
+            while not self._stop.is_set():
+                for m in self._frames:
+                    time_ns = m.time_ns + self._turns * length_ns
+                    time.sleep(max(0.0, began + time_ns * 1e-9 - time.monotonic()))
+                    sequence = m.sequence + self._turns * READOUTS
+                    push.send(replace(m, sequence=sequence, time_ns=time_ns, trace=(now_ns(),)), timeout_s=120)
+                self._turns += 1
+            push.send(End(stream=self._start.stream, frames=self._turns * len(self._frames)), timeout_s=120)
+            push.close(timeout_s=120)
+
+    def end(self) -> set[tuple[int, int]]:
+        """End the stream; return what was sent."""
+        self._stop.set()
+        self.join()
+        return {(n, q) for n in range(self._turns * READOUTS) for q in range(4)}
 
 
 @dataclass
@@ -54,9 +89,9 @@ class Run:
         """Start the daemon, and wait until all of its processes are warm."""
         self.daemon = Daemon(self.folder, self.out, *SETTINGS, *more, once=once, **how)
 
-    def feed(self, rate: str = "1", *more: object, loops: int = LOOPS, **how: Any) -> "subprocess.Popen[bytes]":
+    def feed(self, rate: str = "1", *more: object, **how: Any) -> "subprocess.Popen[bytes]":
         """Send the recording; return the sender."""
-        words = ("replay", self.folder / "sky.h5", "--to", self.daemon.url, "--loop", loops, "--rate", rate)
+        words = ("replay", self.folder / "sky.h5", "--to", self.daemon.url, "--loop", LOOPS, "--rate", rate)
         return start(*words, *more, **how)
 
     def wait(self) -> None:
@@ -110,14 +145,15 @@ def one_process(process: str, by: int) -> Callable[[Run], int]:
     """Return the fault of a process that dies or halts, `HITS` times in one stream."""
 
     def fault(run: Run) -> int:
-        run.sent = {(n, q) for n in range(LONG * READOUTS) for q in range(4)}
         run.open(*RESERVE)
-        sender = run.feed("0.4", loops=LONG)
+        sender = Camera(run.folder / "sky.h5", run.daemon.url)
+        sender.start()
         for _ in range(HITS):
             run.settle()
             time.sleep(run.rng.uniform(0, 1))
             run.hit(process, by)
-        return run.close(sender)
+        run.sent = sender.end()
+        return run.close()
 
     return fault
 

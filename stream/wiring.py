@@ -13,7 +13,8 @@ from stream.transport.wire import Limits
 
 Policy = Literal["block", "shed", "newest"]
 """What happens when a queue is full. block: the sender waits, nothing is lost; shed: the reader drops the oldest
-read-outs, whole and counted, so that the sender never waits; newest: the sender drops, the reader takes the newest."""
+read-outs, whole and counted, so that the sender never waits; newest: nothing is queued, who asks is told what passes
+next."""
 
 
 class Row(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from config.load import load
 from stream.clock import now_ns
 from stream.errors import LinkError
-from stream.messages import End, EventList, Gap, Message, Reason, Start
+from stream.messages import End, EventList, Message, Reason, Start
 from stream.transport.tap import Onlooker
 from stream.wiring import TAP, url_of
 
@@ -31,6 +31,9 @@ def glimpse(config_name: str, overrides: tuple[str, ...], count: int, every_s: f
         while not count or shown < count:
             message = stream.receive(0.2)
             if message is None:
+                if time.monotonic() > deadline and shown:
+                    click.echo(f"nothing more for {wait_s:g} s")
+                    break
                 if time.monotonic() > deadline:
                     raise LinkError(f"{url}: nothing came for {wait_s:g} s; is the daemon running, with a stream?")
                 continue
@@ -41,17 +44,14 @@ def glimpse(config_name: str, overrides: tuple[str, ...], count: int, every_s: f
                 last = message.sequence
             elif isinstance(message, End):
                 break
-            elif not isinstance(message, Start):
-                continue
-            time.sleep(every_s)
+            if not isinstance(message, Start):
+                time.sleep(every_s)
 
 
 def told(message: Message, last: int) -> str:
     """Return a message as one line. last: the read-out that was shown before, -1 if none was."""
     if isinstance(message, Start):
         return f"start: stream {message.stream}, run {message.run_id}, {len(message.quadrants)} quadrants"
-    if isinstance(message, Gap):
-        return f"gap: read-outs {message.first} to {message.last}, {message.reason}"
     if not isinstance(message, EventList):
         return f"end: {message.frames} frames" if isinstance(message, End) else type(message).__name__
     events = message.events

@@ -1,82 +1,90 @@
-"""Looking on: what passes is told to whoever asks, the newest of it; who looks on is never waited for."""
+"""Looking on: who asks is told of the next read-out that passes. Nobody who looks on is ever waited for.
 
-from collections import deque
+So he sees the newest, however slow he is: nothing is held for him in any queue.
+"""
+
+import time
 
 import zmq
 
-from stream.messages import EventList, Message, Start
+from stream.messages import End, EventList, Message, Start
 from stream.transport.link import Link
 from stream.transport.wire import BadMessageError, decode, encode
 
-MANY = (
-    4096  # messages that an onlooker reads at once, more than the queues hold: a fast source must not keep it reading
-)
+ONLOOKERS = 64  # that may have asked and not been told; of more, nobody keeps a list
+ASK = b"next"
+AGAIN_S = 1.0  # a question may have died with a daemon
 
 
 class Tap(Link):
-    """The telling end. Without an onlooker a message costs one poll; who is slow misses messages.
+    """The end that is asked. A message costs one poll as long as nobody asks.
 
-    counters: `told` messages. Raises LinkError naming the URL if it cannot be bound.
+    counters: `told` read-outs. Raises LinkError naming the URL if it cannot be bound.
     """
 
     def __init__(self, url: str, *, queue: int) -> None:
         self._start: Start | None = None
-        self._onlookers = 0
-        super().__init__(url, {zmq.SNDHWM: queue, zmq.XPUB_VERBOSER: 1}, bind=True, kind=zmq.XPUB, keys=None)
+        self._asked: set[bytes] = set()
+        self._knows: set[bytes] = set()  # who has been told of the open stream
+        super().__init__(url, {zmq.SNDHWM: queue, zmq.MAXMSGSIZE: 64}, bind=True, kind=zmq.ROUTER, keys=None)
 
     def offer(self, message: Message) -> None:
-        """Tell a message to those who look on; who has just come is told of the open stream first."""
+        """Tell a read-out to those who have asked for one, and of their stream first. A gap is seen by the numbers."""
+        while self._socket.poll(0):
+            who = self._socket.recv_multipart()[0]
+            if len(self._asked) < ONLOOKERS:
+                self._asked.add(who)
         if isinstance(message, Start):
             self._start = message
-        while self._socket.poll(0):
-            came = self._socket.recv(copy=True) == b"\x01"
-            self._onlookers += 1 if came else -1
-            if came and self._start is not None and message is not self._start:
-                self._tell(self._start)
-        if self._onlookers:
-            self._tell(message)
+            self._knows.clear()
+        if not isinstance(message, EventList | End) or not self._asked:
+            return
+        for who in self._asked:
+            if who not in self._knows and self._start is not None:
+                self._tell(who, self._start)
+                self._knows.add(who)
+            self._tell(who, message)
+        self.counters["told"] += len(self._asked)
+        self._asked.clear()
+        if len(self._knows) > ONLOOKERS:  # most have left long ago; those who have not hear it once more
+            self._knows.clear()
 
-    def _tell(self, message: Message) -> None:
-        self._socket.send_multipart(encode(message), zmq.NOBLOCK, copy=False)
-        self.counters["told"] += 1
+    def _tell(self, who: bytes, message: Message) -> None:
+        self._socket.send_multipart([who, *encode(message)], zmq.NOBLOCK, copy=False)
 
 
 class Onlooker(Link):
-    """The end that looks on: of the event lists that have come, only the newest is given.
-
-    counters: `messages` given, `skipped` event lists that were not the newest, `bad_FAULT` as `Pull`. Raises LinkError.
-    """
+    """The end that asks. counters: `messages` given, `bad_FAULT` as `Pull`. Raises LinkError."""
 
     def __init__(self, url: str, *, queue: int) -> None:
-        self._came: deque[Message] = deque()
-        super().__init__(url, {zmq.RCVHWM: queue}, bind=False, kind=zmq.SUB, keys=None)
-
-    def _prepare(self) -> None:
-        self._socket.setsockopt(zmq.SUBSCRIBE, b"")
+        self._asked_at = float("-inf")
+        super().__init__(url, {zmq.RCVHWM: queue, zmq.SNDHWM: queue}, bind=False, kind=zmq.DEALER, keys=None)
 
     def receive(self, timeout_s: float) -> Message | None:
-        """Return the next message, None if none came in time. Raises LinkError if the link is closed."""
+        """Return a stream's Start, its next read-out from now on, or its End; None if nothing came in time.
+
+        Raises LinkError if the link is closed.
+        """
         try:
-            self._wait_at_most(zmq.RCVTIMEO, 0.0 if self._came else timeout_s)
-            for _ in range(MANY):
-                self._take(self._socket.recv_multipart())
-                self._wait_at_most(zmq.RCVTIMEO, 0.0)
+            self._ask()
+            self._wait_at_most(zmq.RCVTIMEO, timeout_s)
+            parts = self._socket.recv_multipart()
         except zmq.Again:
-            pass
+            return None
         except zmq.ZMQError as fault:
             raise self._lost(fault) from None
-        if not self._came:
-            return None
-        self.counters["messages"] += 1
-        return self._came.popleft()
-
-    def _take(self, parts: list[bytes]) -> None:
         try:
             message = decode(parts)
         except BadMessageError as fault:
             self.counters[f"bad_{fault.fault}"] += 1
-            return
-        if isinstance(message, EventList) and self._came and isinstance(self._came[-1], EventList):
-            self._came.pop()
-            self.counters["skipped"] += 1
-        self._came.append(message)
+            return None
+        if not isinstance(message, Start):
+            self._asked_at = float("-inf")  # that was the answer
+        self.counters["messages"] += 1
+        return message
+
+    def _ask(self) -> None:
+        now = time.monotonic()
+        if now - self._asked_at > AGAIN_S:
+            self._asked_at = now
+            self._socket.send(ASK, zmq.NOBLOCK)

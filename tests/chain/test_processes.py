@@ -4,6 +4,7 @@ import itertools
 import json
 import signal
 import socket
+import time
 import urllib.request
 
 import msgpack
@@ -41,6 +42,18 @@ def test_the_socket_pipeline_equals_the_batch_job_bit_for_bit(folder, batch, tmp
     replay(folder, daemon.url)
     assert daemon.end()[0] == 0
     assert len(batch["EVENTS"]) > 100
+    assert_equal(tables(tmp_path / "events.fits"), batch)
+
+
+def test_who_looks_on_and_reads_nothing_changes_nothing(folder, batch, tmp_path):
+    daemon = Daemon(folder, tmp_path)
+    onlooker = start("glimpse", "quick", "--set", f"links.directory={folder}/links", "--every", "60")
+    time.sleep(3)
+    replay(folder, daemon.url)
+    code, said = daemon.end()
+    onlooker.kill()
+    onlooker.wait()
+    assert code == 0, said
     assert_equal(tables(tmp_path / "events.fits"), batch)
 
 

@@ -1,0 +1,101 @@
+"""Who looks on gets the newest, and nobody waits for him."""
+
+import time
+
+import pytest
+
+from stream.errors import LinkError
+from stream.messages import End, EventList, Gap, Start
+from stream.transport.tap import Onlooker, Tap
+from tests.stream.stages.streams import START
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"ipc://{tmp_path}/tap.sock"
+
+
+def read_out(n):
+    return EventList(stream="test", sequence=n, time_ns=n)
+
+
+def asking(tap, url):
+    """Return an onlooker whose question the tap has."""
+    onlooker = Onlooker(url, queue=4)
+    asked(tap, onlooker)
+    return onlooker
+
+
+def asked(tap, onlooker):
+    deadline = time.monotonic() + 30
+    assert onlooker.receive(0) is None
+    while not tap._socket.poll(10):
+        assert time.monotonic() < deadline
+
+
+def test_who_comes_late_is_told_of_the_open_stream_once(url):
+    with Tap(url, queue=4) as tap:
+        tap.offer(START)
+        tap.offer(read_out(0))
+        assert tap.counters["told"] == 0
+        with asking(tap, url) as onlooker:
+            tap.offer(read_out(1))
+            tap.offer(read_out(2))  # nobody has asked for it
+            assert isinstance(onlooker.receive(30), Start)
+            assert onlooker.receive(30).sequence == 1
+            asked(tap, onlooker)
+            tap.offer(Gap(stream="test", first=3, last=4, quadrant=0, reason="lost"))
+            tap.offer(read_out(5))
+            assert onlooker.receive(30).sequence == 5
+            asked(tap, onlooker)
+            tap.offer(End(stream="test", frames=8))
+            assert isinstance(onlooker.receive(30), End)
+
+
+def test_however_slow_he_is_he_sees_what_passes_when_he_asks(url):
+    with Tap(url, queue=4) as tap, asking(tap, url) as onlooker:
+        for n in range(1000):
+            tap.offer(read_out(n))
+        assert onlooker.receive(30).sequence == 0
+        asked(tap, onlooker)
+        tap.offer(read_out(1000))
+        assert onlooker.receive(30).sequence == 1000
+        assert tap.counters["told"] == 2
+
+
+def test_one_that_has_asked_and_gone_keeps_nobody_waiting(url):
+    with Tap(url, queue=4) as tap:
+        for _ in range(3):
+            asking(tap, url).close()
+        for n in range(100):
+            tap.offer(read_out(n))
+        with asking(tap, url) as onlooker:
+            tap.offer(read_out(100))
+            assert onlooker.receive(30).sequence == 100
+
+
+def test_a_question_that_died_with_its_daemon_is_asked_again(url, monkeypatch):
+    monkeypatch.setattr("stream.transport.tap.AGAIN_S", 0.05)
+    with Tap(url, queue=4) as tap:
+        onlooker = asking(tap, url)
+    with Tap(url, queue=4) as tap, onlooker:
+        deadline, message = time.monotonic() + 30, None
+        while message is None:
+            tap.offer(read_out(7))
+            message = onlooker.receive(0.05)
+            assert time.monotonic() < deadline
+        assert message.sequence == 7
+
+
+def test_garbage_is_counted(url):
+    with Tap(url, queue=4) as tap, asking(tap, url) as onlooker:
+        who = tap._socket.recv_multipart()[0]
+        tap._socket.send_multipart([who, b"nonsense"])
+        assert onlooker.receive(30) is None
+        assert sum(n for name, n in onlooker.counters.items() if name.startswith("bad_")) == 1
+
+
+def test_a_name_that_is_taken_is_one_line(tmp_path):
+    (tmp_path / "tap.sock").write_text("a file of the user")
+    with pytest.raises(LinkError, match="cannot listen here: there is a file of this name"):
+        Tap(f"ipc://{tmp_path}/tap.sock", queue=4)
