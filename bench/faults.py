@@ -50,7 +50,7 @@ class Camera(threading.Thread):
         with Recording(path) as recording:
             self._start = recording.start
             self._frames = [m for m in recording.messages() if isinstance(m, Frame)]
-        self._url, self._stop, self._turns = url, threading.Event(), 0
+        self._url, self._over, self._turns = url, threading.Event(), 0
 
     def run(self) -> None:
         """Send."""
@@ -58,7 +58,7 @@ class Camera(threading.Thread):
         with Push(self._url, queue=64, bind=False) as push:
             push.send(self._start, timeout_s=120)
             began = time.monotonic()
-            while not self._stop.is_set():
+            while not self._over.is_set():
                 for m in self._frames:
                     time_ns = m.time_ns + self._turns * length_ns
                     time.sleep(max(0.0, began + time_ns * 1e-9 - time.monotonic()))
@@ -70,7 +70,7 @@ class Camera(threading.Thread):
 
     def end(self) -> set[tuple[int, int]]:
         """End the stream; return what was sent."""
-        self._stop.set()
+        self._over.set()
         self.join()
         return {(n, q) for n in range(self._turns * READOUTS) for q in range(4)}
 
