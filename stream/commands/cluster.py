@@ -4,6 +4,7 @@ A worker writes into a folder of its own below the recording's, OUT/.tries/WHO. 
 place: however often a lost worker's work is done again, there is one result.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -49,19 +50,26 @@ def spread(jobs: Sequence[Job], address: str, *, overwrite: bool = False) -> Non
     What is good is delivered and told, whatever becomes of the others. Raises ConfigError without the extra or for no
     address, LinkError if nobody answers there, and at the end what went wrong, a line for each recording.
     """
-    faults = []
+    faults: list[RaysieveError] = []
+    count = 0
     with _client(address, len(jobs)) as client, Progress(console=Console(stderr=True), transient=True) as progress:
-        for done in _Spread(client, overwrite, progress).run(jobs):
-            for line in done.lines:
-                click.echo(line, err=True)
-            for path in done.written:
-                click.echo(str(path))
-            if done.fault is not None:
-                faults.append(done.fault)
+        try:
+            for count, done in enumerate(_Spread(client, overwrite, progress).run(jobs), 1):
+                _tell(done)
+                faults += [done.fault] if done.fault else []
+        except _lost():
+            faults.append(LinkError(f"--scheduler {address}: lost: {len(jobs) - count} recordings are not done"))
     if len(faults) == 1:
         raise faults[0]
     if faults:
         raise RaysieveError("\n".join(map(str, faults)))
+
+
+def _tell(done: Done) -> None:
+    for line in done.lines:
+        click.echo(line, err=True)
+    for path in done.written:
+        click.echo(str(path))
 
 
 def attempt(job: Job, topic: str, number: int) -> Done:
@@ -197,17 +205,24 @@ class _Spread:
 
 
 def _result(future: Any) -> Done:
-    """Return what a worker gave back. Raises LinkError for what is lost, StageError for a bug."""
-    from distributed import CancelledError, KilledWorker
+    """Return what a worker gave back. Raises LinkError if workers die of it, StageError for a bug."""
+    from distributed import KilledWorker
 
     try:
         return future.result()
-    except CancelledError:
-        raise LinkError("not done: the scheduler is lost") from None
+    except _lost():
+        raise
     except KilledWorker as fault:
         raise LinkError(f"{fault.allowed_failures + 1} workers died of it, one after the other") from None
     except Exception as fault:
         raise StageError(f"on a worker: {type(fault).__name__}: {' '.join(str(fault).split())}") from fault
+
+
+def _lost() -> type[BaseException]:
+    """Return what is raised for every task when the scheduler has gone."""
+    from distributed import CancelledError
+
+    return CancelledError
 
 
 @contextmanager
@@ -224,6 +239,7 @@ def _client(address: str, most: int) -> Iterator[Any]:
     """Yield a client of a scheduler, or of workers of our own: one for each core, no more than are wanted."""
     with cluster_extra():
         import distributed
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what is lost is told here, in one line
     if address == LOCAL:
         with _opened(address, lambda: _own(most)) as cluster, distributed.Client(cluster) as client:
             yield client
