@@ -1,7 +1,7 @@
 """`raysieve process --scheduler`: one recording a task, on the workers of a Dask cluster (extra `cluster`).
 
-A worker writes into a folder of its own below the recording's, OUT/.tries/WHO. This process alone puts what comes back in
-place: however often a lost worker's work is done again, there is one result.
+A worker writes into a folder of its own below the recording's, OUT/.tries/WHO. This process alone puts what comes back
+in place: however often a lost worker's work is done again, there is one result.
 """
 
 import logging
@@ -54,11 +54,14 @@ def spread(jobs: Sequence[Job], address: str, *, overwrite: bool = False) -> Non
     count = 0
     with _client(address, len(jobs)) as client, Progress(console=Console(stderr=True), transient=True) as progress:
         try:
-            for count, done in enumerate(_Spread(client, overwrite, progress).run(jobs), 1):
+            for done in _Spread(client, overwrite, progress).run(jobs):
+                count += 1
                 _tell(done)
                 faults += [done.fault] if done.fault else []
         except _lost():
-            faults.append(LinkError(f"--scheduler {address}: lost: {len(jobs) - count} recordings are not done"))
+            faults.append(
+                LinkError(f"--scheduler {address}: lost: {len(jobs) - count} of {len(jobs)} recordings not done")
+            )
     if len(faults) == 1:
         raise faults[0]
     if faults:
@@ -100,7 +103,8 @@ def _advance(topic: str, number: int) -> Advance:
 class Place:
     """The folder for a recording's event lists, locked while somebody works for it.
 
-    Raises ConfigError or LinkError as EventListWriter does: for lists that are there already, another process, the disk.
+    Raises ConfigError or LinkError as EventListWriter does: for lists that are there already, for another process that
+    writes here, for a disk that refuses.
     """
 
     def __init__(self, folder: Path, *, overwrite: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""One recording in, its event lists out: what `raysieve process` does, in this process or on the workers of a cluster."""
+"""One recording in, its event lists out: what `raysieve process` does, here or on the workers of a cluster."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
