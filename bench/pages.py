@@ -12,7 +12,7 @@ TITLES = {
     "quality": "Quality on simulated frames (7 e- rms, charge diffused through 450 um)",
     "speed": "Speed (512x512 uint16, one core)",
     "realtime": "The daemon (four quadrants at 200 Hz, two cores)",
-    "scaling": "Recordings on a cluster (two of 400 read-outs of four quadrants)",
+    "scaling": "Recordings on a cluster (two of 200 read-outs of four quadrants)",
     "soak": "Memory over a million frames",
     "hostile": "Hostile messages: read, or refused in one line",
 }

@@ -279,6 +279,7 @@ def _own(most: int) -> Any:
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
+            silence_logs=logging.ERROR,  # that a worker is started again, or slow to end, changes nothing
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # else a port is taken that may be another's
             security=find_spec("cryptography") is not None or None,  # else any user of this machine may give it work
         )
