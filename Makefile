@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench simulation screening soak hostile performance docs clean
+.PHONY: run test check bench simulation screening scaling soak hostile performance docs clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
@@ -34,6 +34,9 @@ simulation: .venv/sim  ## the simulated cosmic rays beside what is known of them
 screening: .venv/train  ## models and sets of out/train judged beside the seed: docs/screening.md
 	$(BIN)/python -m bench.screening
 
+scaling: .venv/ready  ## recordings on a cluster, and what a detector costs: docs/scaling.md (needs the extra `cluster`)
+	$(BIN)/python -m bench.scaling
+
 # Geant4 and xraylib. Where there is no wheel, the tests that need them are skipped and say so.
 .venv/sim: .venv/ready
 	-$(BIN)/python -m pip install --quiet -e '.[sim]'
@@ -62,8 +65,9 @@ performance: .venv/ready  ## the daemon at its rates, faults, hops, an hour of i
 	$(BIN)/python -m bench.realtime --hour 0.25
 	$(BIN)/python -m bench.performance
 
-docs: .venv/ready  ## docs/measured.md and the table of the README, from docs/figures
+docs: .venv/ready  ## docs/measured.md, the tables of docs/scaling.md and of the README, from docs/figures
 	$(BIN)/python -m bench.pages
+	$(BIN)/python -m bench.scaling --tables
 
 clean:
 	rm -rf .venv out build dist

@@ -11,6 +11,7 @@ TITLES = {
     "real": "Agreement with the missions' own event lists",
     "quality": "Quality on simulated frames (7 e- rms, charge diffused through 450 um)",
     "speed": "Speed (512x512 uint16, one core)",
+    "scaling": "Recordings on a cluster (two of 200 read-outs of four quadrants)",
 }
 # What the README shows: what, figures, what was to be reached.
 AGREEMENT = [

@@ -1,23 +1,19 @@
-"""`raysieve process` and `raysieve calibrate-dark`: recordings in, products out, in one process."""
+"""`raysieve process` and `raysieve calibrate-dark`: recordings in, products out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from config.load import load
-from config.schema import Config
-from stream.commands.options import configured, told
+from stream.commands.job import Advance, Job, carry_out
+from stream.commands.options import configured
 from stream.errors import ConfigError
-from stream.messages import Frame, Gap, Maps, Message
 from stream.stages.calibrate import Calibrate
-from stream.transport.eventlist import EventListWriter
-from stream.transport.inproc import run
-from stream.transport.maps import read_maps, write_maps
+from stream.transport.maps import write_maps
 from stream.transport.recording import Recording
-from stream.wiring import build_all
 
 
 @click.command()
@@ -26,6 +22,7 @@ from stream.wiring import build_all
 @click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="Folder for events.fits.")
 @click.option("--maps", type=click.Path(path_type=Path), help="Map file; default: correct.maps, then the recording's.")
 @click.option("--overwrite", is_flag=True, help="Replace the event lists of an earlier run.")
+@click.option("--scheduler", metavar="local|ADDRESS", help="Several at once: on all cores, or on a Dask cluster.")
 def process(
     inputs: tuple[Path, ...],
     config_name: str,
@@ -33,6 +30,7 @@ def process(
     out: Path,
     maps: Path | None,
     overwrite: bool,
+    scheduler: str | None,
 ) -> None:
     """Process recordings to event lists with the stages of the live daemon.
 
@@ -45,45 +43,26 @@ def process(
     stems = [path.stem for path in inputs]
     if len(set(stems)) < len(stems):
         raise ConfigError("inputs of the same name would share a folder: process them one by one")
-    for path in inputs:
-        folder = out / path.stem if len(inputs) > 1 else out
-        for written in _process(path, config, folder, named, overwrite):
-            click.echo(str(written))
+    jobs = [Job(path, config, out / path.stem if len(inputs) > 1 else out, named) for path in inputs]
+    if scheduler is None:
+        _one_by_one(jobs, overwrite)
+    else:
+        from stream.commands.cluster import spread
+
+        spread(jobs, scheduler, overwrite=overwrite)
 
 
-def _process(path: Path, config: Config, folder: Path, named: Path | None, overwrite: bool) -> list[Path]:
-    """Process one recording; return the event lists written."""
-    with Recording(path) as recording, Progress(console=Console(stderr=True), transient=True) as progress:
-        stages = build_all(config, _maps(named) if named else recording.maps())
-        for stage in stages:
-            if about := getattr(stage, "about", None):
-                click.echo(f"{path.name}: {told(stage.name, about)}", err=True)
-        sink = EventListWriter(folder, overwrite=overwrite)
-        task = progress.add_task(path.name, total=len(recording))
-        run(_watched(recording.messages(), lambda n: progress.update(task, completed=n)), stages, sink)
-        sink.close()
-    for stage in stages:
-        for reason, count in sorted(getattr(stage, "counters", {}).items()):
-            click.echo(f"{path.name}: {stage.name}: {reason}: {count}", err=True)
-    return list(sink.written)
+def _one_by_one(jobs: Sequence[Job], overwrite: bool) -> None:
+    for job in jobs:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            advance = _moving(progress, progress.add_task(job.path.name, total=None))
+            written = carry_out(job, lambda line: click.echo(line, err=True), advance, overwrite=overwrite)
+        for path in written:
+            click.echo(str(path))
 
 
-def _maps(path: Path) -> dict[int, Maps]:
-    maps = read_maps(path)
-    if not maps:
-        raise ConfigError(f"{path}: no maps in this file; expected what `raysieve calibrate-dark` writes")
-    return maps
-
-
-def _watched(messages: Iterator[Message], progress: Callable[[int], None]) -> Iterator[Message]:
-    """Pass messages on and tell the bar every 100 frames."""
-    frames = 0
-    for message in messages:
-        if isinstance(message, Frame | Gap):
-            frames += 1
-            if frames % 100 == 0:
-                progress(frames)
-        yield message
+def _moving(progress: Progress, bar: TaskID) -> Advance:
+    return lambda done, of: progress.update(bar, completed=done, total=of)
 
 
 LEAST_NOISE_ADU = 0.05  # every ADC has more

@@ -49,7 +49,7 @@ MAX_HELD_BYTES = 256 * 2**20
 """Above, an interval is given in pieces: memory stays bounded whatever the rate or the clock does."""
 _LIST_BYTES = 1024  # what an empty list takes
 IN_FLIGHT = "in_flight"  # reason of a gap: accepted, and lost with a process that died
-PATIENCE = 512  # read-outs behind the newest that nothing between the stages holds back any more
+PATIENCE = 2048  # read-outs behind the newest: what two senders of a link, one after the other, can have under way
 
 
 class Record:

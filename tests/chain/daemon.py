@@ -48,7 +48,7 @@ def camera(readouts, folder, seed=3):
 
 def raysieve(*arguments, **kwargs):
     command = [sys.executable, "-m", "raysieve", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120, **kwargs)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300, **kwargs)
 
 
 def start(*arguments, within=()):
