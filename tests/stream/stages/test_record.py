@@ -284,8 +284,8 @@ def test_a_read_out_that_comes_twice_is_recorded_once():
 
 
 def test_what_is_missing_is_declared_when_nothing_can_hold_it_back_any_more():
-    lists = [event_list(n) for n in (0, 1, *range(4, 700))]
-    first, *_, last = products(lists, interval_s=3)
+    lists = [event_list(n) for n in (0, 1, *range(4, 2500))]
+    first, *_, last = products(lists, interval_s=11)
     assert first.tables["GAPS"][["FIRST", "LAST", "QUADRANT", "REASON"]].tolist() == [(2, 3, -1, b"in_flight")]
     assert not len(last.tables["GAPS"])
 
