@@ -105,11 +105,11 @@ def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Call
         pull.close()
 
 
-def _tap(process: str, links: Links) -> Tap | None:
+def _tap(process: str, links: Links, keys: Keys | None) -> Tap | None:
     """Open where onlookers come, in the process that gives what the last one takes."""
     if process != processes()[-2]:
         return None
-    return Tap(url_of(TAP.link, links), queue=TAP.queue)
+    return Tap(url_of(TAP.link, links), queue=TAP.queue, keys=keys)
 
 
 def _notes_before(order: Order) -> Notes | None:
@@ -124,7 +124,7 @@ def _sink(
     after, out = link_after(order.process), Path(order.out)
     if after is not None:
         push = Push(url_of(after.link, config.links), queue=after.queue, bind=False, keys=keys)
-        return LinkSink(push, stopping, _tap(order.process, config.links))
+        return LinkSink(push, stopping, _tap(order.process, config.links, keys))
     written = (
         EventListWriter(out, overwrite=order.overwrite, go_on=not order.overwrite) if order.once else StreamFolders(out)
     )

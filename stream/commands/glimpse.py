@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import click
 import numpy as np
@@ -10,6 +11,7 @@ from config.load import load
 from stream.clock import now_ns
 from stream.errors import LinkError
 from stream.messages import End, EventList, Message, Reason, Start
+from stream.transport.keys import daemon_keys
 from stream.transport.tap import Onlooker
 from stream.wiring import TAP, url_of
 
@@ -25,9 +27,10 @@ def glimpse(config_name: str, overrides: tuple[str, ...], count: int, every_s: f
 
     Example: raysieve glimpse config/wfi.toml --count 5
     """
-    url = url_of(TAP.link, load(config_name, overrides).links)
+    links = load(config_name, overrides).links
+    url, keys = url_of(TAP.link, links), daemon_keys(Path(links.keys), inside=True) if links.keys else None
     shown, last, deadline = 0, -1, time.monotonic() + wait_s
-    with Onlooker(url, queue=TAP.queue) as stream, suppress(KeyboardInterrupt):
+    with Onlooker(url, queue=TAP.queue, keys=keys) as stream, suppress(KeyboardInterrupt):
         while not count or shown < count:
             message = stream.receive(0.2)
             if message is None:

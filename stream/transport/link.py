@@ -65,6 +65,22 @@ class Link:
     def _prepare(self) -> None:
         """Set up what must be there before the socket is bound or connected."""
 
+    def _show_keys(self) -> None:
+        """As the end that connects: show our key, if we have one, to the daemon alone."""
+        if self._keys is not None:
+            self._socket.setsockopt(zmq.CURVE_SERVERKEY, self._keys.daemon)
+            self._socket.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.public)
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
+
+    def _ask_for_keys(self) -> None:
+        """As the end that is bound: let nobody in without a key that is allowed, if there are keys."""
+        if self._keys is not None:
+            self._socket.setsockopt(zmq.CURVE_SERVER, 1)
+            self._socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
+            self._socket.setsockopt(zmq.ZAP_DOMAIN, b"raysieve")
+            self._socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without a door nobody comes in
+            self._door = Door(self._socket, self._keys.allowed, self.counters)
+
     def __enter__(self) -> Self:
         """Return the link."""
         return self
@@ -110,10 +126,7 @@ class Push(Link):
     def _prepare(self) -> None:
         connected = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
         self._monitor = self._socket.get_monitor_socket(_LET_IN | REFUSED if self._asks else connected)
-        if self._keys is not None:
-            self._socket.setsockopt(zmq.CURVE_SERVERKEY, self._keys.daemon)
-            self._socket.setsockopt(zmq.CURVE_PUBLICKEY, self._keys.public)
-            self._socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
+        self._show_keys()
 
     def send(self, message: Message, timeout_s: float) -> bool:
         """Send one message; return False if the queue stayed full (or no reader came) for so long: it was not taken.
@@ -226,12 +239,7 @@ class Pull(Link):
         self._quarantine = Quarantine(quarantine) if quarantine else None
 
     def _prepare(self) -> None:
-        if self._keys is not None:
-            self._socket.setsockopt(zmq.CURVE_SERVER, 1)
-            self._socket.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret)
-            self._socket.setsockopt(zmq.ZAP_DOMAIN, b"raysieve")
-            self._socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without a door nobody comes in
-            self._door = Door(self._socket, self._keys.allowed, self.counters)
+        self._ask_for_keys()
 
     def receive(self, timeout_s: float) -> Message | None:
         """Return the next message, None if none came in time. Its arrays lie in the received memory, read-only.

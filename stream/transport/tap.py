@@ -8,29 +8,38 @@ import time
 import zmq
 
 from stream.messages import End, EventList, Message, Start
+from stream.transport.keys import Keys
 from stream.transport.link import Link
 from stream.transport.wire import BadMessageError, decode, encode
 
 ONLOOKERS = 64  # that may have asked and not been told; of more, nobody keeps a list
 ASK = b"next"
+MAX_ASK_BYTES = 1024  # room for the handshake with keys, too: up to 257 bytes and what tells of the socket
 AGAIN_S = 1.0  # a question may have died with a daemon
 
 
 class Tap(Link):
     """The end that is asked. A message costs one poll as long as nobody asks.
 
-    counters: `told` read-outs. Raises LinkError naming the URL if it cannot be bound.
+    counters: `told` read-outs, `refused_peers` as `Pull`. keys: of tcp; who has none then is told nothing. Raises
+    LinkError naming the URL if it cannot be bound.
     """
 
-    def __init__(self, url: str, *, queue: int) -> None:
+    def __init__(self, url: str, *, queue: int, keys: Keys | None = None) -> None:
         self._start: Start | None = None
         self._asked: set[bytes] = set()
         self._knows: set[bytes] = set()  # who has been told of the open stream
-        super().__init__(url, {zmq.SNDHWM: queue, zmq.MAXMSGSIZE: 64}, bind=True, kind=zmq.ROUTER, keys=None)
+        options: dict[int, int] = {zmq.SNDHWM: queue, zmq.MAXMSGSIZE: MAX_ASK_BYTES}
+        super().__init__(url, options, bind=True, kind=zmq.ROUTER, keys=keys)
+
+    def _prepare(self) -> None:
+        self._ask_for_keys()
 
     def offer(self, message: Message) -> None:
         """Tell a read-out to those who have asked for one, and of their stream first. A gap is seen by the numbers."""
-        while self._socket.poll(0):
+        for _ in range(ONLOOKERS):  # who asks without end must not hold up the stream
+            if not self._socket.poll(0):
+                break
             who = self._socket.recv_multipart()[0]
             if len(self._asked) < ONLOOKERS:
                 self._asked.add(who)
@@ -54,11 +63,17 @@ class Tap(Link):
 
 
 class Onlooker(Link):
-    """The end that asks. counters: `messages` given, `bad_FAULT` as `Pull`. Raises LinkError."""
+    """The end that asks. counters: `messages` given, `bad_FAULT` as `Pull`. keys: of tcp, where the tap asks for them.
 
-    def __init__(self, url: str, *, queue: int) -> None:
+    Raises LinkError naming the URL if it cannot be connected to.
+    """
+
+    def __init__(self, url: str, *, queue: int, keys: Keys | None = None) -> None:
         self._asked_at = float("-inf")
-        super().__init__(url, {zmq.RCVHWM: queue, zmq.SNDHWM: queue}, bind=False, kind=zmq.DEALER, keys=None)
+        super().__init__(url, {zmq.RCVHWM: queue, zmq.SNDHWM: queue}, bind=False, kind=zmq.DEALER, keys=keys)
+
+    def _prepare(self) -> None:
+        self._show_keys()
 
     def receive(self, timeout_s: float) -> Message | None:
         """Return a stream's Start, its next read-out from now on, or its End; None if nothing came in time.
@@ -87,4 +102,4 @@ class Onlooker(Link):
         now = time.monotonic()
         if now - self._asked_at > AGAIN_S:
             self._asked_at = now
-            self._socket.send(ASK, zmq.NOBLOCK)
+            self._socket.send(ASK, zmq.NOBLOCK)  # a full queue is as good: it holds the question already

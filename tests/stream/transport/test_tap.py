@@ -6,7 +6,8 @@ import pytest
 
 from stream.errors import LinkError
 from stream.messages import End, EventList, Gap, Start
-from stream.transport.tap import Onlooker, Tap
+from stream.transport.keys import create_keys, daemon_keys
+from stream.transport.tap import ONLOOKERS, Onlooker, Tap
 from tests.stream.stages.streams import START
 
 
@@ -85,6 +86,48 @@ def test_a_question_that_died_with_its_daemon_is_asked_again(url, monkeypatch):
             message = onlooker.receive(0.05)
             assert time.monotonic() < deadline
         assert message.sequence == 7
+
+
+def test_who_asks_without_end_does_not_hold_up_the_stream(url):
+    with Tap(url, queue=4) as tap, asking(tap, url) as onlooker:
+        endless = iter(range(100_000))
+
+        class Flooded:
+            """A socket that always has one more question."""
+
+            def poll(self, timeout):
+                next(endless)
+                return 1
+
+            def recv_multipart(self):
+                return [b"nobody", b"next"]
+
+            def send_multipart(self, *_, **__):
+                pass
+
+        own, tap._socket = tap._socket, Flooded()
+        tap.offer(read_out(0))
+        tap._socket = own
+        assert next(endless) == ONLOOKERS
+        tap.offer(read_out(1))
+        assert onlooker.receive(30).sequence == 1
+
+
+def test_with_keys_nobody_else_is_told(tmp_path):
+    create_keys(tmp_path / "keys", ["camera"])
+    keys = daemon_keys(tmp_path / "keys", inside=True)
+    with Tap("tcp://127.0.0.1:*", queue=4, keys=keys) as tap:
+        with Onlooker(tap.url, queue=4) as stranger, Onlooker(tap.url, queue=4, keys=keys) as own:
+            assert stranger.receive(0) is None
+            asked(tap, own)
+            deadline = time.monotonic() + 30
+            while not tap.counters["refused_peers"]:
+                time.sleep(0.01)
+                assert time.monotonic() < deadline
+            tap.offer(read_out(0))
+            assert own.receive(30).sequence == 0
+            assert stranger.receive(0.3) is None
+        assert tap.counters["told"] == 1
 
 
 def test_garbage_is_counted(url):
