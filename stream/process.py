@@ -96,8 +96,7 @@ def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Call
     silence_s = links.silence_s if first else math.inf
     try:
         sink = _sink(order, config, stages, keys, stopping)
-        notes, before = Notes(order.status.with_suffix(".open")), _notes_before(order)
-        runner = Runner(order.process, source, stages, sink, order.status, notes, digest(config), before)
+        runner = Runner(order.process, source, stages, sink, order.status, _notes(order), digest(config))
         if isinstance(sink, LinkSink):
             sink.waiting = runner.beat
         runner.run(stopping, silence_s, order.once)
@@ -112,10 +111,11 @@ def _tap(process: str, links: Links, keys: Keys | None) -> Tap | None:
     return Tap(url_of(TAP.link, links), queue=TAP.queue, keys=keys)
 
 
-def _notes_before(order: Order) -> Notes | None:
-    """Return the notes of the process that this one is fed by; None: it is the source."""
+def _notes(order: Order) -> Notes:
+    """Return the notes of a process, which know those of the one that feeds it."""
     place = processes().index(order.process)
-    return Notes(order.status.with_name(f"{processes()[place - 1]}.open")) if place else None
+    before = Notes(order.status.with_name(f"{processes()[place - 1]}.open")) if place else None
+    return Notes(order.status.with_suffix(".open"), before)
 
 
 def _sink(

@@ -59,7 +59,7 @@ class Runner:
     stages are flushed. Silence of an open stream for `silence_s` counts as the loss of its source: the stream is
     closed, and opened again should its frames go on. `notes` are what another runner needs to go on in the place of one
     that died: it opens the stream again, where its stages stood. A `Start` of the stream that is open is no news. The
-    `End` may have died with the one that it takes over from: then the notes of the process `before` say so.
+    `End` may have died with the one that it takes over from: the notes know of that, too.
     """
 
     def __init__(
@@ -71,9 +71,7 @@ class Runner:
         status: Path | None,
         notes: Notes | None = None,
         digest: str = "",
-        before: Notes | None = None,
     ) -> None:
-        self._before = before
         self._name, self._source, self._sink, self._status, self._notes = name, source, sink, status, notes
         self._vitals = Vitals(digest)
         self._stages = stages
@@ -148,10 +146,9 @@ class Runner:
         return False
 
     def _end_is_lost(self, opened: Start, silent_ns: int) -> bool:
-        if self._before is None or not self._counters["gone_on"] or silent_ns < LOST_END_NS:
+        if self._notes is None or not self._counters["gone_on"] or silent_ns < LOST_END_NS:
             return False
-        ended = self._before.read_ended()
-        return ended is not None and (ended.stream, ended.run_id) == (opened.stream, opened.run_id)
+        return self._notes.is_over(opened)
 
     def _note(self) -> None:
         if self._notes is not None and self._open is not None:

@@ -14,10 +14,10 @@ Places = dict[str, Any]  # of each stage that has one, by its name: numbers, lis
 
 
 class Notes:
-    """The open stream and how far its stages have come; whole or not there."""
+    """The open stream and how far its stages have come; whole or not there. before: of the process that feeds this one."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, before: "Notes | None" = None) -> None:
+        self._path, self._before = path, before
 
     def write(self, start: Start, places: Places) -> None:
         """Replace the notes. A disk that refuses keeps the old ones: it is the sink's to say so."""
@@ -44,3 +44,8 @@ class Notes:
         """Return the stream whose end was seen last; None if one is open, or none was."""
         ended = Notes(self._path.with_suffix(".ended")).read()
         return ended[0] if ended and not self._path.exists() else None
+
+    def is_over(self, start: Start) -> bool:
+        """Return whether the process before has ended this stream: then nothing more of it is on its way for long."""
+        ended = self._before.read_ended() if self._before is not None else None
+        return ended is not None and (ended.stream, ended.run_id) == (start.stream, start.run_id)

@@ -158,13 +158,14 @@ def test_an_end_that_died_with_its_process_is_told_again(tmp_path):
 
 def test_an_end_that_died_on_its_way_from_a_process_that_is_done_is_not_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr("stream.runner.LOST_END_NS", 0)
-    before, notes = Notes(tmp_path / "detect.open"), Notes(tmp_path / "screen.open")
+    before = Notes(tmp_path / "detect.open")
+    notes = Notes(tmp_path / "screen.open", before)
     notes.write(START, {})  # it is killed; what came last dies with it
     polls = iter([False] * 3)
 
     def go_on():
         sink = Kept()
-        runner = Runner("screen", Listed(), [Screen(CONFIG)], sink, None, notes, before=before)
+        runner = Runner("screen", Listed(), [Screen(CONFIG)], sink, None, notes)
         runner.run(lambda: next(polls, True), 1e9, True)
         return [type(m) for m in sink.messages], runner.summary()["counters"].get("end_lost", 0)
 
