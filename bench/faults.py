@@ -243,7 +243,7 @@ def network_cut(run: Run) -> int:
         within=DAEMON,
     )
     run.daemon.url = f"tcp://{ADDRESSES[1]}:{load('quick').links.first_port}"
-    sender = run.feed("1", "--keys", keys, "--as", "camera", within=CAMERA)
+    sender = run.feed("0.25", "--keys", keys, "--as", "camera", within=CAMERA)  # it must not be over before the cut is
     run.wait()
     ip("-n", NAMES[0], "link", "set", "wire0", "down")
     time.sleep(run.rng.uniform(0.1, 1.0))
@@ -382,15 +382,16 @@ def main() -> None:
             if recovery:
                 found[f"{name}: recovery, longest"] = (recovery, "s")
     shutil.rmtree(folder)
-    figures.write("faults", f"python -m bench.faults --times {given.times} --seed {given.seed}", _others(found) | found)
+    command = f"python -m bench.faults --times {given.times} --seed {given.seed}"
+    figures.write("faults", command, found, keep=_others(found))
 
 
-def _others(found: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]:
-    """Return the figures of the kinds that were not run now."""
+def _others(found: dict[str, tuple[object, ...]]) -> dict[str, Any]:
+    """Return the rows of the kinds that were not run now."""
     path = figures.FOLDER / "faults.json"
     rows = json.loads(path.read_text()) if path.is_file() else {}
     now = {key.split(":")[0] for key in found}
-    return {key: (row["value"], row["unit"]) for key, row in rows.items() if key.split(":")[0] not in now}
+    return {key: row for key, row in rows.items() if key.split(":")[0] not in now}
 
 
 if __name__ == "__main__":

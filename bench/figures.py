@@ -1,24 +1,41 @@
-"""docs/figures/NAME.json: {key: {value, unit, ci, command}}."""
+"""docs/figures/NAME.json: {key: {value, unit, ci, command, commit, machine}}."""
 
 import json
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from config.checkout import commit
 
 FOLDER = Path(__file__).parent.parent / "docs" / "figures"
 
 
-def write(name: str, command: str, figures: dict[str, tuple[Any, ...]]) -> Path:
-    """Write figures, key -> (value, unit) or (value, unit, (low, high)); returns the path."""
-    table = {}
+def write(
+    name: str, command: str, figures: Mapping[str, tuple[Any, ...]], keep: Mapping[str, dict[str, Any]] | None = None
+) -> Path:
+    """Write figures, key -> (value, unit) or (value, unit, (low, high)); returns the path. keep: rows as they are."""
+    table = dict(keep or {})
+    made_of = {"command": command, "commit": commit(), "machine": machine()}
     for key, (value, unit, *interval) in figures.items():
         ci = [_short(v) for v in interval[0]] if interval else None
-        table[key] = {"value": _short(value), "unit": unit, "ci": ci, "command": command}
+        table[key] = {"value": _short(value), "unit": unit, "ci": ci, **made_of}
         shown = f"  [{ci[0]}, {ci[1]}]" if ci else ""
         print(f"{name}: {key:48s} {table[key]['value']} {unit}{shown}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(table, indent=1) + "\n")
     return path
+
+
+def machine() -> str:
+    """Return the processor, its widest vector units, and how many cores this process may use."""
+    cores, about = len(os.sched_getaffinity(0)), Path("/proc/cpuinfo")
+    text = about.read_text() if about.is_file() else ""
+    name = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    units = [unit for unit in ("amx_bf16", "avx512f", "avx2") if unit in text.split()]
+    return f"{name[1].strip() if name else 'processor'}{f' ({units[0]})' if units else ''}, {cores} cores"
 
 
 def poisson_interval(count: int, exposure: float) -> tuple[float, float]:

@@ -103,10 +103,16 @@ def sections(found: dict[str, dict[str, Any]], titles: dict[str, str]) -> list[s
     lines = []
     for name, title in titles.items():
         if name in found:
-            command = next(iter(found[name].values()))["command"]
-            lines += [f"## {title}", "", f"`{command}`", "", "| figure | value |", "|---|---|"]
+            made = list(dict.fromkeys(_made(figure) for figure in found[name].values()))
+            lines += [f"## {title}", "", *made, "", "| figure | value |", "|---|---|"]
             lines += [f"| {key} | {show(figure)} |" for key, figure in found[name].items()] + [""]
     return lines
+
+
+def _made(figure: dict[str, Any]) -> str:
+    """Return the command of a figure, the commit, and where it ran, if that is known."""
+    where = [figure[key] for key in ("commit", "machine") if figure.get(key)]
+    return ", ".join([f"`{figure['command']}`", *where]) + "  "
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:

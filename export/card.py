@@ -1,21 +1,19 @@
 """The card of an exported model: what goes in and comes out, what it learned from, how well it does."""
 
 import hashlib
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
+from config.checkout import commit
 from models.metrics import Interval
-
-ROOT = Path(__file__).parent.parent
 
 
 def write_card(model: Path, facts: Mapping[str, Any]) -> Path:
     """Write MODEL.toml beside a model: its digest, the commit, and `facts` (tables of TOML values); return its path."""
-    card = {"model": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest(), "commit": _commit(), **facts}
+    card = {"model": model.name, "sha256": hashlib.sha256(model.read_bytes()).hexdigest(), "commit": commit(), **facts}
     path = model.with_suffix(".toml")
     path.write_text(tomli_w.dumps(card))
     return path
@@ -24,12 +22,3 @@ def write_card(model: Path, facts: Mapping[str, Any]) -> Path:
 def as_rows(metrics: Mapping[str, Interval]) -> dict[str, list[float]]:
     """Return metrics as [value, low, high], five digits."""
     return {name: [float(f"{value:.5g}") for value in row] for name, row in metrics.items()}
-
-
-def _commit() -> str:
-    """Return the commit of this checkout, with + if files differ from it; "" outside of one."""
-    try:
-        words = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--dirty=+"]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""

@@ -14,7 +14,7 @@ Places = dict[str, Any]  # of each stage that has one, by its name: numbers, lis
 
 
 class Notes:
-    """The open stream and how far its stages have come; whole or not there. before: of the process that feeds this one."""
+    """The open stream and how far its stages have come; whole or not there. before: of the process that feeds it."""
 
     def __init__(self, path: Path, before: "Notes | None" = None) -> None:
         self._path, self._before = path, before

@@ -104,3 +104,7 @@ def test_a_frame_is_not_copied_on_the_wire(frames):
     found = ratio(plain, ours)
     print(f"wire: {found:.2f}")
     assert found > 0.4
+    for f in frames:
+        read = decode([part if isinstance(part, bytes) else memoryview(part) for part in encode(f)])
+        assert isinstance(read, Frame)
+        assert np.shares_memory(read.pixels, f.pixels)

@@ -4,7 +4,6 @@ import itertools
 import json
 import signal
 import socket
-import time
 import urllib.request
 
 import msgpack
@@ -13,8 +12,10 @@ import zmq
 from astropy.io import fits
 from zmq.auth import load_certificate
 
+from stream.messages import Start
 from stream.transport.link import Push
 from stream.transport.recording import Recording
+from stream.transport.tap import Onlooker
 from tests.chain.daemon import READOUTS, TABLES, Daemon, raysieve, start, tables, wait_for
 
 
@@ -47,14 +48,13 @@ def test_the_socket_pipeline_equals_the_batch_job_bit_for_bit(folder, batch, tmp
 
 def test_who_looks_on_and_reads_nothing_changes_nothing(folder, batch, tmp_path):
     daemon = Daemon(folder, tmp_path)
-    onlooker = start("glimpse", "quick", "--set", f"links.directory={folder}/links", "--every", "60")
-    time.sleep(3)
-    replay(folder, daemon.url)
-    code, said = daemon.end()
-    onlooker.kill()
-    onlooker.wait()
-    assert code == 0, said
-    assert_equal(tables(tmp_path / "events.fits"), batch)
+    with Onlooker(f"ipc://{folder}/links/tap.sock", queue=4) as onlooker:
+        assert onlooker.receive(0.2) is None  # it has asked, and reads no more
+        replay(folder, daemon.url)
+        code, said = daemon.end()
+        assert code == 0, said
+        assert_equal(tables(tmp_path / "events.fits"), batch)
+        assert isinstance(onlooker.receive(30), Start)  # it was told all the same
 
 
 def test_over_tcp_too(folder, batch, tmp_path):

@@ -36,7 +36,7 @@ def test_the_command_shows_a_stream_to_its_end(tmp_path):
         with Tap(f"ipc://{tmp_path}/tap.sock", queue=4) as tap:
             tap.offer(START)
             n = 0
-            while tap.counters["told"] < 5:
+            while tap.counters["told"] < 5 and not done:
                 tap.offer(read_out(n))
                 n += 1
                 time.sleep(0.01)
