@@ -49,7 +49,9 @@ MAX_HELD_BYTES = 256 * 2**20
 """Above, an interval is given in pieces: memory stays bounded whatever the rate or the clock does."""
 _LIST_BYTES = 1024  # what an empty list takes
 IN_FLIGHT = "in_flight"  # reason of a gap: accepted, and lost with a process that died
-PATIENCE = 2048  # read-outs behind the newest: what two senders of a link, one after the other, can have under way
+PATIENCE = 2048  # read-outs behind the newest, until one is declared lost
+"""A link gives in turn what a dead sender has left in it and what its successor sends: 400 lists wait on each side (the
+table), and what the kernel holds."""
 
 
 class Record:
