@@ -54,6 +54,19 @@ CHOSEN = [
         "70 %",
     ),
     ("simulated 1 GeV proton in 450 um, mean", "simulation", ["1 GeV proton in 450 um, mean"], "175 keV +- 5 %"),
+    ("frame classifier: frames of four classes right", "screening", ["frames, accuracy"], "98.26 %"),
+    (
+        "class activation maps + forest: fewer unrejected",
+        "screening",
+        ["CAM + forest, 1.82 % lost: FOR relative improvement"],
+        "41.4 %, or below",
+    ),
+    (
+        "the same: of what perfect sight in 64 x 64 allows",
+        "screening",
+        ["CAM + forest, 1.82 % lost: of bound 64 x 64"],
+        "80 %",
+    ),
     (
         "simulated primaries through the sphere with signal",
         "simulation",
