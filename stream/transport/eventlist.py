@@ -11,6 +11,7 @@ import re
 import shutil
 import warnings
 import weakref
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ from stream.ledger import Past
 from stream.messages import End, Message, Product, Start
 from stream.transport.eventmerge import merge, write_product
 from stream.transport.eventpast import read_past, run_of
-from stream.transport.fitsfile import check_whole, disk_faults, is_ours, sync_folder
+from stream.transport.fitsfile import Tables, check_whole, disk_faults, is_ours, places, sync_folder
 
 
 class EventListWriter:
@@ -57,9 +58,9 @@ class EventListWriter:
             self._parts.mkdir(parents=True, exist_ok=True)
             self._unlock = self._lock()
             try:
-                self._clean()
+                parts = self._clean()
                 if go_on:
-                    self._keep()
+                    self._keep(parts)
                 if not self.past:
                     self._recover()
                     self._make_room(overwrite)
@@ -145,18 +146,17 @@ class EventListWriter:
             raise ConfigError(f"{self._directory}: another process is writing {self._name}.fits here") from None
         return unlock
 
-    def _clean(self) -> None:
-        """Remove what was not written to its end, and set aside what cannot be read."""
+    def _clean(self) -> dict[str, list[Tables]]:
+        """Remove what was not written to its end, set aside what cannot be read; return the other parts by folder."""
         for temporary in self._parts.rglob(".*.tmp"):
             temporary.unlink()
-        for number in self._numbers():
-            if not (self._parts / f"{number}.fits").exists():
-                self._set_damaged_aside(self._parts / number)
+        open_ones = [number for number in self._numbers() if not (self._parts / f"{number}.fits").exists()]
+        return {number: self._set_damaged_aside(self._parts / number) for number in open_ones}
 
     def _numbers(self) -> list[str]:
         return sorted({entry.stem for entry in self._parts.iterdir() if entry.stem.isdecimal()})
 
-    def _keep(self) -> None:
+    def _keep(self, parts_of: Mapping[str, list[Tables]]) -> None:
         """Finish all files but the newest, and stand where the process stood that wrote it."""
         numbers = self._numbers()
         for number in numbers:
@@ -167,13 +167,14 @@ class EventListWriter:
             self.written.append(_settle(folder, self._path(int(number))))
         else:
             return  # nothing is open
-        parts = sorted(folder.glob("*.fits"))
+        parts = parts_of[number]
         if not parts:
             folder.rmdir()
             return
-        self._number, self._count = int(number), int(parts[-1].stem) + 1
-        run, files = run_of(parts[-1]), [path for _, path in self._finished()]
-        past = read_past([*(path for path in files if run_of(path) == run), *parts], self._count)
+        last = parts[-1]["FRAMES"].path
+        self._number, self._count = int(number), int(last.stem) + 1
+        run, files = run_of(last), [path for _, path in self._finished()]
+        past = read_past([*(places(path) for path in files if run_of(path) == run), *parts], self._count)
         self.past, self._roll = {run: past}, (run, past.roll)
 
     def _recover(self) -> None:
@@ -186,12 +187,14 @@ class EventListWriter:
             else:
                 folder.rmdir()
 
-    def _set_damaged_aside(self, folder: Path) -> None:
+    def _set_damaged_aside(self, folder: Path) -> list[Tables]:
+        found = []
         for part in sorted(folder.iterdir()):
             try:
-                read_event_list(part)
+                found.append(places(part, sums=True))
             except ConfigError:
                 self.damaged.append(part.rename(self._free_name("damaged")))
+        return found
 
     def _free_name(self, what: str) -> Path:
         number, path = 1, self._directory / f"{self._name}_{what}.fits"

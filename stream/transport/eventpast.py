@@ -1,6 +1,6 @@
 """What event lists on disk hold of a run that is not finished, so that another process can go on with it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from stream.ledger import Ledger, Past
 from stream.messages import BAD_PIXEL, Gap
 from stream.tables import BADPIX
 from stream.transport.eventcards import quadrants_of
-from stream.transport.fitsfile import TablePlace, places
+from stream.transport.fitsfile import TablePlace, Tables, mapped, read_cards, whole
 
 
 def run_of(path: Path) -> str:
@@ -20,35 +20,38 @@ def run_of(path: Path) -> str:
     return str(fits.getval(path, "OBS_ID"))
 
 
-def read_past(paths: Iterable[Path], given: int) -> Past:
+def read_past(found: Sequence[Tables], given: int) -> Past:
     """Return what the event lists of one run hold, at least one; the newest has so many intervals."""
-    files = list(paths)
-    headers = [fits.getheader(path) for path in files]
-    tables = [places(path) for path in files]
+    headers = [_facts(of["FRAMES"].path) for of in found]
     ledger = Ledger(quadrants_of(headers[0]))
+    frames = [_columns(of["FRAMES"], "FRAME", "QUADRANT", "TIME") for of in found]
+    number, of_quadrant = (np.concatenate([rows[name] for rows in frames]) for name in ("FRAME", "QUADRANT"))
     for quadrant in ledger.recorded:
-        own = [np.array(_rows(of, "FRAMES", "FRAME")[_rows(of, "FRAMES", "QUADRANT") == quadrant]) for of in tables]
-        numbers = np.unique(np.concatenate(own))
+        numbers = np.unique(number[of_quadrant == quadrant])
         for part in np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1):
             if part.size:
                 ledger.record_range(quadrant, int(part[0]), int(part[-1]))
-    for of in tables:
-        columns = [_rows(of, "GAPS", name).tolist() for name in ("FIRST", "LAST", "QUADRANT")]
-        for first, last, quadrant in zip(*columns, strict=True):
+    for of in found:
+        columns = _columns(of["GAPS"], "FIRST", "LAST", "QUADRANT").values()
+        for first, last, quadrant in zip(*(rows.tolist() for rows in columns), strict=True):
             ledger.lose(Gap(stream="", first=first, last=last, quadrant=quadrant, reason=""))
-    half_ns = int(headers[0]["FRAME_NS"]) // 2
-    bad = np.concatenate([_bad_pixels(of["BADPIX"], half_ns) for of in tables])
+    half_ns = whole(headers[0]["FRAME_NS"]) // 2
     return Past(
         ledger=ledger,
-        roll=max(int(header["ROLL"]) for header in headers),
+        roll=max(whole(header["ROLL"]) for header in headers),
         given=given,
-        bad_pixels=np.unique(bad),
-        known=_newest(tables, half_ns),
+        bad_pixels=np.unique(np.concatenate([_bad_pixels(of["BADPIX"], half_ns) for of in found])),
+        known=_newest(frames, half_ns),
     )
 
 
-def _rows(of: Mapping[str, TablePlace], table: str, column: str) -> NDArray[Any]:
-    return of[table].open()[column]
+def _facts(path: Path) -> Mapping[str, str]:
+    return read_cards(mapped(path))[0]
+
+
+def _columns(place: TablePlace, *names: str) -> Mapping[str, NDArray[Any]]:
+    rows = place.open()
+    return {name: np.array(rows[name]) for name in names}  # copies: views would keep every file mapped
 
 
 def _bad_pixels(place: TablePlace, half_ns: int) -> NDArray[Any]:
@@ -60,12 +63,11 @@ def _bad_pixels(place: TablePlace, half_ns: int) -> NDArray[Any]:
     return found
 
 
-def _newest(tables: Iterable[Mapping[str, TablePlace]], half_ns: int) -> NDArray[np.int64]:
+def _newest(frames: Iterable[Mapping[str, NDArray[Any]]], half_ns: int) -> NDArray[np.int64]:
+    """Return number and time of the last read-out of the last list that has one."""
     known = np.empty((0, 2), np.int64)
-    for of in tables:
-        frames = _rows(of, "FRAMES", "FRAME")
-        if frames.size:
-            place = int(np.argmax(frames))
-            time_ns = round(float(_rows(of, "FRAMES", "TIME")[place]) * 1e9) - half_ns
-            known = np.array([[int(frames[place]), time_ns]])
+    for rows in frames:
+        if rows["FRAME"].size:
+            place = int(np.argmax(rows["FRAME"]))
+            known = np.array([[int(rows["FRAME"][place]), round(float(rows["TIME"][place]) * 1e9) - half_ns]])
     return known
