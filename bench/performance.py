@@ -33,7 +33,7 @@ def growth(found: Found) -> str:
     for process in ("detect", "screen", "record"):
         now, more = (
             hour[f"memory of {process}"]["value"],
-            hour[f"memory of {process}, growth since a twentieth"]["value"],
+            hour[f"memory of {process}, growth"]["value"],
         )
         parts.append(f"{process} {100 * more / (now - more):+.2f} %")
     return ", ".join(parts)

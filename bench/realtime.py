@@ -44,7 +44,10 @@ def prepare(out: Path, photons: float) -> None:
 
 
 def serve(out: Path, seconds: float, rate: str, settings: list[str]) -> dict[str, Any]:
-    """Run the daemon on `seconds` of stream; return the last status of each process and what replay said."""
+    """Run the daemon on `seconds` of stream; return the last status of each process and what replay said.
+
+    memory_bytes: most in the last tenth of the time; growth_bytes: over the most in the second tenth.
+    """
     config = load("wfi", settings)
     changes = [word for s in settings for word in ("--set", s)]
     for old in (out / ".status").glob("*"):
@@ -60,17 +63,18 @@ def serve(out: Path, seconds: float, rate: str, settings: list[str]) -> dict[str
     url = url_of(TABLE[0].link, config.links)
     feed = ["replay", str(out / "sky.h5"), "--to", url, "--loop", str(loops), "--rate", rate, "--json"]
     sender = subprocess.Popen(raysieve(*feed), stdout=subprocess.PIPE, text=True)
-    began, early = time.monotonic(), dict[str, Any]()
+    memory: list[dict[str, int]] = []
     while sender.poll() is None:
         time.sleep(0.2)
-        if not early and time.monotonic() - began > seconds / (float(rate) if rate[0].isdigit() else 1) / 20:
-            early = statuses(out)
+        memory.append({name: status["memory_bytes"] for name, status in statuses(out).items()})
     said = sender.communicate()[0]
     if sender.returncode or daemon.wait(120):
         raise SystemExit(f"replay ended with {sender.returncode}, the daemon with {daemon.returncode}")
     status = statuses(out)
+    tenth = max(1, len(memory) // 10)  # its highest: an interval fills and empties the memory of who records it
     for name in names:
-        status[name]["early_bytes"] = early.get(name, status[name])["memory_bytes"]
+        early, late = (max(row[name] for row in part) for part in (memory[tenth:][:tenth] or memory, memory[-tenth:]))
+        status[name] |= {"memory_bytes": late, "growth_bytes": late - early}
     return status | {"said": said.strip(), "frames": loops * READOUTS * len(config.detector.quadrants)}
 
 
@@ -108,9 +112,8 @@ def report(status: dict[str, Any], name: str, seconds: float) -> dict[str, tuple
     for process, used in (("replay", replay), ("detect", detect), ("screen", screen), ("record", record)):
         rows[f"CPU of {process}"] = (used["cpu_s"] / seconds, "CPU-s/s")
     for process in (detect, screen, record):
-        growth = process["memory_bytes"] - process["early_bytes"]
         rows[f"memory of {process['process']}"] = (process["memory_bytes"] * 1e-6, "MB")
-        rows[f"memory of {process['process']}, growth since a twentieth"] = (growth * 1e-6, "MB")
+        rows[f"memory of {process['process']}, growth"] = (process["growth_bytes"] * 1e-6, "MB")
     return {f"{name}: {key}": value for key, value in rows.items()}
 
 

@@ -30,6 +30,26 @@ def row_median(row, offset):
 
 
 @njit(cache=True, nogil=True)
+def mean_of_row(row, offset, rule):
+    """Robust mean of row * 256 - offset of one row, 1/256 ADU, and 1 if it has none (the mean is 0 then)."""
+    window, limit = rule
+    enough = max(np.int32(1), np.int32(MIN_SHARE * row.size))
+    centre = np.int32(0)
+    total, count = sum_near(row, offset, centre, window)
+    if count < enough:
+        centre = row_median(row, offset)
+        total, count = sum_near(row, offset, centre, window)
+    for _ in range(3):
+        if count < enough or np.int64(abs(total)) * 16 < np.int64(count) * window:
+            break
+        centre += np.int32(np.rint(total / count))
+        total, count = sum_near(row, offset, centre, window)
+    if count < enough or abs(centre) > limit:
+        return np.float64(0), 1
+    return centre + total / count, 0
+
+
+@njit(cache=True, nogil=True)
 def row_common_mode(pixels, offset, rule, out):
     """Robust mean of pixels - offset in each row, written to `out`; returns how many rows have none.
 
@@ -40,25 +60,9 @@ def row_common_mode(pixels, offset, rule, out):
     altogether starts from its median: a step of any height below the limit is found in the frame in which it happens.
     Rows without enough quiet pixels (saturated, masked, not read, stuck) get 0.
     """
-    window, limit = rule
     lost = 0
-    rows, columns = pixels.shape
-    enough = np.int32(MIN_SHARE * columns)
-    for y in range(rows):
-        row, off = pixels[y], offset[y]
-        centre = np.int32(0)
-        total, count = sum_near(row, off, centre, window)
-        if count < enough:
-            centre = row_median(row, off)
-            total, count = sum_near(row, off, centre, window)
-        for _ in range(3):
-            if count < enough or np.int64(abs(total)) * 16 < np.int64(count) * window:
-                break
-            centre += np.int32(np.rint(total / count))
-            total, count = sum_near(row, off, centre, window)
-        if count < enough or abs(centre) > limit:
-            out[y] = 0
-            lost += 1
-        else:
-            out[y] = np.float32(centre + total / count) * np.float32(1 / 256)
+    for y in range(pixels.shape[0]):
+        value, has_none = mean_of_row(pixels[y], offset[y], rule)
+        out[y] = np.float32(value) * np.float32(1 / 256)
+        lost += has_none
     return lost

@@ -15,20 +15,22 @@ def follow_rows(pixels, offset, variance, common_mode, threshold, rows_from, row
     photon's neighbour moves it little; a new value weighs 2**-offset_shift in the offset, noise_weight in the variance.
     """
     clip, offset_shift, noise_weight = rule
-    half = np.int32(1) << np.int32(offset_shift - 1)
-    square = np.float32(clip * clip)
+    shift = np.int32(offset_shift)
+    half = np.int32(np.int32(1) << np.int32(offset_shift - 1))
+    square, scale, weight = np.float32(clip * clip), np.float32(256) * np.float32(clip), np.float32(noise_weight)
     for y in range(rows_from, pixels.shape[0], rows_step):
         row, off, var, thr = pixels[y], offset[y], variance[y], threshold[y]
         level = np.int32(np.rint(common_mode[y] * np.float32(256)))
         for i in range(row.size):
-            d = (np.int32(row[i]) << np.int32(8)) - off[i] - level
-            limit = np.int32(np.float32(256) * np.float32(clip) * np.sqrt(var[i]))
-            kept = min(max(d, -limit), limit)
-            kept = np.int32(0) if d > max(np.int32(thr[i]) << np.int32(8), limit) else kept
+            # int32 again and again: Numba makes int64 of every sum, which no vector unit turns into a float32.
+            d = np.int32((np.int32(row[i]) << np.int32(8)) - off[i] - level)
+            limit = np.int32(scale * np.sqrt(var[i]))
+            kept = np.int32(min(max(d, -limit), limit))
+            kept = np.int32(0) if d > max(np.int32(np.int32(thr[i]) << np.int32(8)), limit) else kept
             # Rounded, not truncated: a floor would pull the offset down by half a step for ever.
-            off[i] += (kept + half) >> np.int32(offset_shift)
+            off[i] += np.int32(kept + half) >> shift
             e = np.float32(d) * np.float32(1 / 256)
-            quiet = np.float32(noise_weight) if e * e < square * var[i] else np.float32(0)
+            quiet = weight if e * e < square * var[i] else np.float32(0)
             var[i] += quiet * (e * e - var[i])
 
 

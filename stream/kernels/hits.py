@@ -8,6 +8,29 @@ HALF = np.int32(128)  # of an ADU: the signal is rounded to whole ADU before it 
 
 
 @njit(cache=True, nogil=True)
+def hits_of_row(row, offset, threshold, level, place, out):
+    """List the hits of one row, as `find_hits`; place = its number, and how many are listed already."""
+    y, n = place
+    peak = np.int32(-(2**31 - 1))
+    for i in range(row.size):  # the whole row without a branch: this loop is vectorised, and most rows end here
+        d = (np.int32(row[i]) << np.int32(8)) - offset[i] - (np.int32(threshold[i]) << np.int32(8))
+        peak = max(peak, d)
+    if peak < level:
+        return n
+    for i in range(row.size):
+        if threshold[i] == NEVER:
+            continue
+        d = (np.int32(row[i]) << np.int32(8)) - offset[i] - (np.int32(threshold[i]) << np.int32(8))
+        if d >= level:
+            if n == out.shape[0]:
+                return -1
+            out[n, 0] = y
+            out[n, 1] = i
+            n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
 def find_hits(pixels, offset, common_mode, threshold, out):
     """List the pixels whose signal in whole ADU is above their event threshold, row by row.
 
@@ -16,26 +39,11 @@ def find_hits(pixels, offset, common_mode, threshold, out):
     Returns how many there are, or -1 if `out` is too short; 0 for a frame without hits.
     """
     n = 0
-    rows, columns = pixels.shape
-    for y in range(rows):
-        row, off, thr = pixels[y], offset[y], threshold[y]
+    for y in range(pixels.shape[0]):
         level = np.int32(np.rint(common_mode[y] * np.float32(256))) + HALF
-        peak = np.int32(-(2**31 - 1))
-        for i in range(columns):  # whole rows without a branch: this loop is vectorised, and most rows end here
-            d = (np.int32(row[i]) << np.int32(8)) - off[i] - (np.int32(thr[i]) << np.int32(8))
-            peak = max(peak, d)
-        if peak < level:
-            continue
-        for i in range(columns):
-            if thr[i] == NEVER:
-                continue
-            d = (np.int32(row[i]) << np.int32(8)) - off[i] - (np.int32(thr[i]) << np.int32(8))
-            if d >= level:
-                if n == out.shape[0]:
-                    return -1
-                out[n, 0] = y
-                out[n, 1] = i
-                n += 1
+        n = hits_of_row(pixels[y], offset[y], threshold[y], level, (y, n), out)
+        if n < 0:
+            break
     return n
 
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from config.schema import Config
 from stream.errors import ConfigError
-from stream.kernels.common_mode import row_common_mode
 from stream.kernels.follow import count_hits, find_flickering, follow_rows
 from stream.kernels.hits import NEVER, find_hits, find_hits_in_image
+from stream.kernels.rows import round_offset, sift_rows
 from stream.messages import (
     BAD_PIXEL,
     FLICKERING,
@@ -40,6 +40,9 @@ class _Chip:
     noise: NDArray[np.float32]
     bad: NDArray[np.uint8]
     threshold: NDArray[np.uint16]
+    floor: NDArray[np.uint16]  # no more than the smallest threshold of each row
+    low: NDArray[np.uint16]  # the offset as `round_offset` splits it
+    rest: NDArray[np.int32]
     common_mode: NDArray[np.float32]
     window_q8: int  # what counts as noise for the common mode, 1/256 ADU
     streak: NDArray[np.uint8]
@@ -105,12 +108,18 @@ class Correct:
         threshold = np.where(bad > 0, NEVER, np.clip(event, 1, NEVER)).astype(np.uint16)
         quiet = noise[bad == 0]
         level = float(np.median(quiet)) if quiet.size else 1.0
+        offset_q8 = np.rint(offset * np.float32(256)).astype(np.int32) if whole else np.empty((0, 0), np.int32)
+        low, rest = np.empty(offset_q8.shape, np.uint16), np.empty(len(offset_q8), np.int32)
+        round_offset(offset_q8, 0, 1, low, rest)
         return _Chip(
-            offset=np.rint(offset * np.float32(256)).astype(np.int32) if whole else np.empty((0, 0), np.int32),
+            offset=offset_q8,
             variance=np.square(noise),
             noise=noise.copy(),
             bad=bad,
             threshold=threshold,
+            floor=threshold.min(axis=1),
+            low=low,
+            rest=rest,
             common_mode=np.zeros(quadrant.rows, np.float32),
             window_q8=max(256, int(256 * self._config.clip_sigma * level)),
             streak=np.zeros(shape, np.uint8),
@@ -149,16 +158,19 @@ class Correct:
             # A fresh array: read-outs that wait for their other quadrants keep theirs.
             chip.common_mode = np.empty_like(chip.common_mode)
             limits = (np.int32(chip.window_q8), np.int32(256 * self._config.common_mode_limit_adu))
-            lost = row_common_mode(frame.pixels, chip.offset, limits, chip.common_mode)
+            maps = (chip.offset, chip.threshold, chip.low, chip.rest, chip.floor)
+            found, lost = sift_rows(frame.pixels, maps, limits, chip.common_mode, self._hits)
             quality = Quality.COMMON_MODE if lost else 0
             if 2 * lost > len(chip.common_mode):
                 return 0, quality | Quality.DEAD
-        found = find_hits(frame.pixels, chip.offset, chip.common_mode, chip.threshold, self._hits)
+        else:
+            found = find_hits(frame.pixels, chip.offset, chip.common_mode, chip.threshold, self._hits)
         if self._config.track:
             every = self._config.track_every
             rule = (self._config.clip_sigma, self._config.track_shift, 2.0**-NOISE_SHIFT)
-            maps = (chip.offset, chip.variance, chip.common_mode, chip.threshold)
-            follow_rows(frame.pixels, *maps, chip.number % every, every, rule)
+            rows = (chip.number % every, every)
+            follow_rows(frame.pixels, chip.offset, chip.variance, chip.common_mode, chip.threshold, *rows, rule)
+            round_offset(chip.offset, *rows, chip.low, chip.rest)
             if chip.number % REFRESH_FRAMES == 0:
                 self._refresh(frame.quadrant, chip)
         return int(found), quality
@@ -178,6 +190,7 @@ class Correct:
         chip.noise = np.sqrt(chip.variance)
         event = self._thresholds.event(self._start, quadrant, chip.noise)
         chip.threshold = np.where(chip.bad > 0, NEVER, np.clip(event, 1, NEVER)).astype(np.uint16)
+        chip.floor = chip.threshold.min(axis=1)
 
     def _watch(self, frame: Frame, chip: _Chip, hits: NDArray[np.int16]) -> NDArray[np.void]:
         config = self._config
@@ -203,7 +216,9 @@ class Correct:
         pixels.flags.writeable = False  # as frames from a socket are
         offset, one = np.full((8, 8), 25_600, np.int32), np.ones((8, 8), np.float32)
         common, thr = np.zeros(8, np.float32), np.full((8, 8), 50, np.uint16)
-        row_common_mode(pixels, offset, (np.int32(1000), np.int32(9999)), common)
+        low, rest, floor = np.empty((8, 8), np.uint16), np.empty(8, np.int32), thr[0].copy()
+        round_offset(offset, 0, 1, low, rest)
+        sift_rows(pixels, (offset, thr, low, rest, floor), (np.int32(1000), np.int32(9999)), common, self._hits)
         find_hits(pixels, offset, common, thr, self._hits)
         follow_rows(pixels, offset, one, common, thr, 0, 1, (4.0, 8, 2.0**-NOISE_SHIFT))
         image = one.copy()

@@ -32,6 +32,7 @@ from stream.messages import (
     Start,
     empty,
 )
+from stream.tables import joined
 from stream.thresholds import Thresholds
 
 TRACKS_PER_FRAME = 4_000
@@ -151,11 +152,11 @@ class Reconstruct:
         row = (*stamp, quality, len(corrected.hits), found, 0, tracks, common)
         readout.quality |= quality
         readout.readouts.append(row)
-        readout.events.append(self._events[:found].copy())
+        readout.events.append(joined([self._events[:found]], EVENT))
         if self._screen.model and self._screen.look == "windows":
             readout.windows.append(self._cut(corrected, self._events[:found]))
         if tracks:
-            readout.tracks.append(self._tracks[:tracks].copy())
+            readout.tracks.append(joined([self._tracks[:tracks]], TRACK))
             readout.marks.append(self._marks[:filled].copy())
         if len(corrected.new_bad):
             readout.bad_pixels.append(corrected.new_bad)
@@ -199,9 +200,10 @@ class Reconstruct:
         self._given = max(self._given, sequence)
         if len(readout.quadrants) < len(self._quadrants):
             readout.quality |= Quality.MISSING_QUADRANT
-        events = _joined(readout.events, EVENT)
+        events = joined(readout.events, EVENT)
+        marks = np.concatenate(readout.marks) if readout.marks else np.empty((0, 3), MARK)
         readouts = np.array(readout.readouts, READOUT)
-        measure_distances(events, self._origins, _joined(readout.marks, MARK), self._rules.reject, self._rejected)
+        measure_distances(events, self._origins, marks, self._rules.reject, self._rejected)
         readouts["rejected"] = self._rejected[readouts["quadrant"]]
         return EventList(
             stream=self._start.stream,
@@ -209,10 +211,10 @@ class Reconstruct:
             time_ns=readout.time_ns,
             quality=int(readout.quality),
             events=events,
-            tracks=_joined(readout.tracks, TRACK),
+            tracks=joined(readout.tracks, TRACK),
             readouts=readouts,
-            bad_pixels=_joined(readout.bad_pixels, BAD_PIXEL),
-            windows=_joined(readout.windows, WINDOW),
+            bad_pixels=joined(readout.bad_pixels, BAD_PIXEL),
+            windows=joined(readout.windows, WINDOW),
             trace=readout.trace,
         )
 
@@ -234,13 +236,6 @@ class Reconstruct:
             cut_windows(*signal[:4], self._rules.gain_ev, self._places[:0], np.empty(0, WINDOW)["energy_ev"])
         place_windows(np.empty(0, np.int64), np.empty(0, np.int64), (8, 8), 8, 0, self._places)
         measure_distances(empty(EVENT), self._origins, self._marks[:0], 0, self._rejected)
-
-
-def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
-    """Return the parts as one table; no rows for no parts."""
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate(parts) if parts else np.empty((0, 3) if dtype is MARK else 0, dtype)
 
 
 def _corners(section: Section) -> NDArray[np.uint8]:

@@ -13,7 +13,8 @@ from config.schema import Screen as Section
 from stream.infer import rule_of
 from stream.judges.islands import Islands
 from stream.judges.windows import Windows
-from stream.messages import WINDOW, EventList, Flag, Message, Reason, Start, empty
+from stream.messages import EVENT, READOUT, WINDOW, EventList, Flag, Message, Reason, Start, empty
+from stream.tables import joined
 
 NEVER = int(Reason.MIP | Reason.IN_TRACK | Reason.BAD_PIXEL)  # no candidates: rejected whatever a model says
 REPLACED = int(Reason.PATTERN | Reason.OUTER_RING)  # by the model: Poliszczuk et al. 2024, section 3.3
@@ -114,7 +115,7 @@ class Screen:
         self, one: EventList, rows: NDArray[np.int64], scores: tuple[NDArray[np.float32], NDArray[np.float32]]
     ) -> EventList:
         """Return a list with the scores of its first candidates, and what follows from them."""
-        events, readouts = one.events.copy(), one.readouts.copy()
+        events, readouts = joined([one.events], EVENT), joined([one.readouts], READOUT)
         p_particle, p_class = scores
         looked_at, known = rows[: p_particle.size], np.isfinite(p_particle)
         judged = looked_at[known]

@@ -132,7 +132,7 @@ def test_an_event_at_the_edge_of_the_frame_is_judged(models, at):
 
 
 def test_more_candidates_than_allowed_are_kept_and_marked(models):
-    config = configured(models, max_candidates=3)
+    config = configured(models, max_candidates=3, batch_readouts=2)
     sent = [read_out(0, 5000.0, 5000.0, reason=Reason.PATTERN), read_out(1, *[5000.0] * 4, reason=Reason.PATTERN)]
     found, stage = screened(config, *sent)
     assert found[0].events["reason"].tolist() == [Reason.SCREEN] * 2
@@ -178,7 +178,7 @@ def test_order_is_kept_and_a_gap_keeps_its_place(models):
 
 
 def test_the_end_of_a_process_gives_what_is_held(models):
-    stage = Screen(configured(models))
+    stage = Screen(configured(models, batch_readouts=2))
     push(stage, START, read_out(0, 5000.0))
     (found,) = stage.flush()
     assert found.events["reason"].tolist() == [Reason.SCREEN]
