@@ -11,6 +11,7 @@ import pytest
 from bench import figures, scenes
 from stream.kernels.common_mode import NO_LIMIT, row_common_mode
 from stream.kernels.hits import find_hits
+from stream.kernels.rows import round_offset, sift_rows
 from stream.messages import Frame
 
 FRAMES = 100
@@ -57,15 +58,18 @@ def test_static_maps(benchmark, frames, scene):
     measure(benchmark, f"static maps, {scene} events", lambda: [chain(f) for f in frames[scene]])
 
 
-@pytest.mark.parametrize("kernel", ["hits", "common mode"])
+@pytest.mark.parametrize("kernel", ["hits", "common mode", "both in one pass"])
 def test_kernel(benchmark, frames, kernel):
     offset = np.rint(scenes.maps()[0].offset * 256).astype(np.int32)
     common, out = np.zeros(512, np.float32), np.empty((20_000, 2), np.int16)
     threshold = np.full((512, 512), 72, np.uint16)
-    rule = (np.int32(28 * 256), NO_LIMIT)
+    rule, low, rest = (np.int32(28 * 256), NO_LIMIT), np.empty((512, 512), np.uint16), np.empty(512, np.int32)
+    round_offset(offset, 0, 1, low, rest)
+    maps = (offset, threshold, low, rest, threshold[0])
     work = {
         "hits": lambda f: find_hits(f.pixels, offset, common, threshold, out),
         "common mode": lambda f: row_common_mode(f.pixels, offset, rule, common),
+        "both in one pass": lambda f: sift_rows(f.pixels, maps, rule, common, out),
     }[kernel]
     measure(benchmark, f"kernel {kernel}, 2 events", lambda: [work(f) for f in frames["2"]])
 
