@@ -86,10 +86,9 @@ class Islands:
         describe_candidates(events, rows, self._sides, self._gain, candidate)
         mine = events[rows]
         at = self._origins[mine["quadrant"]] + np.stack([mine["x"] + mine["sub_x"], mine["y"] + mine["sub_y"]], axis=1)
-        own = np.full(rows.size, -1)
-        for i, row in enumerate(rows.tolist()):
-            place = np.flatnonzero(self._source[:count] == row)
-            own[i] = place[0] if place.size else -1
+        source, place = self._source[:count], np.full(len(events), -1)
+        place[source[source >= 0]] = np.flatnonzero(source >= 0)
+        own = place[rows]
         first = np.tile(np.array([0, count]), (rows.size, 1))
         around = np.empty((rows.size, self._nearest, len(ISLAND)), np.float32)
         known = np.empty((rows.size, self._nearest), np.float32)

@@ -117,20 +117,21 @@ class Screen:
         """Return a list with the scores of its first candidates, and what follows from them."""
         events, readouts = joined([one.events], EVENT), joined([one.readouts], READOUT)
         p_particle, p_class = scores
-        looked_at, known = rows[: p_particle.size], np.isfinite(p_particle)
-        judged = looked_at[known]
+        known = np.zeros(rows.size, bool)
+        known[: p_particle.size] = np.isfinite(p_particle)
+        judged, left, found = rows[known], rows[~known], known[: p_particle.size]
         events["p_particle"] = events["p_class"] = np.nan
-        events["p_particle"][judged], events["p_class"][judged] = p_particle[known], p_class[known]
-        rejected = p_particle[known].astype(np.float64) > self._threshold
+        events["p_particle"][judged], events["p_class"][judged] = p_particle[found], p_class[found]
+        rejected = p_particle[found].astype(np.float64) > self._threshold
         events["reason"][judged] &= np.uint16(~REPLACED & 0xFFFF)
         events["reason"][judged[rejected]] |= np.uint16(Reason.SCREEN)
-        events["flag"][np.setdiff1d(rows, judged)] |= np.uint16(Flag.UNSCREENED)
+        events["flag"][left] |= np.uint16(Flag.UNSCREENED)
         by_quadrant = np.bincount(events["quadrant"][events["reason"] != 0], minlength=256)
         readouts["rejected"] = by_quadrant[readouts["quadrant"]]
         for reason, number in (
             ("judged", judged.size),
-            ("not a number", looked_at.size - judged.size),
-            ("unscreened", rows.size - looked_at.size),
+            ("not a number", p_particle.size - judged.size),
+            ("unscreened", rows.size - p_particle.size),
         ):
             if number:
                 self.counters[reason] += number
