@@ -344,7 +344,8 @@ def once(name: str, folder: Path, rng: random.Random) -> tuple[str, int, float]:
         code = FAULTS[name](run)
         frames, gaps = books(run.out)
     except (AssertionError, OSError, subprocess.TimeoutExpired) as fault:
-        run.daemon.process.kill()
+        if hasattr(run, "daemon"):  # it was there already
+            run.daemon.process.kill()
         return f"{type(fault).__name__}: {fault}", 0, 0.0
     finally:
         subprocess.run(["umount", str(run.out)], check=False, capture_output=True)

@@ -72,7 +72,11 @@ class Daemon:
         self.process = subprocess.Popen(
             command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
         )
-        wait_for(lambda: len(self.status()) == len(self.names) or self.process.poll() is not None)
+        try:  # a fresh checkout compiles all kernels, in each of the processes
+            wait_for(lambda: len(self.status()) == len(self.names) or self.process.poll() is not None, 300)
+        except AssertionError:
+            self.process.kill()
+            raise
 
     def status(self):
         found = {}
