@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench import figures
 from config.load import load
 from stream.wiring import TABLE, url_of
@@ -46,7 +48,7 @@ def prepare(out: Path, photons: float) -> None:
 def serve(out: Path, seconds: float, rate: str, settings: list[str]) -> dict[str, Any]:
     """Run the daemon on `seconds` of stream; return the last status of each process and what replay said.
 
-    memory_bytes: most in the last tenth of the time; growth_bytes: over the most in the second tenth.
+    memory_bytes: in the last tenth of the time; growth_bytes: over that in the second tenth.
     """
     config = load("wfi", settings)
     changes = [word for s in settings for word in ("--set", s)]
@@ -71,9 +73,10 @@ def serve(out: Path, seconds: float, rate: str, settings: list[str]) -> dict[str
     if sender.returncode or daemon.wait(120):
         raise SystemExit(f"replay ended with {sender.returncode}, the daemon with {daemon.returncode}")
     status = statuses(out)
-    tenth = max(1, len(memory) // 10)  # its highest: an interval fills and empties the memory of who records it
+    tenth = max(1, len(memory) // 10)
     for name in names:
-        early, late = (max(row[name] for row in part) for part in (memory[tenth:][:tenth] or memory, memory[-tenth:]))
+        used = [row[name] for row in memory]  # its median: what waits fills and empties it again and again
+        early, late = (int(np.median(part)) for part in (used[tenth:][:tenth] or used, used[-tenth:]))
         status[name] |= {"memory_bytes": late, "growth_bytes": late - early}
     return status | {"said": said.strip(), "frames": loops * READOUTS * len(config.detector.quadrants)}
 
