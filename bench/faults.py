@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -350,10 +351,16 @@ def once(name: str, folder: Path, rng: random.Random) -> tuple[str, int, float]:
     finally:
         subprocess.run(["umount", str(run.out)], check=False, capture_output=True)
         shutil.rmtree(run.out, ignore_errors=True)
-    whole = len(set(frames)) == len(frames) and not set(frames) & set(gaps)
-    right = code == 0 and whole and set(frames) | set(gaps) == run.sent
-    wrong = "" if right else f"exit {code}, {len(frames)} recorded, {len(set(gaps))} lost"
-    return wrong, len(gaps), run.recovery_s
+    wrong = [f"exit {code}"] if code else []
+    for what, found in (
+        ("twice recorded", {one for one, count in Counter(frames).items() if count > 1}),
+        ("recorded and a gap", set(frames) & set(gaps)),
+        ("unaccounted for", run.sent - set(frames) - set(gaps)),
+        ("never sent", (set(frames) | set(gaps)) - run.sent),
+    ):
+        if found:
+            wrong.append(f"{len(found)} {what}, from {min(found)} to {max(found)}")
+    return ", ".join(wrong), len(gaps), run.recovery_s
 
 
 def main() -> None:
