@@ -234,15 +234,8 @@ def network_cut(run: Run) -> int:
     keys = run.folder / "keys"
     if not keys.is_dir():
         raysieve("keys", keys, "--peer", "camera")
-    run.open(
-        "--set",
-        "links.transport=tcp",
-        "--set",
-        f"links.host={ADDRESSES[1]}",
-        "--set",
-        f"links.keys={keys}",
-        within=DAEMON,
-    )
+    settings = ("links.transport=tcp", f"links.host={ADDRESSES[1]}", f"links.keys={keys}")
+    run.open(*(word for setting in settings for word in ("--set", setting)), within=DAEMON)
     run.daemon.url = f"tcp://{ADDRESSES[1]}:{load('quick').links.first_port}"
     sender = run.feed("0.25", "--keys", keys, "--as", "camera", within=CAMERA)  # it must not be over before the cut is
     run.wait()
