@@ -67,7 +67,7 @@ def serve(out: Path, seconds: float, rate: str, settings: list[str]) -> dict[str
     sender = subprocess.Popen(raysieve(*feed), stdout=subprocess.PIPE, text=True)
     memory: list[dict[str, int]] = []
     while sender.poll() is None:
-        time.sleep(0.2)
+        time.sleep(1)
         memory.append({name: status["memory_bytes"] for name, status in statuses(out).items()})
     said = sender.communicate()[0]
     if sender.returncode or daemon.wait(120):

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from stream.clock import Latencies, now_ns
 from stream.messages import CorrectedFrame, End, EventList, Frame, Gap, Message, Start
 from stream.stage import Source, Stage
@@ -209,9 +211,9 @@ class Runner:
         counters["rejected"] += int((~valid).sum())
         counters["tracks"] += len(events.tracks)
         counters["bad_pixels"] += len(events.bad_pixels)
-        patterns = events.events["pattern"][valid]
+        of_pattern = np.bincount(events.events["pattern"][valid], minlength=13)
         for name, low, high in (("single", 0, 0), ("double", 1, 4), ("triple", 5, 8), ("quad", 9, 12)):
-            counters[name] += int(((patterns >= low) & (patterns <= high)).sum())
+            counters[name] += int(of_pattern[low : high + 1].sum())
 
     def _measure(self, label: str, trace: tuple[int, ...]) -> None:
         if len(trace) > 1:

@@ -26,7 +26,6 @@ FRAMES = {  # of `raysieve simulate frames`: library, what is in them, seed
     "small.h5": ("hits.h5", f"{SMALL} --per-class 120000", 12),
     "small_test.h5": ("hits_calibration.h5", f"{SMALL} --per-class 2500", 11),
     "train.h5": ("hits.h5", "--per-class 15000", 2),
-    "more.h5": ("hits.h5", "--per-class 30000", 4),
     "test.h5": ("hits_calibration.h5", "--per-class 5000", 1),
 }
 
@@ -102,10 +101,8 @@ class Inputs:
         events = " ".join(str(one) for one in self.training)
         commands = {
             "small.npz": f"raysieve train frames {at}/small.h5 --validation {at}/small_test.h5 --out {path} --epochs 1",
-            "whole.npz": f"raysieve train frames {at}/train.h5 --validation {at}/test.h5 --out {path} "
+            "frames.npz": f"raysieve train frames {at}/train.h5 --validation {at}/test.h5 --out {path} "
             f"--begin {at}/small.npz --epochs 1 --rate 0.002",
-            "frames.npz": f"raysieve train frames {at}/more.h5 --validation {at}/test.h5 --out {path} "
-            f"--begin {at}/whole.npz --epochs 1 --rate 0.002",
             "filter.npz": f"raysieve train filter {events} --frames {self.store}/frames.onnx --out {path} "
             "--trees 100 --least-leaf 50",
             "islands.npz": f"raysieve train islands {events} -c wfi --validation {self.calibration} --out {path}",

@@ -273,7 +273,7 @@ int8 (`raysieve export frames --int8`) is a model of its own, which needs a fore
 
 def made(inputs: Inputs) -> str:
     """Return the commands that made everything, as the files say themselves, and what they cost."""
-    of_frames = [inputs.folder / f"{name}.h5" for name in ("small", "small_test", "train", "more")]
+    of_frames = [inputs.folder / f"{name}.h5" for name in ("small", "small_test", "train")]
     sets = [*inputs.training, inputs.calibration, inputs.test, *of_frames, inputs.frames]
     lines = [line for path in sets if path.is_file() for line in as_made(path)]
     models = [
@@ -282,11 +282,10 @@ def made(inputs: Inputs) -> str:
         if (inputs.store / f"{name}.onnx").is_file()
         for path in (inputs.weights(name), inputs.store / f"{name}.onnx")
     ]
-    begun = [inputs.weights(name) for name in ("small", "whole")]
-    lines += [inputs.command_for(path) for path in (*begun, *models) if models]
+    lines += [inputs.command_for(path) for path in (inputs.weights("small"), *models) if models]
     text = "\n".join(dict.fromkeys(line for line in lines if line))
     islands = card(inputs.models.islands).get("training", {})
-    spent = {name: standing(inputs.weights(name)).get("seconds", 0) for name in ("small", "whole", "frames")}
+    spent = {name: standing(inputs.weights(name)).get("seconds", 0) for name in ("small", "frames")}
     spent["islands"] = islands.get("standing", {}).get("seconds", 0)
     costs = [f"{name}: {seconds / 60:.0f} minutes" for name, seconds in spent.items() if seconds]
     grown = card(inputs.models.forest).get("training", {})
