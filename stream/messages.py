@@ -263,10 +263,14 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """Closes a stream. `frames`: how many the source sent; -1: unknown."""
+    """Closes a stream.
+
+    frames: how many the source sent; last: number of the newest read-out that the sender has given; -1: unknown.
+    """
 
     stream: str
     frames: int = -1
+    last: int = -1
 
 
 Message = Start | Frame | CorrectedFrame | EventList | Product | Gap | End

@@ -19,11 +19,17 @@ from stream.transport.notes import Notes
 from stream.vitals import Vitals
 
 SILENT_FRAMES = 20  # no source is silent before it has missed so many read-outs
-LOST_END_NS = 2_000_000_000  # nothing came for so long, and the process before has ended the stream
+LOST_END_NS = 2_000_000_000  # all has come, then nothing for so long, and the process before has ended the stream
+LOST_TAIL_NS = 10_000_000_000  # the same, but not all has come: a busy machine may have it still on its way
 POLL_S = 0.1  # how soon a stop is noticed when nothing arrives
 REPORT_NS = 1_000_000_000  # at whole seconds: the processes of a daemon count at the same time
 EXITS = {"reconstruct": "frame to events", "screen": "frame to decision", "record": "frame to record"}
 """From capture until a read-out has left this stage, if that is the last of its process."""
+
+
+def _up_to(end: End) -> Gap:
+    """Return a gap from which `record` sees how far the stream went: what is not there until then is lost."""
+    return Gap(stream=end.stream, first=end.last, last=end.last, quadrant=-1, reason="in_flight")
 
 
 class Timed:
@@ -85,6 +91,7 @@ class Runner:
         self._lost: Start | None = None  # the stream whose source fell silent
         self._reported = 0
         self._newest = 0  # when what came last was captured
+        self._came = self._given = -1  # numbers of the newest read-outs of the open stream
 
     def run(self, stopping: Callable[[], bool], silence_s: float, once: bool) -> None:
         """Loop until `stopping()`, or with `once` until the first stream has ended."""
@@ -108,9 +115,9 @@ class Runner:
                 self._handle(End(stream=self._open.stream), now_ns())
                 if once:
                     break
-            elif self._open is not None and self._end_is_lost(self._open, now_ns() - heard):
+            elif (end := self._lost_end(now_ns() - heard)) is not None:
                 self._counters["end_lost"] += 1
-                self._handle(End(stream=self._open.stream), now_ns())
+                self._handle(end, now_ns())
                 if once:
                     break
             self.beat()
@@ -134,12 +141,12 @@ class Runner:
         if self._notes is None:
             return False
         if (known := self._notes.read()) is None:
-            ended = self._notes.read_ended()
+            ended = self._notes.read_end()
             if ended is not None:
                 self._counters["gone_on"] += 1
-                self._handle(End(stream=ended.stream), now_ns())
+                self._handle(ended[1], now_ns())
             return ended is not None
-        start, places = known
+        start, places, _ = known
         self._counters["gone_on"] += 1
         self._handle(start, now_ns())
         for stage in self._stages:
@@ -147,15 +154,17 @@ class Runner:
                 stage.place = places[stage.name]
         return False
 
-    def _end_is_lost(self, opened: Start, silent_ns: int) -> bool:
-        if self._notes is None or not self._counters["gone_on"] or silent_ns < LOST_END_NS:
-            return False
-        return self._notes.is_over(opened)
+    def _lost_end(self, silent_ns: int) -> End | None:
+        """Return the end of the open stream if it is lost; None: there is none yet, or it may still come."""
+        if self._open is None or self._notes is None or not self._counters["gone_on"] or silent_ns < LOST_END_NS:
+            return None
+        end = self._notes.end_before(self._open)
+        return end if end is not None and (end.last <= self._came or silent_ns >= LOST_TAIL_NS) else None
 
     def _note(self) -> None:
         if self._notes is not None and self._open is not None:
             places = {stage.name: stage.place for stage in self._stages if isinstance(stage, Placed)}
-            self._notes.write(self._open, places)
+            self._notes.write(self._open, places, self._given)
 
     def _patience_ns(self, silence_s: float) -> float:
         assert self._open is not None
@@ -172,36 +181,50 @@ class Runner:
         self._handle(message, arrived)
 
     def _handle(self, message: Message, arrived: int) -> None:
-        kind = type(message).__name__
-        self._counters[f"in_{kind}"] += 1
+        self._counters[f"in_{type(message).__name__}"] += 1
+        ended = None
         if isinstance(message, Start):
             if self._open is not None and (message.stream, message.run_id) == (self._open.stream, self._open.run_id):
                 self._counters["start_again"] += 1
                 return
-            self._open, self._newest = message, 0
+            self._open, self._newest, self._came, self._given = message, 0, -1, -1
         elif isinstance(message, End):
-            self._open = None
+            if self._open is not None and message.last > self._came:  # what came behind it died with another process
+                self._handle(_up_to(message), arrived)
+            ended, self._open = self._open, None
+        elif isinstance(message, Gap):
+            self._came = max(self._came, message.last)
         elif isinstance(message, Frame | EventList):
             message = replace(message, trace=(*message.trace, arrived))
             self._measure("arrive", message.trace)
-            self._newest = message.trace[0]
+            self._newest, self._came = message.trace[0], max(self._came, message.sequence)
             if isinstance(message, EventList):
                 self._counters["rows_in"] += len(message.readouts)
         for result in chain(self._timed, message):
-            if isinstance(result, EventList):
-                result = replace(result, trace=(*result.trace, now_ns()))
-                self._measure(self._exit, (result.trace[0], result.trace[-1]))
-                self._count(result)
-            elif isinstance(result, Gap):
-                self._counters[f"gap_{result.reason}"] += result.last - result.first + 1
-            self._counters[f"out_{type(result).__name__}"] += 1
-            self._sink.send(result)
+            self._give(result)
         if isinstance(message, Start):
             self._note()
         elif isinstance(message, End) and self._notes is not None:
+            if ended is not None:
+                self._notes.write(ended, {}, max(self._given, message.last))
             self._notes.end()
         if isinstance(message, EventList) and self._exit == EXITS["record"]:  # which keeps its lists
             self._measure(self._exit, (message.trace[0], now_ns()))
+
+    def _give(self, result: Message) -> None:
+        """Count and send one result."""
+        if isinstance(result, EventList):
+            result = replace(result, trace=(*result.trace, now_ns()))
+            self._measure(self._exit, (result.trace[0], result.trace[-1]))
+            self._count(result)
+            self._given = max(self._given, result.sequence)
+        elif isinstance(result, Gap):
+            self._counters[f"gap_{result.reason}"] += result.last - result.first + 1
+            self._given = max(self._given, result.last)
+        elif isinstance(result, End):
+            result = replace(result, last=max(self._given, result.last))
+        self._counters[f"out_{type(result).__name__}"] += 1
+        self._sink.send(result)
 
     def _count(self, events: EventList) -> None:
         counters = self._counters

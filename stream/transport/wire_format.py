@@ -13,7 +13,7 @@ import numpy as np
 from stream.errors import WireError
 from stream.messages import BAD_PIXEL, EVENT, READOUT, TRACK, WINDOW
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 FAULTS = ("parts", "header", "version", "kind", "keys", "value", "array", "length")
 
 DType = np.dtype[Any]
@@ -141,7 +141,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "quality": BITS,
     },
     "gap": {"stream": NAME, "first": COUNT, "last": COUNT, "quadrant": (int, -1, 255), "reason": NAME},
-    "end": {"stream": NAME, "frames": COUNT_OR_NONE},
+    "end": {"stream": NAME, "frames": COUNT_OR_NONE, "last": COUNT_OR_NONE},
 }
 QUADRANT: dict[str, Rule] = {
     "id": BYTE,

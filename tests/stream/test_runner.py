@@ -2,20 +2,23 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from stream.clock import now_ns
 from stream.errors import ConfigError, StageError
-from stream.messages import End, EventList, Gap, Start
+from stream.messages import End, EventList, Gap, Product, Start
 from stream.runner import Runner
 from stream.stages.correct import Correct
 from stream.stages.receive import Receive
 from stream.stages.reconstruct import Reconstruct
+from stream.stages.record import Record
 from stream.stages.screen import Screen
 from stream.transport.inproc import chain, drain
 from stream.transport.notes import Notes
 from stream.wiring import build
+from tests import event_lists
 from tests.stream.stages.streams import CONFIG, START, frame, maps
 
 
@@ -176,6 +179,45 @@ def test_an_end_that_died_on_its_way_from_a_process_that_is_done_is_not_waited_f
     polls = iter([False] * 3)
     assert go_on() == ([Start, End], 1)
     assert next(polls) is False  # and not by being stopped
+
+
+def lists_of(numbers):
+    return [EventList(stream="test", sequence=n, time_ns=n * 5_000_000, trace=(1, 2)) for n in numbers]
+
+
+def test_an_end_says_how_far_the_stream_went():
+    _, sink = run(START, *FRAMES, End(stream="test", frames=12))
+    assert sink.messages[-1] == End(stream="test", frames=12, last=2)
+    _, sink = run(START, End(stream="test", last=7), stages=[Screen(CONFIG)])  # all before it came to another process
+    assert sink.messages[-1] == End(stream="test", last=7)
+
+
+def test_what_died_just_before_an_end_is_a_gap():
+    stage = Record(event_lists.config())
+    lists = [replace(event_lists.event_list(n), trace=(1,)) for n in (0, 1)]
+    _, sink = run(event_lists.START, *lists, End(stream="camera", last=5), stages=[stage])
+    (product,) = [m for m in sink.messages if isinstance(m, Product)]
+    assert product.tables["GAPS"][["FIRST", "LAST", "QUADRANT"]].tolist() == [(2, 4, -1), (5, 5, -1)]
+    assert stage.balance == {"due": 12, "recorded": 4, "lost": 8}
+
+
+def test_a_tail_that_died_with_the_end_is_waited_for_longer_and_a_gap(tmp_path, monkeypatch):
+    monkeypatch.setattr("stream.runner.LOST_END_NS", 0)
+    before = Notes(tmp_path / "detect.open")
+    notes = Notes(tmp_path / "screen.open", before)
+    before.write(START, {}, 3)
+    before.end()
+
+    def go_on():
+        notes.write(START, {})  # it is killed
+        polls, sink = iter([False] * 3), Kept()
+        runner = Runner("screen", Listed(*lists_of([0])), [Screen(CONFIG)], sink, None, notes)
+        runner.run(lambda: next(polls, True), 1e9, True)
+        return [type(m) for m in sink.messages], runner.summary()["counters"].get("end_lost", 0)
+
+    assert go_on() == ([Start, EventList, End], 0)  # it was stopped
+    monkeypatch.setattr("stream.runner.LOST_TAIL_NS", 0)
+    assert go_on() == ([Start, EventList, Gap, End], 1)
 
 
 def test_another_runner_goes_on_with_the_stream(tmp_path):

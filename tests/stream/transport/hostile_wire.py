@@ -15,7 +15,7 @@ from stream.transport.wire import encode
 PIXELS = np.arange(6 * 8, dtype="<u2").reshape(6, 8)
 PIXEL_BYTES = PIXELS.tobytes()
 FRAME_HEADER: dict[str, Any] = {
-    "version": 1,
+    "version": 2,
     "kind": "frame",
     "stream": "wfi",
     "sequence": 7,
@@ -187,7 +187,7 @@ ENVELOPE = [
     Hostile("version 2", frame(version=2), "version: expected 1, got 2"),
     Hostile("version 0", frame(version=0), "version: expected 1, got 0"),
     Hostile("version true", frame(version=True), "version: expected 1, got True"),
-    Hostile("version 1.0", frame(version=1.0), "version: expected 1, got 1.0"),
+    Hostile("version 1.0", frame(version=2.0), "version: expected 2, got 2.0"),
     Hostile("version text", frame(version="1"), "version: expected 1, got '1'"),
     Hostile("newer version of another shape", [pack({"version": 2, "body": []})], "version: expected 1, got 2"),
     Hostile("no kind", frame(remove="kind"), "kind: expected one of start, frame"),
