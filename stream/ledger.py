@@ -108,12 +108,17 @@ class Ledger:
             for quadrant in ([-1] if gap.quadrant < 0 and len(own) == every else own)
         ]
 
-    def missing(self, stream: str, reason: str, behind: int = 0) -> list[Gap]:
-        """Note as lost, and return, what is missing until `behind` read-outs before the newest."""
+    @property
+    def newest(self) -> int:
+        """Return the number of the newest read-out, -1 if there is none."""
+        return -1 if self._bounds is None else self._bounds[1]
+
+    def missing(self, stream: str, reason: str, until: int | None = None) -> list[Gap]:
+        """Note as lost, and return, what is missing until a number; None: until the newest."""
         if self._bounds is None:
             return []
         first, last = self._bounds
-        gap = Gap(stream=stream, first=first, last=last - behind, quadrant=-1, reason=reason)
+        gap = Gap(stream=stream, first=first, last=last if until is None else until, quadrant=-1, reason=reason)
         return self.lose(gap) if gap.last >= first else []
 
     def balance(self) -> dict[str, int]:

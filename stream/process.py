@@ -31,7 +31,6 @@ from stream.transport.tap import Tap
 from stream.wiring import TAP, build, limits_of, link_after, policy_of, processes, rows_of, url_of
 
 REFUSED = 3  # exit code: it cannot work with this configuration, and another try would end as this one
-RECORD_NICE = 5  # the last process writes an interval in one go: frames and decisions do not wait for that
 DRAIN_S = 20.0  # what has been accepted must be on disk within this time after a stop
 
 
@@ -69,8 +68,6 @@ def run_process(order: Order, turn: Event) -> None:
         while not turn.wait(0.1):
             if stopping():
                 return
-        if order.process == processes()[-1]:
-            os.nice(RECORD_NICE)
         gc.collect()
         gc.freeze()  # what is loaded now stays: to look through it again and again takes 50 ms each time
         _serve(order, config, stages, stopping)

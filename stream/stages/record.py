@@ -1,6 +1,6 @@
 """EventList -> Product "events": the tables and header of an event list, one product per interval of detector time."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -49,9 +49,9 @@ MAX_HELD_BYTES = 256 * 2**20
 """Above, an interval is given in pieces: memory stays bounded whatever the rate or the clock does."""
 _LIST_BYTES = 1024  # what an empty list takes
 IN_FLIGHT = "in_flight"  # reason of a gap: accepted, and lost with a process that died
-PATIENCE = 2048  # read-outs behind the newest, until one is declared lost
+PATIENCE = 2048  # lists that come after a later one, until a read-out is declared lost
 """A link gives in turn what a dead sender has left in it and what its successor sends: 400 lists wait on each side (the
-table), and what the kernel holds."""
+table), and what the kernel holds. How far the numbers have gone on meanwhile says nothing: many may be lost."""
 
 
 class Record:
@@ -116,6 +116,8 @@ class Record:
         self._given = 0
         self._ledger = Ledger(q.id for q in start.quadrants)
         self._begin_ns: int | None = None  # of the interval
+        self._came = 0  # lists
+        self._newest: deque[tuple[int, int]] = deque()  # now and then: lists that had come, and the newest read-out
         self._file_begin_ns: int | None = None
         self._file_bytes = 0
         self._rolled = False
@@ -142,6 +144,9 @@ class Record:
             first = message.sequence
             return (Gap(stream=message.stream, first=first, last=first, quadrant=-1, reason="start"),)
         message = self._unrecorded(message)
+        self._came += 1
+        if self._came % 64 == 0:
+            self._newest.append((self._came, self._ledger.newest))
         given: list[Message] = []
         if self._begin_ns is None:
             self._begin_ns = message.time_ns
@@ -175,7 +180,7 @@ class Record:
         return replace(message, readouts=pick(rows, new), events=events, tracks=tracks)
 
     def _give(self, start: Start) -> Product:
-        self._gaps += self._ledger.missing(start.stream, IN_FLIGHT, behind=PATIENCE)
+        self._gaps += self._overdue(start)
         tables, counts = self._tables(start)
         begin_ns = self._begin_ns or 0
         self._choose_file(begin_ns, sum(table.nbytes for table in tables.values()))
@@ -196,6 +201,13 @@ class Record:
         self._sequence += 1
         self._forget()
         return product
+
+    def _overdue(self, start: Start) -> Sequence[Gap]:
+        """Return as gaps what is missing before the read-out that was the newest `PATIENCE` lists ago."""
+        number = -1
+        while self._newest and self._newest[0][0] <= self._came - PATIENCE:
+            _, number = self._newest.popleft()
+        return self._ledger.missing(start.stream, IN_FLIGHT, until=number)
 
     def _choose_file(self, begin_ns: int, new_bytes: int) -> None:
         if self._file_begin_ns is None:

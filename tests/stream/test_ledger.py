@@ -65,8 +65,8 @@ def test_what_may_still_come_is_not_declared():
     ledger = Ledger([0, 1])
     assert ledger.missing("s", "in_flight") == []
     ledger.record(np.array([0, 1, 0]), np.array([1, 1, 100]))
-    assert ledger.missing("s", "in_flight", behind=200) == []
-    assert ledger.missing("s", "in_flight", behind=10) == [gap(2, 90, -1, "in_flight")]
+    assert ledger.missing("s", "in_flight", until=-100) == []
+    assert ledger.missing("s", "in_flight", until=90) == [gap(2, 90, -1, "in_flight")]
     assert ledger.missing("s", "in_flight") == [gap(91, 99, 0, "in_flight"), gap(91, 100, 1, "in_flight")]
 
 

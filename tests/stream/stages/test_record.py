@@ -290,16 +290,16 @@ def test_what_is_missing_is_declared_when_nothing_can_hold_it_back_any_more():
     assert not len(last.tables["GAPS"])
 
 
-def test_what_comes_from_a_dead_sender_beside_its_successor_is_not_declared_lost():
-    old, new = (
-        range(1000),
-        range(1000, 2000),
-    )  # a link gives of both in turn: 400 lists wait on each side of it, and more
-    mixed = [n for pair in zip(old, new, strict=True) for n in pair]
-    given = products([event_list(n) for n in mixed], interval_s=0.2)
-    recorded = [frame for product in given for frame in product.tables["FRAMES"]["FRAME"].tolist()]
-    assert sorted(set(recorded)) == list(range(2000))
-    assert not any(len(product.tables["GAPS"]) for product in given)
+@pytest.mark.parametrize("lost", [0, 1500])  # between what the dead one has left and what the new one begins with
+def test_what_comes_from_a_dead_sender_beside_its_successor_is_not_declared_lost(lost):
+    old = list(range(600))  # 400 lists wait on each side of a link, and more
+    new = iter(range(600 + lost, 2000 + lost))
+    mixed = [n for left in old for n in (left, next(new), next(new))] + list(new)  # a link gives of both in turn
+    given = products([event_list(n) for n in [*mixed, *range(2000 + lost, 4400 + lost)]], interval_s=0.2)
+    recorded = {frame for product in given for frame in product.tables["FRAMES"]["FRAME"].tolist()}
+    assert recorded == {*old, *range(600 + lost, 4400 + lost)}
+    gaps = [gap for product in given for gap in product.tables["GAPS"][["FIRST", "LAST"]].tolist()]
+    assert gaps == ([(600, 599 + lost)] if lost else [])
 
 
 def test_a_run_that_another_process_has_begun_goes_on():
