@@ -72,10 +72,12 @@ def run_process(order: Order, turn: Event) -> None:
         gc.freeze()  # what is loaded now stays: to look through it again and again takes 50 ms each time
         _serve(order, config, stages, stopping)
     except RaysieveError as fault:
-        error.write_text(str(fault))
+        with suppress(OSError):
+            error.write_text(str(fault))
         raise SystemExit(REFUSED if isinstance(fault, ConfigError | ModelError) else 1) from None
     except Exception as fault:
-        error.write_text(f"{type(fault).__name__}: {fault}")
+        with suppress(OSError):
+            error.write_text(f"{type(fault).__name__}: {fault}")
         raise
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # all is done: a late signal must not look like a crash
 

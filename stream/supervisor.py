@@ -139,8 +139,8 @@ class Supervisor:
 
     def _why(self, name: str, child: Child) -> str:
         told = self._status / f"{name}.error"
-        if told.is_file():
-            return told.read_text().strip()
+        if told.is_file() and (text := told.read_text().strip()):  # none on a full disk
+            return text
         code = child.process.exitcode or 0
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
@@ -169,7 +169,8 @@ class Supervisor:
             raise LinkError(f"process {name} died: {why}")
         restarts = self._replaced.get(name, {}).get("restarts", 0) + 1
         self._replaced[name] = {"restarts": restarts, "reason": why}
-        (self._status / SUPERVISOR).write_text(json.dumps(self._replaced))
+        with suppress(OSError):  # a full disk is why the recorder died, and no reason to die as well
+            (self._status / SUPERVISOR).write_text(json.dumps(self._replaced))
         (self._status / f"{name}.error").unlink(missing_ok=True)
         spare = self._standby.pop(name, None)
         if spare is not None and not spare.process.is_alive():
