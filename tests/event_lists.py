@@ -94,3 +94,12 @@ def write(folder: Path, messages: Iterable[Message], **record: object) -> list[P
 def column(paths: Iterable[Path], table: str, name: str) -> NDArray[np.generic]:
     """Return one column of one table of several files, one after the other."""
     return np.concatenate([read_event_list(path)[0][table][name] for path in paths])
+
+
+def with_a_wrong_byte(path: Path, share: float, bits: int) -> Path:
+    """Write `wrong.fits` beside a file: the same, but for these bits of the byte at this share of its length."""
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= bits
+    wrong = path.with_name("wrong.fits")
+    wrong.write_bytes(content)
+    return wrong

@@ -31,7 +31,10 @@ def row_median(row, offset):
 
 @njit(cache=True, nogil=True)
 def mean_of_row(row, offset, rule):
-    """Robust mean of row * 256 - offset of one row, 1/256 ADU, and 1 if it has none (the mean is 0 then)."""
+    """Robust mean of row * 256 - offset of one row, 1/256 ADU, and 1 if it has none (the mean is 0 then).
+
+    row (columns,) uint16 ADU; offset (columns,) int32, 1/256 ADU; rule as in `row_common_mode`.
+    """
     window, limit = rule
     enough = max(np.int32(1), np.int32(MIN_SHARE * row.size))
     centre = np.int32(0)

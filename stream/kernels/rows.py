@@ -37,7 +37,7 @@ def round_offset(offset, rows_from, rows_step, low, rest):
 
 @njit(cache=True, nogil=True)
 def sum_row(row, low):
-    """Sum, minimum and maximum of row - low, all modulo 2^16 (uint16)."""
+    """Sum, minimum and maximum of row - low, all modulo 2^16 (uint16); row and low (columns,) uint16 ADU."""
     total, least, most = np.uint16(0), np.uint16(MOST), np.uint16(0)
     for i in range(row.size):
         above = np.uint16(row[i] - low[i])
@@ -51,7 +51,7 @@ def mean_of_quiet_row(total, reach, columns, window):
     """Common mode of a row, 1/256 ADU, and whether all of its pixels were near all along: else it is not this one.
 
     As `mean_of_row`, where the sum around another centre is known without another look.
-    total: of row * 256 - offset; reach: its smallest and largest value, or more.
+    total: of row * 256 - offset, int32; reach: its smallest and largest value, or more; window: all in 1/256 ADU.
     """
     below, above = reach
     centre = np.int32(0)

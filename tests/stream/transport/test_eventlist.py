@@ -17,7 +17,18 @@ from stream.messages import Gap, Quality
 from stream.stages.record import Record
 from stream.transport.eventlist import EventListWriter, read_event_list
 from stream.transport.fitsfile import places
-from tests.event_lists import END, FRAME_NS, LIVE_NS, START, column, config, event_list, products, write
+from tests.event_lists import (
+    END,
+    FRAME_NS,
+    LIVE_NS,
+    START,
+    column,
+    config,
+    event_list,
+    products,
+    with_a_wrong_byte,
+    write,
+)
 
 TABLES = ["EVENTS", "GTI", "REJECTED", "TRACKS", "FRAMES", "GAPS", "BADPIX"]
 READOUTS = st.lists(
@@ -380,11 +391,7 @@ def test_a_cut_file_is_noticed(good_file, share):
 @settings(deadline=None, max_examples=100)
 @given(share=st.floats(0, 0.9999), bits=st.integers(1, 255))
 def test_a_wrong_byte_is_noticed_or_does_no_harm(good_file, share, bits):
-    content = bytearray(good_file.read_bytes())
-    content[int(share * len(content))] ^= bits
-    wrong = good_file.with_name("wrong.fits")
-    wrong.write_bytes(content)
-    found = all_that_is_read(wrong)
+    found = all_that_is_read(with_a_wrong_byte(good_file, share, bits))
     assert found == all_that_is_read(good_file) or (isinstance(found, str) and "\n" not in found)
 
 

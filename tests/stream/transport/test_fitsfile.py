@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from stream.errors import ConfigError
 from stream.transport.fitsfile import places
-from tests.event_lists import event_list, write
+from tests.event_lists import event_list, with_a_wrong_byte, write
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,8 @@ def test_the_places_are_those_that_astropy_finds(good_file):
 @settings(deadline=None, max_examples=300)
 @given(share=st.floats(0, 0.9999), bits=st.integers(1, 255))
 def test_a_wrong_byte_is_always_noticed(good_file, share, bits):
-    content = bytearray(good_file.read_bytes())
-    content[int(share * len(content))] ^= bits
-    wrong = good_file.with_name("wrong.fits")
-    wrong.write_bytes(content)
     with pytest.raises(ConfigError, match=r"wrong\.fits: not a whole event list: .+"):
-        places(wrong, sums=True)
+        places(with_a_wrong_byte(good_file, share, bits), sums=True)
 
 
 @pytest.mark.parametrize(
