@@ -6,7 +6,6 @@ small disk and a network of its own need root and `ip`: where these are not, the
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -292,10 +291,8 @@ def main() -> None:
 
 def _others(found: dict[str, tuple[object, ...]]) -> dict[str, Any]:
     """Return the rows of the kinds that were not run now."""
-    path = figures.FOLDER / "faults.json"
-    rows = json.loads(path.read_text()) if path.is_file() else {}
     now = {key.split(":")[0] for key in found}
-    return {key: row for key, row in rows.items() if key.split(":")[0] not in now}
+    return {key: row for key, row in figures.read("faults").items() if key.split(":")[0] not in now}
 
 
 if __name__ == "__main__":

@@ -29,6 +29,12 @@ def write(
     return path
 
 
+def read(name: str) -> dict[str, dict[str, Any]]:
+    """Return the figures that are there; none if there is no such file."""
+    path = FOLDER / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
 def machine() -> str:
     """Return the processor, its widest vector units, and how many cores this process may use."""
     cores, about = len(os.sched_getaffinity(0)), Path("/proc/cpuinfo")

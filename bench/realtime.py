@@ -153,9 +153,10 @@ def main() -> None:
     found: dict[str, tuple[object, ...]] = {}
 
     def note(more: dict[str, tuple[object, ...]]) -> None:
-        """Write after each run: the next one may fail."""
+        """Write after each run, beside what was measured before: the next one may fail, and pages read all of it."""
         found.update(more)
-        figures.write("realtime", f"python -m bench.realtime --seconds {given.seconds:g}", found)
+        keep = {key: row for key, row in figures.read("realtime").items() if key not in found}
+        figures.write("realtime", f"python -m bench.realtime --seconds {given.seconds:g}", found, keep=keep)
 
     short = min(30.0, given.seconds)
     note(report(serve(given.out, given.seconds, "live", []), "live, ipc", given.seconds))
