@@ -109,6 +109,15 @@ class Ledger:
         ]
 
     @property
+    def first(self) -> int | None:
+        """Return the number of the first read-out, None if there is none."""
+        return None if self._bounds is None else self._bounds[0]
+
+    def begin(self, first: int) -> None:
+        """Note the first read-out of the stream: what is missing from there on is lost."""
+        self._widen(first, first)
+
+    @property
     def newest(self) -> int:
         """Return the number of the newest read-out, -1 if there is none."""
         return -1 if self._bounds is None else self._bounds[1]

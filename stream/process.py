@@ -120,7 +120,9 @@ def _notes(order: Order) -> Notes:
     """Return the notes of a process, which know those of the one that feeds it."""
     place = processes().index(order.process)
     before = Notes(order.status.with_name(f"{processes()[place - 1]}.open")) if place else None
-    return Notes(order.status.with_suffix(".open"), before)
+    notes = Notes(order.status.with_suffix(".open"), before)
+    notes.reserve()
+    return notes
 
 
 def _sink(

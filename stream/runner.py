@@ -182,7 +182,7 @@ class Runner:
 
     def _handle(self, message: Message, arrived: int) -> None:
         self._counters[f"in_{type(message).__name__}"] += 1
-        ended = None
+        ended, first = None, self._came < 0
         if isinstance(message, Start):
             if self._open is not None and (message.stream, message.run_id) == (self._open.stream, self._open.run_id):
                 self._counters["start_again"] += 1
@@ -202,7 +202,7 @@ class Runner:
                 self._counters["rows_in"] += len(message.readouts)
         for result in chain(self._timed, message):
             self._give(result)
-        if isinstance(message, Start):
+        if isinstance(message, Start) or (first and self._came >= 0):  # also where the stream begins
             self._note()
         elif isinstance(message, End) and self._notes is not None:
             if ended is not None:

@@ -17,6 +17,7 @@ from config.schema import Config
 from stream.errors import LinkError
 from stream.process import DRAIN_S, REFUSED, Order, run_process
 from stream.status import SUPERVISOR
+from stream.transport.notes import Notes
 from stream.wiring import processes
 
 ECHO_S = 1.0  # signals so soon after the first are the same wish
@@ -58,7 +59,7 @@ class Supervisor:
         self._status = out / ".status"
         self._status.mkdir(parents=True, exist_ok=True)
         for old in self._status.iterdir():
-            if old.suffix != ".open" or overwrite:
+            if overwrite or old.suffix != ".open" or Notes(old).read() is None:
                 old.unlink()
         self._stopping = False
         self._asked_at = 0.0

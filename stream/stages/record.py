@@ -85,6 +85,17 @@ class Record:
         """Take note of what another process has recorded of runs, by run id; a run of such an id goes on there."""
         self._past = dict(past)
 
+    @property
+    def place(self) -> dict[str, int]:
+        """The first read-out of the open stream: one that takes over may find none of it on the disk."""
+        first = self._ledger.first if self._start is not None else None
+        return {} if first is None else {"first": first}
+
+    @place.setter
+    def place(self, place: dict[str, int]) -> None:
+        if self._start is not None and "first" in place:
+            self._ledger.begin(place["first"])
+
     def process(self, message: Message) -> Iterable[Message]:
         """Take one message; give a product when its interval is over."""
         if isinstance(message, EventList):
