@@ -320,13 +320,13 @@ def test_a_run_that_another_process_has_begun_goes_on():
 
 def test_one_that_takes_over_and_finds_nothing_recorded_knows_where_the_stream_began():
     first = Record(config())
-    push(first, [START, event_list(3)])
+    push(first, START, event_list(3))
     assert first.place == {"first": 3}
     second = Record(config())
     assert second.place == {}
     second.place = first.place  # no stream is open: nothing to know
-    push(second, [START])
+    push(second, START)
     second.place = first.place
-    (product,) = [one for one in push(second, [event_list(6), END]) if isinstance(one, Product)]
+    (product,) = [one for one in push(second, event_list(6), END) if isinstance(one, Product)]
     assert [(int(g["FIRST"]), int(g["LAST"])) for g in product.tables["GAPS"]] == [(3, 5)]
     assert second.balance["due"] == second.balance["recorded"] + second.balance["lost"] == 8
