@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from config.section import Positive, Section
+from config.section import NonNegative, Positive, Section
 from config.simulate import Simulate
 
 Count = Annotated[int, Field(ge=1)]
 Mask = Annotated[int, Field(ge=0, le=255)]
+Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 class QuadrantLayout(Section):
@@ -211,6 +212,33 @@ class Record(Section):
     """Pixel values kept with each event: 3x3 or 5x5."""
 
 
+class Accumulate(Section):
+    """Images, exposure and light curve of an observation while it goes on, beside the way of the frames."""
+
+    every_s: NonNegative = 0.0
+    """Detector time from one product to the next; 0: nothing is accumulated, and there is no process for it."""
+    bands_ev: Annotated[list[Pair], Field(min_length=1, max_length=8)] = [
+        [500.0, 1000.0],
+        [1000.0, 2000.0],
+        [2000.0, 8000.0],
+    ]
+    """Energy bands of the images: from, up to and without."""
+    bin_px: Annotated[int, Field(ge=1, le=64)] = 1
+    """Pixels of the camera along each side of one of the image."""
+    window_s: NonNegative = 0.0
+    """Detector time that is kept: the newest. 0: the whole observation, as long as `max_events` allows."""
+    max_events: Annotated[int, Field(ge=1000)] = 5_000_000
+    """Kept at most, 24 bytes each; the oldest intervals go first, and their exposure with them."""
+    light_curve_s: Positive = 1.0
+    """Width of a bin of the light curves."""
+
+    @model_validator(mode="after")
+    def _bands(self) -> "Accumulate":
+        if any(not 0 <= low < high for low, high in self.bands_ev):
+            raise ValueError("bands_ev: expected pairs, 0 <= from < up to")
+        return self
+
+
 class Links(Section):
     """How the processes are connected."""
 
@@ -270,6 +298,7 @@ class Config(Section):
     reconstruct: Reconstruct
     screen: Screen = Screen()
     record: Record = Record()
+    accumulate: Accumulate = Accumulate()
     links: Links = Links()
     supervise: Supervise = Supervise()
     simulate: Simulate = Simulate()

@@ -7,16 +7,17 @@ import os
 import re
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from config.load import digest
 from config.schema import Config, Links
 from stream.errors import ConfigError, LinkError, ModelError, RaysieveError
-from stream.messages import End, Message, Start
+from stream.messages import End, Message, Product, Start
 from stream.runner import Runner
 from stream.stage import Stage
 from stream.stages.record import Record
@@ -26,9 +27,10 @@ from stream.transport.keys import Keys, daemon_keys
 from stream.transport.link import Pull, Push
 from stream.transport.maps import read_maps
 from stream.transport.notes import Notes
+from stream.transport.products import Products
 from stream.transport.shed import Shed
 from stream.transport.tap import Tap
-from stream.wiring import TAP, build, limits_of, link_after, policy_of, processes, rows_of, url_of
+from stream.wiring import ASIDE, TAP, aside, build, limits_of, link_after, policy_of, processes, rows_of, url_of
 
 REFUSED = 3  # exit code: it cannot work with this configuration, and another try would end as this one
 DRAIN_S = 20.0  # what has been accepted must be on disk within this time after a stop
@@ -102,7 +104,7 @@ def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Call
     try:
         sink = _sink(order, config, stages, keys, stopping)
         runner = Runner(order.process, source, stages, sink, order.status, _notes(order), digest(config))
-        if isinstance(sink, LinkSink):
+        if isinstance(sink, LinkSink | Beside):
             sink.waiting = runner.beat
         runner.run(stopping, silence_s, order.once)
     finally:
@@ -118,8 +120,9 @@ def _tap(process: str, links: Links, keys: Keys | None) -> Tap | None:
 
 def _notes(order: Order) -> Notes:
     """Return the notes of a process, which know those of the one that feeds it."""
-    place = processes().index(order.process)
-    before = Notes(order.status.with_name(f"{processes()[place - 1]}.open")) if place else None
+    names = [*processes(), *dict.fromkeys(row.process for row in ASIDE)]
+    place = names.index(order.process)
+    before = Notes(order.status.with_name(f"{names[place - 1]}.open")) if place else None
     notes = Notes(order.status.with_suffix(".open"), before)
     notes.reserve()
     return notes
@@ -128,7 +131,10 @@ def _notes(order: Order) -> Notes:
 def _sink(
     order: Order, config: Config, stages: Sequence[Stage], keys: Keys | None, stopping: Callable[[], bool]
 ) -> Sink:
-    after, out = link_after(order.process), Path(order.out)
+    out = Path(order.out)
+    if order.process not in processes():
+        return Products(out)
+    after = link_after(order.process)
     if after is not None:
         push = Push(url_of(after.link, config.links), queue=after.queue, bind=False, keys=keys)
         return LinkSink(push, stopping, _tap(order.process, config.links, keys))
@@ -138,7 +144,49 @@ def _sink(
     for stage in stages:
         if isinstance(stage, Record):
             stage.go_on(written.past)
-    return written
+    if not aside(config):
+        return written
+    push = Push(url_of(ASIDE[0].link, config.links), queue=ASIDE[0].queue, bind=False, keys=keys)
+    return Beside(written, push, out)
+
+
+class Beside:
+    """Writes event lists, and tells the process beside the way of the frames what is on the disk.
+
+    It is never waited for but at the end of a stream. counters: `skipped` products.
+    """
+
+    TABLES = ("EVENTS", "GTI", "BADPIX")
+    END_S = 10.0
+
+    def __init__(self, written: "EventListWriter | StreamFolders", push: Push, out: Path) -> None:
+        self._written, self._push, self._out = written, push, out
+        self.counters: Counter[str] = Counter()
+        self.waiting: Callable[[], object] = lambda: None  # called while the end waits
+
+    def send(self, message: Message) -> None:
+        """Write a message, then tell of it. Raises what the writer raises."""
+        self._written.send(message)
+        if isinstance(message, Product) and message.kind == "events":
+            tables = {name: message.tables[name] for name in self.TABLES}
+            header = message.header | {"FOLDER": self._written.folder.relative_to(self._out).as_posix()}
+            self._tell(replace(message, tables=tables, header=header), 0.0)
+        elif isinstance(message, Start | End):
+            self._tell(message, self.END_S)
+
+    def _tell(self, message: Message, patience_s: float) -> None:
+        until = time.monotonic() + patience_s
+        while not self._push.send(message, timeout_s=min(0.5, patience_s)):
+            self.waiting()
+            if time.monotonic() >= until:
+                self.counters["skipped"] += 1
+                return
+
+    def close(self) -> None:
+        """Finish the event lists; what the other process has not taken then, it has on the disk."""
+        self._written.close()
+        with suppress(LinkError):
+            self._push.close()
 
 
 class StreamFolders:
@@ -146,7 +194,7 @@ class StreamFolders:
 
     def __init__(self, out: Path) -> None:
         """Find what a killed process has left."""
-        self._out = out
+        self._out = self.folder = out
         self._writer: EventListWriter | None = None
         self._unfinished: dict[str, EventListWriter] = {}
         for parts in sorted(out.glob("*/.events.parts")):
@@ -162,6 +210,7 @@ class StreamFolders:
             self._finish()
             known = self._unfinished.pop(message.run_id, None)
             self._writer = known or EventListWriter(self._new_folder(message.run_id))
+            self.folder = self._writer.folder
         if self._writer is not None:
             self._writer.send(message)
         if isinstance(message, End):

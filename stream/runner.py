@@ -262,7 +262,7 @@ class Runner:
             "process": self._name,
             "pid": os.getpid(),
             "counters": dict(self._counters),
-            "source": dict(self._source.counters),
+            "source": {**self._source.counters, **getattr(self._sink, "counters", {})},
             "stages": stages,
             "about": {s.name: dict(a) for s in self._stages if (a := getattr(s, "about", None))},
             "latencies": {label: span.summary() for label, span in spans.items()},

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.errors import ConfigError
-from stream.wiring import processes, rows_of
+from stream.wiring import ASIDE, processes, rows_of
 
 STALE_S = 3.0  # a process that has not written for so long is stuck in a message, or waits for its reader
 DEAD_S = 30.0  # and after this time it is believed to be gone
@@ -30,6 +30,8 @@ def read(out: Path) -> dict[str, Status]:
     Raises ConfigError, naming the file, for one that is no status.
     """
     found = {name: _one(out / ".status" / f"{name}.json") for name in processes()}
+    beside = {row.process: _one(out / ".status" / f"{row.process}.json") for row in ASIDE}
+    found |= {name: status for name, status in beside.items() if status != {"state": "absent"}}  # not always there
     watched = _watched(out / ".status" / SUPERVISOR)
     before: Status = {"state": "absent"}
     for name, status in found.items():

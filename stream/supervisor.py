@@ -18,7 +18,7 @@ from stream.errors import LinkError
 from stream.process import DRAIN_S, REFUSED, Order, run_process
 from stream.status import SUPERVISOR
 from stream.transport.notes import Notes
-from stream.wiring import processes
+from stream.wiring import aside, processes
 
 ECHO_S = 1.0  # signals so soon after the first are the same wish
 DEAD_S = 3.0  # how long the others may take once the daemon has failed
@@ -54,7 +54,8 @@ class Supervisor:
         self, config: Config, out: Path, *, once: bool, overwrite: bool, names: Sequence[str] | None = None
     ) -> None:
         """names: which processes of the table; None: all."""
-        self._names = [name for name in processes() if names is None or name in names]
+        self._aside = set(aside(config))
+        self._names = [name for name in (*processes(), *aside(config)) if names is None or name in names]
         self._section = config.supervise
         self._status = out / ".status"
         self._status.mkdir(parents=True, exist_ok=True)
@@ -163,15 +164,17 @@ class Supervisor:
         if unborn:
             child.over = True
             return
+        if name in self._aside and self._replaced.get(name, {}).get("restarts", 0) >= self._section.restarts:
+            child.over = True  # recording goes on without it
+            self._tell(name, self._section.restarts, f"given up: {why}")
+            return
         now = time.monotonic()
         self._deaths = [at for at in self._deaths if now - at < self._section.restart_window_s] + [now]
         if child.process.exitcode == REFUSED or len(self._deaths) > self._section.restarts:
             self._patience_s = DEAD_S  # the others wait for it in vain
             raise LinkError(f"process {name} died: {why}")
         restarts = self._replaced.get(name, {}).get("restarts", 0) + 1
-        self._replaced[name] = {"restarts": restarts, "reason": why}
-        with suppress(OSError):  # a full disk is why the recorder died, and no reason to die as well
-            (self._status / SUPERVISOR).write_text(json.dumps(self._replaced))
+        self._tell(name, restarts, why)
         (self._status / f"{name}.error").unlink(missing_ok=True)
         spare = self._standby.pop(name, None)
         if spare is not None and not spare.process.is_alive():
@@ -179,6 +182,11 @@ class Supervisor:
         self._active[name] = spare or self._start(name)
         self._active[name].turn.set()
         self._stand_by()
+
+    def _tell(self, name: str, restarts: int, why: str) -> None:
+        self._replaced[name] = {"restarts": restarts, "reason": why}
+        with suppress(OSError):  # a full disk is why the recorder died, and no reason to die as well
+            (self._status / SUPERVISOR).write_text(json.dumps(self._replaced))
 
     def _ask_to_stop(self, *_: object) -> None:
         """Drain; a second signal ends at once, but not the echo of the first that `timeout` and others send."""

@@ -11,10 +11,10 @@ from stream.messages import Maps
 from stream.stage import Stage
 from stream.transport.wire import Limits
 
-Policy = Literal["block", "shed", "newest"]
+Policy = Literal["block", "shed", "newest", "skip"]
 """What happens when a queue is full. block: the sender waits, nothing is lost; shed: the reader drops the oldest
 read-outs, whole and counted, so that the sender never waits; newest: nothing is queued, who asks is told what passes
-next."""
+next; skip: the sender goes on without, counted, and what is skipped has no exposure."""
 
 
 class Row(NamedTuple):
@@ -23,7 +23,7 @@ class Row(NamedTuple):
     stage: str
     takes: str
     gives: str
-    rate_hz: int  # messages in per second at 5 ms and four quadrants
+    rate_hz: float  # messages in per second at 5 ms and four quadrants
     process: str
     link: str = ""  # the ZeroMQ queue that feeds it
     queue: int = 0  # messages that it holds on each side
@@ -37,6 +37,10 @@ TABLE = (
     Row("reconstruct", "CorrectedFrame", "EventList",      800, "detect"),
     Row("screen",      "EventList",      "EventList",      200, "screen", "events", 400, "block"),
     Row("record",      "EventList",      "Product",        200, "record", "screened", 400, "block"),
+)
+# Beside the way of the frames: fed with what is on the disk already. It may fail, recording goes on.
+ASIDE = (
+    Row("accumulate",  "Product",    "Product",        0.1, "sources", "products", 16, "skip"),
 )
 # Told to whoever looks on (`raysieve glimpse`), who is in no process of the daemon.
 TAP = Row("glimpse",   "EventList",      "",               200, "",       "tap", 4,      "newest")
@@ -65,6 +69,10 @@ def build(stage: str, config: Config, maps: Mapping[int, Maps] | None = None) ->
         from stream.stages.record import Record
 
         return Record(config)
+    if stage == "accumulate":
+        from stream.stages.accumulate import Accumulate
+
+        return Accumulate(config)
     raise ValueError(f"no stage {stage!r} in the table")
 
 
@@ -78,9 +86,14 @@ def processes() -> list[str]:
     return list(dict.fromkeys(row.process for row in TABLE))
 
 
+def aside(config: Config) -> list[str]:
+    """Return the processes beside the way of the frames that a configuration asks for."""
+    return list(dict.fromkeys(row.process for row in ASIDE)) if config.accumulate.every_s else []
+
+
 def rows_of(process: str) -> list[Row]:
     """Return the rows of one process in the order of the data; the first one is fed by a link."""
-    return [row for row in TABLE if row.process == process]
+    return [row for row in (*TABLE, *ASIDE) if row.process == process]
 
 
 def link_after(process: str) -> Row | None:
@@ -101,9 +114,10 @@ def url_of(link: str, links: Links) -> str:
     Only the first link is open to other machines, and those between processes of which `links.hosts` says so. Raises
     ConfigError for a host of a link that there is not.
     """
-    names = [*(row.link for row in TABLE if row.link), TAP.link]
-    if unknown := ", ".join(sorted(set(links.hosts) - set(names[1:-1]))):
-        raise ConfigError(f"links.hosts: no link {unknown} between processes; expected {' or '.join(names[1:-1])}")
+    inside = [row.link for row in TABLE if row.link]
+    names = [*inside, TAP.link, *(row.link for row in ASIDE if row.link)]
+    if unknown := ", ".join(sorted(set(links.hosts) - set(inside[1:]))):
+        raise ConfigError(f"links.hosts: no link {unknown} between processes; expected {' or '.join(inside[1:])}")
     if links.transport == "tcp":
         place = names.index(link)
         host = links.host if place == 0 or is_loopback(links.host) else "127.0.0.1"

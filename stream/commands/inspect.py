@@ -18,7 +18,7 @@ from stream.transport.eventlist import read_event_list
 from stream.transport.hdf5 import read_text
 from stream.transport.maps import read_maps
 from stream.transport.recording import Recording
-from stream.wiring import TABLE, TAP, policy_of, url_of
+from stream.wiring import ASIDE, TABLE, TAP, policy_of, url_of
 
 
 @click.command()
@@ -150,12 +150,15 @@ def _table(config: Config) -> Table:
     for name in ("stage", "takes", "gives", "per s", "process", "queue", "when full", "fed by"):
         table.add_column(name, justify="right" if name in ("per s", "queue") else "left")
     quadrants = len(config.detector.quadrants) or 1
-    for row in (*TABLE, TAP):
-        share = quadrants / 4 if row.takes != "EventList" else 1  # the table is for four quadrants and 5 ms
+    beside = ASIDE if config.accumulate.every_s else ()
+    for row in (*TABLE, *beside, TAP):
+        share = quadrants / 4 if row.takes.endswith("Frame") else 1  # the table is for four quadrants and 5 ms
         rate = row.rate_hz * share * 0.005 / config.detector.frame_time_s
+        if row.takes == "Product":
+            rate = 1 / config.record.interval_s
         url = url_of(row.link, config.links) if row.link else ""
         queue = str(row.queue) if row.queue else ""
         table.add_row(
-            row.stage, row.takes, row.gives, f"{rate:.0f}", row.process, queue, policy_of(row, config.links), url
+            row.stage, row.takes, row.gives, f"{rate:.4g}", row.process, queue, policy_of(row, config.links), url
         )
     return table

@@ -15,15 +15,16 @@ from stream.account import faults_of
 from stream.commands.feed import feed, push_to, say, speed_of
 from stream.commands.options import keyed, told
 from stream.commands.top import view
-from stream.errors import StageError
+from stream.errors import ConfigError, StageError
 from stream.messages import End, Frame, Gap, Message
 from stream.runner import EXITS
 from stream.status import read
 from stream.supervisor import Supervisor
 from stream.transport.recording import Recording
 from stream.vitals import flow
-from stream.wiring import processes, rows_of, url_of
+from stream.wiring import ASIDE, aside, processes, rows_of, url_of
 
+ASIDE_NAMES = list(dict.fromkeys(row.process for row in ASIDE))
 PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory when looped
 
 
@@ -35,7 +36,10 @@ PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory w
 @click.option("--overwrite", is_flag=True, help="Replace the event lists of an earlier run.")
 @click.option("--quiet", is_flag=True, help="No live summary.")
 @click.option(
-    "--only", multiple=True, type=click.Choice(processes()), help="Not the whole table: the rest is elsewhere."
+    "--only",
+    multiple=True,
+    type=click.Choice([*processes(), *ASIDE_NAMES]),
+    help="Not the whole table: the rest is elsewhere.",
 )
 @click.option("--metrics-port", metavar="N", help="Metrics for Prometheus; the same as --set links.metrics_port=N.")
 def run(
@@ -50,10 +54,14 @@ def run(
 ) -> None:
     """Run the live daemon: frames in over ZeroMQ, event lists on disk. Ctrl-C drains, then stops.
 
+    With accumulate.every_s it keeps images and sources of the observation beside them.
+
     Example: raysieve run config/wfi.toml --set correct.maps=maps.h5 --out out
     """
     config = load(config_name, [*overrides, *([f"links.metrics_port={metrics_port}"] if metrics_port else [])])
-    names = [name for name in processes() if not only or name in only]
+    names = [name for name in (*processes(), *aside(config)) if not only or name in only]
+    if not names:
+        raise ConfigError("accumulate.every_s is 0: no process sources; expected a time with --only sources")
     fed = rows_of(names[0])[0].link
     places = [f"ready: {fed} at {url_of(fed, config.links)}", *_metrics(config.links.metrics_port, out)]
     supervisor = Supervisor(config, out, once=once, overwrite=overwrite, names=names)
@@ -64,7 +72,7 @@ def run(
             ready=lambda s: console.print("\n".join([*_models(s), *places]), highlight=False),
         )
     console.print(summary_table(status))
-    for balance in status[names[-1]]["balance"].values():
+    for balance in (b for one in status.values() for b in one["balance"].values()):
         console.print(
             f"frames: {balance['due']} due = {balance['recorded']} recorded + {balance['lost']} lost", highlight=False
         )

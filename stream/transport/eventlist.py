@@ -43,7 +43,7 @@ class EventListWriter:
     """
 
     def __init__(self, directory: Path, name: str = "events", *, overwrite: bool = False, go_on: bool = False) -> None:
-        self._directory, self._name = directory, name
+        self.folder, self._name = directory, name
         self._parts = directory / f".{name}.parts"
         self.written: list[Path] = []
         self.recovered: list[Path] = []
@@ -122,12 +122,12 @@ class EventListWriter:
 
     def _path(self, number: int) -> Path:
         tail = "" if number == 1 else f"_{number:04d}"
-        return self._directory / f"{self._name}{tail}.fits"
+        return self.folder / f"{self._name}{tail}.fits"
 
     def _finished(self) -> list[tuple[str, Path]]:
         """Return names and paths of the finished files."""
         ours = re.compile(re.escape(self._name) + r"(_\d{4,})?\.fits")
-        return sorted((path.name, path) for path in self._directory.iterdir() if ours.fullmatch(path.name))
+        return sorted((path.name, path) for path in self.folder.iterdir() if ours.fullmatch(path.name))
 
     def _wait(self) -> None:
         if self._joining is not None:
@@ -143,7 +143,7 @@ class EventListWriter:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             unlock()
-            raise ConfigError(f"{self._directory}: another process is writing {self._name}.fits here") from None
+            raise ConfigError(f"{self.folder}: another process is writing {self._name}.fits here") from None
         return unlock
 
     def _clean(self) -> dict[str, list[Tables]]:
@@ -197,10 +197,10 @@ class EventListWriter:
         return found
 
     def _free_name(self, what: str) -> Path:
-        number, path = 1, self._directory / f"{self._name}_{what}.fits"
+        number, path = 1, self.folder / f"{self._name}_{what}.fits"
         while path.exists():
             number += 1
-            path = self._directory / f"{self._name}_{what}_{number}.fits"
+            path = self.folder / f"{self._name}_{what}_{number}.fits"
         return path
 
     def _make_room(self, overwrite: bool) -> None:

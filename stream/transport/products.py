@@ -1,0 +1,121 @@
+"""Products beside the event list on disk: images as FITS images, light curves and sources as FITS tables."""
+
+import io
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from stream.errors import LinkError
+from stream.messages import Message, Product
+from stream.transport.fitsfile import disk_faults, new_file
+
+Cards = Mapping[str, Any]
+
+COMMENTS = {
+    "TELESCOP": "mission", "INSTRUME": "instrument", "OBS_ID": "run", "OBJECT": "target",
+    "MJDREFI": "[d] MJD of time 0, whole days", "MJDREFF": "[d] MJD of time 0, rest",
+    "STREAM": "source of the frames", "CONFSHA": "configuration", "NINTERV": "intervals of the event list in this",
+    "MISSING": "intervals that never came: no exposure", "OLDEST": "first of the intervals",
+    "NEWEST": "last of the intervals", "TSTART": "[s] begin", "TSTOP": "[s] end", "ONTIME": "[s] sum of the GTI",
+    "EXPOSURE": "[s] livetime, mean of the quadrants", "BIN_PX": "pixels of the camera along a pixel of the image",
+    "PICHANS": "channels of PI", "PI_EV": "[eV] width of a channel",
+}  # fmt: skip
+UNITS = {"TIME": "s", "COUNTS": "count", "EXPOSURE": "s", "START": "s", "STOP": "s", "BAND_LO": "eV", "BAND_HI": "eV"}
+
+
+class Products:
+    """Writes products of the process "sources" into the folder of their event list, each in the place of the last.
+
+    "images": images.fits, lightcurve.fits. A disk that refuses costs the product, counted as `not_written`: the next
+    one holds all of it again. Other messages are not for it.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.counters: Counter[str] = Counter()
+
+    def send(self, message: Message) -> None:
+        """Write a product."""
+        if not isinstance(message, Product) or message.kind not in WRITERS:
+            return
+        folder = self._out / str(message.header.get("FOLDER", "."))
+        if not folder.resolve().is_relative_to(self._out.resolve()):  # a product comes over a socket
+            self.counters["not_written"] += 1
+            return
+        try:
+            with disk_faults(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            WRITERS[message.kind](message, folder)
+        except LinkError:
+            self.counters["not_written"] += 1
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+def write_images(product: Product, folder: Path) -> None:
+    """Write images.fits (an image for each band, the exposure) and lightcurve.fits. Raises LinkError."""
+    images, exposure = product.tables["IMAGES"], product.tables["EXPOSURE"]["EXPOSURE"][0]
+    hdus = [_primary(product)]
+    for row in images:
+        name = f"COUNTS_{row['BAND_LO']:.0f}_{row['BAND_HI']:.0f}"
+        hdus.append(_image(row["COUNTS"], name, "count", product.header))
+        hdus[-1].header["BAND_LO"] = (float(row["BAND_LO"]), "[eV] from")
+        hdus[-1].header["BAND_HI"] = (float(row["BAND_HI"]), "[eV] up to, without")
+    hdus.append(_image(exposure, "EXPOSURE", "s", product.header))
+    save(folder / "images.fits", hdus)
+    rate = table_hdu(
+        product.tables["LIGHTCURVE"], "RATE", product.header | {"HDUCLASS": "OGIP", "HDUCLAS1": "LIGHTCURVE"}
+    )
+    for number, row in enumerate(images):
+        rate.header[f"BAND{number}"] = (f"{row['BAND_LO']:g}-{row['BAND_HI']:g}", "[eV] of that element of COUNTS")
+    save(folder / "lightcurve.fits", [_primary(product), rate, table_hdu(product.tables["GTI"], "GTI", product.header)])
+
+
+WRITERS = {"images": write_images}
+
+
+def table_hdu(rows: NDArray[Any], name: str, header: Cards) -> Any:
+    """Return a table with the units of its columns, as far as they are known, and its cards."""
+    hdu = fits.BinTableHDU(rows, name=name)
+    for column in hdu.columns:
+        column.unit = UNITS.get(column.name)
+    _put(hdu.header, header)
+    return hdu
+
+
+def save(path: Path, hdus: list[Any]) -> None:
+    """Write a FITS file whole or not at all, with checksums. Raises LinkError, naming the path."""
+    content = io.BytesIO()
+    fits.HDUList(hdus).writeto(content, checksum=True)
+    with new_file(path) as file:
+        file.write(content.getbuffer())
+
+
+def _primary(product: Product) -> Any:
+    hdu = fits.PrimaryHDU()
+    _put(hdu.header, {"ORIGIN": "raysieve", "CREATOR": "raysieve", **product.header})
+    return hdu
+
+
+def _image(pixels: NDArray[Any], name: str, unit: str, header: Cards) -> Any:
+    """Return an image whose coordinates are DETX and DETY of the event list."""
+    hdu = fits.ImageHDU(np.ascontiguousarray(pixels), name=name)
+    hdu.header["BUNIT"] = unit
+    size = float(header.get("BIN_PX", 1))
+    for axis, column in ((1, "DETX"), (2, "DETY")):
+        hdu.header[f"CTYPE{axis}"], hdu.header[f"CUNIT{axis}"] = column, "pixel"
+        hdu.header[f"CRPIX{axis}"], hdu.header[f"CRVAL{axis}"] = 1.0, (size - 1) / 2
+        hdu.header[f"CDELT{axis}"] = size
+    _put(hdu.header, header)
+    return hdu
+
+
+def _put(header: Any, cards: Cards) -> None:
+    for key, value in cards.items():
+        header[key] = (value, COMMENTS.get(key, ""))
