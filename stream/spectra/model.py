@@ -125,7 +125,7 @@ class Model:
         return self.root.evaluate(grid, values, slopes, absorbed)
 
     def set(self, **changes: object) -> "Model":
-        """Return the model with its parameters changed: `set(**{"tbabs.nH": 0.1, "powerlaw.norm": {"frozen": True}})`."""
+        """Return the model with parameters changed: `set(**{"tbabs.nH": 0.1, "powerlaw.norm": {"frozen": True}})`."""
         unknown = sorted(set(changes) - set(self.names))
         if unknown:
             raise ConfigError(f"{self.text}: no parameter {unknown[0]}; expected one of {', '.join(self.names)}")
