@@ -21,14 +21,26 @@ PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "sources_plasma.png"
 K_KEV = 8.617333e-8
 COUNTS = 10_000  # of the spectra whose temperature is fitted: sets nothing but the weight of empty channels
 BANDS = np.round(np.arange(0.3, 8.01, 0.1), 2)
-SHOWN = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 10.0)  # keV
+PARTS = {  # of the unfolded spectrum, keV
+    "0.1-0.3 keV": (0.1, 0.3),
+    "0.5-0.7 keV (O)": (0.5, 0.7),
+    "0.7-1.2 keV (Fe L)": (0.7, 1.2),
+    "1.2-2.1 keV (Mg, Si)": (1.2, 2.1),
+    "4-6 keV (continuum)": (4.0, 6.0),
+    "6.4-7 keV (Fe K)": (6.4, 7.0),
+}
+SHOWN = (0.1, 0.2, 0.35, 0.55, 0.9, 1.4, 2.1, 3.4, 5.4, 8.6)  # keV
 Floats = NDArray[np.float64]
 Figures = dict[str, tuple[Any, ...]]
 
 
 def common(ours: Spectra, apec: Spectra) -> tuple[Spectra, Spectra]:
-    """Return both at the temperatures that both have."""
-    pairs = [(int(np.argmin(abs(ours.log_t - t))), n) for n, t in enumerate(apec.log_t)]
+    """Return both at the temperatures that both have, of APEC's grid: a multiple of 0.1 dex.
+
+    PIMMS' spectra halfway are straight lines in T between these (found from their fluxes): far off below 0.3 keV.
+    """
+    native = [n for n, t in enumerate(apec.log_t) if abs(10 * t - round(10 * t)) < 1e-6]
+    pairs = [(int(np.argmin(abs(ours.log_t - apec.log_t[n]))), n) for n in native]
     pairs = [(i, n) for i, n in pairs if abs(ours.log_t[i] - apec.log_t[n]) < 1e-3]
     i, n = np.array(pairs).T
     return tuple(replace(s, log_t=s.log_t[k], photons=s.photons[k]) for s, k in ((ours, i), (apec, n)))
@@ -92,19 +104,26 @@ def compare(ours: Spectra, apec: Spectra, metals: Floats) -> tuple[Figures, dict
         free: np.array([fit(c, ours.log_t, light, heavy, t, free=free) for c, t in zip(counts, a.log_t, strict=True)])
         for free in (False, True)
     }
+    bare = [s.rebin(BANDS[2:-1] + 0.03, energy=True) for s in (a, b)]
+    worth = bare[1] / bare[1].sum(1, keepdims=True)
+    bare_ratio = np.where(worth > 0, bare[0] / np.maximum(bare[1], 1e-300), 0) / flux["0.5-8 keV"][:, None]
+    parts = {f"energy flux {n}, ours over APEC": _ratio(a, b, np.array(e)) for n, e in PARTS.items()}
+    # (bands shifted by 0.03 keV: Fe XXV w, 6.7004 keV, would be on an edge)
+    parts["unfolded energy per 0.1 keV band, rms deviation of shape"] = np.sqrt((worth * (bare_ratio - 1) ** 2).sum(1))
     arrays = {"kt": kt, "ratio": ratio, "ours": folded[0], "apec": folded[1], "log_t": a.log_t, **flux}
     arrays |= {"energy": 0.5 * (channels[:-1] + channels[1:])[used]}
     arrays |= {"fitted": 10 ** (fits[False][:, 0] - a.log_t), "fitted free": 10 ** (fits[True][:, 0] - a.log_t)}
     arrays |= {"metals": fits[True][:, 1]}
     spread = np.sqrt(np.nansum(share * (ratio / flux["0.5-8 keV"][:, None] - 1) ** 2, axis=1))
-    return _figures(arrays, spread), arrays
+    return _figures(arrays, parts, spread), arrays
 
 
 def _ratio(a: Spectra, b: Spectra, edges: Floats) -> Floats:
-    return (a.rebin(edges, energy=True) / b.rebin(edges, energy=True))[:, 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (a.rebin(edges, energy=True) / b.rebin(edges, energy=True))[:, 0]
 
 
-def _figures(arrays: dict[str, Floats], spread: Floats) -> Figures:
+def _figures(arrays: dict[str, Floats], parts: dict[str, Floats], spread: Floats) -> Figures:
     found: Figures = {}
     kt = arrays["kt"]
     rows = {
@@ -114,12 +133,15 @@ def _figures(arrays: dict[str, Floats], spread: Floats) -> Figures:
         "temperature fitted to APEC over true, abundance 1": arrays["fitted"],
         "temperature fitted to APEC over true, abundance free": arrays["fitted free"],
         "abundance fitted to APEC": arrays["metals"],
+        **parts,
     }
     for name, row in rows.items():
-        for k in [int(np.argmin(abs(np.log(kt / e)))) for e in SHOWN]:
+        for k in [int(np.argmin(abs(np.log(kt / e)))) for e in SHOWN if e > 1 or not ("Fe K" in name or "4-6" in name)]:
             found[f"{name}: kT {kt[k]:.3g} keV"] = (float(row[k]), "1")
         neutral = 0.0 if "rms" in name else 1.0
         for low, high in ((0.1, 0.3), (0.3, 10.5)):
+            if "keV (" in name or "0.1-0.3" in name:
+                continue
             inside = (kt >= low) & (kt < high)
             found[f"{name}: largest deviation, kT {low:g}-{high:g} keV"] = (
                 float(abs(row[inside] - neutral).max()),
@@ -150,8 +172,8 @@ def draw(arrays: dict[str, Floats]) -> None:
         ax.set(ylim=(0.5, 1.5), xlabel="kT (keV)", ylabel="this table / APEC")
     for ax in axes.flat[:3]:
         ax.legend(fontsize=8)
-    edges = np.append(BANDS[2:], [])
-    picture = axes[1, 1].pcolormesh(edges, kt, arrays["ratio"], cmap="RdBu_r", vmin=0.5, vmax=1.5)
+    rows = 10 ** np.append(np.log10(kt) - 0.05, np.log10(kt[-1]) + 0.05)
+    picture = axes[1, 1].pcolormesh(BANDS[2:], rows, arrays["ratio"], cmap="RdBu_r", vmin=0.5, vmax=1.5)
     axes[1, 1].set(
         xscale="log", yscale="log", xlabel="keV", ylabel="kT (keV)", title="ratio of ACIS counts per 0.1 keV"
     )
