@@ -1,0 +1,1 @@
+"""Figures and pictures of the page docs/sources.md: one file per subject."""
