@@ -1,7 +1,7 @@
 """Finds sources: matched filter for Poisson counts, peaks one pass after another, segments by marker watershed.
 
 The significance of a pixel is the signed root of the likelihood ratio of a point source there against none, with the
-exposure under the PSF (Cash 1979, ApJ 228, 939; Stewart 2009, A&A 495, 989: for few counts no linear filter finds more).
+exposure under the PSF (Cash 1979, ApJ 228, 939; Stewart 2009, A&A 495, 989).
 The background is a mean without the sources. Every pass takes what is known into the model, so that a faint source
 beside a bright one is a peak of its own.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import correlate1d
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
@@ -102,7 +103,7 @@ class _Search:
         self.fisher = np.empty((0, PARAMETERS, PARAMETERS))
         self.ratio = np.empty(0)  # sigma, of each source
         self.side = background_side(psf_sigma_px)
-        self.stamp = stamp_of(psf_sigma_px)
+        self.stamp = np.outer(line_of(psf_sigma_px), line_of(psf_sigma_px))
         nothing = np.zeros(counts.shape)
         self.background = local_mean(counts, exposure, nothing, nothing > 0, self.side)
 
@@ -141,9 +142,11 @@ class _Search:
         self.background = local_mean(self.counts, self.exposure, model, mask, self.side)
 
     def significance_above(self, expected: Image, least: float = 0.0) -> Image:
-        """Return the significance of one more point source at every pixel; below `least` roughly."""
-        significance = np.empty_like(self.counts)
-        significance_map(self.counts, np.maximum(expected, 1e-12), self.exposure, self.stamp, least, significance)
+        """Return the significance of one more point source at every pixel; below `least` that of the score test."""
+        expected = np.maximum(expected, 1e-12)
+        significance = score_of(self.counts, expected, self.exposure, self.psf)
+        worth = np.where(significance > least, significance, np.nan)
+        significance_map(self.counts, expected, self.exposure, self.stamp, worth, significance)
         return significance
 
     def new_peaks(self, significance: Image, high: float) -> Image:
@@ -271,12 +274,28 @@ def window_of(theta: NDArray[np.float64], reach: float, shape: tuple[int, ...]) 
     return rows, slice(max(0, x - side), max(0, min(shape[1], x + side + 1)))
 
 
-def stamp_of(sigma_px: float) -> Image:
-    """Return a Gaussian PSF of sum 1 out to 3 sigma, (k, k)."""
+def line_of(sigma_px: float) -> NDArray[np.float64]:
+    """Return a Gaussian of sum 1 out to 3 sigma, (k,): the PSF is its product with itself."""
     radius = int(np.ceil(3 * sigma_px))
     line = np.exp(-(np.arange(-radius, radius + 1.0) ** 2) / (2 * sigma_px**2))
-    stamp = np.outer(line, line)
-    return np.asarray(stamp / stamp.sum())
+    return np.asarray(line / line.sum())
+
+
+def score_of(counts: Image, expected: Image, exposure: Image, psf_sigma_px: float) -> Image:
+    """Return the score test of one more point source at every pixel, in sigma: the linear matched filter.
+
+    (sum p n / b - sum p) / sqrt(sum p^2 / b), p PSF x exposure; 0 where there is no exposure.
+    """
+    line = line_of(psf_sigma_px)
+    slope = _filtered(exposure * (counts / expected - 1), line)
+    information = _filtered(exposure**2 / expected, line**2)
+    seen = (exposure > 0) & (information > 0)
+    return np.where(seen, slope / np.sqrt(np.where(seen, information, 1.0)), 0.0)
+
+
+def _filtered(image: Image, line: NDArray[np.float64]) -> Image:
+    once: Any = correlate1d(image, line, axis=0, mode="constant")
+    return np.asarray(correlate1d(once, line, axis=1, mode="constant"))
 
 
 def segment(significance: Image, theta: Image, threshold: float) -> NDArray[np.int32]:

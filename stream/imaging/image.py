@@ -55,11 +55,23 @@ def effective_area(side: int) -> float:
     return (1.5 * side) ** 2
 
 
-def local_mean(counts: Image, exposure: Image, sources: Image, mask: NDArray[np.bool_], side: int) -> Image:
-    """Return the background in counts per unit of exposure, > 0: a masked mean over an area that grows until it is known.
+LEAST_COUNTS = 60.0  # under the kernel: a background known to 13 %
 
-    counts, exposure (rows, columns); sources: expected counts of the sources, subtracted outside the mask; mask: pixels
-    that do not count; side: px of the smallest box. A mean, never a median: that of sparse counts is 0.
+
+def local_mean(
+    counts: Image,
+    exposure: Image,
+    sources: Image,
+    mask: NDArray[np.bool_],
+    side: int,
+    least: float = LEAST_COUNTS,
+    growth: float = 2.0,
+) -> Image:
+    """Return the background in counts per unit of exposure, > 0: a masked mean over as large an area as it takes.
+
+    counts, exposure (rows, columns); sources: expected counts of sources, subtracted outside the mask; mask: pixels
+    that do not count; side: px of the smallest box, which grows by `growth` until `least` counts are under the kernel.
+    A mean, never a median: that of sparse counts is 0.
     """
     seen = ~mask & (exposure > 0)
     total, time = float(counts[seen].sum()), float(exposure[seen].sum())
@@ -69,11 +81,8 @@ def local_mean(counts: Image, exposure: Image, sources: Image, mask: NDArray[np.
     open_time = np.where(seen, exposure, 0.0)
     while side < max(counts.shape) and not known.all():
         here, there = smooth(left, side), smooth(open_time, side)
-        enough = ~known & (here * effective_area(side) >= LEAST_COUNTS) & (there > 0.05)
+        enough = ~known & (here * effective_area(side) >= least) & (there > 0.05)
         rate[enough] = here[enough] / there[enough]
         known |= enough
-        side *= 2
+        side = 2 * int(growth * side / 2) + 1
     return rate
-
-
-LEAST_COUNTS = 60.0  # under the kernel: a background known to 13 %

@@ -145,9 +145,9 @@ def fit_sources(images, inside, theta, setup, fisher, out):
 
     images = (counts, background, exposure, model) each (rows, columns) float64, model the counts of all sources out to
     5.5 sigma; inside (n, 5) float64, the sources as they are in the model; theta (n, 5) float64, start and result, x
-    and y in the image's pixels; where both are one array the model is kept up to date; setup = (free (5,) bool, reach (n,) int64:
-    half the window's side, px, move: how far x and y may go, px, width (2,): lowest and highest ln sigma, spread (n,):
-    sigma of c); fisher (n, 5, 5) float64; out (n, 2) float64: ln L, 1 where the fit converged.
+    and y in the image's pixels; where both are one array the model is kept up to date; setup = (free (5,) bool; reach
+    (n,) int64: half the window's side, px; move: how far x and y may go, px; width (2,): lowest and highest ln sigma;
+    spread (n,): sigma of c); fisher (n, 5, 5) float64; out (n, 2) float64: ln L, 1 where the fit converged.
     """
     counts, background, exposure, model = images
     free, reach, move, width, spread = setup
