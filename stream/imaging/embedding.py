@@ -4,7 +4,9 @@ Coifman and Lafon 2006, Appl. Comput. Harmon. Anal. 21, 5. A Gaussian kernel exp
 divided by the density to the power alpha (1: the geometry alone counts, not how many sources lie where), made a random
 walk; its eigenvectors times their eigenvalues are the coordinates. The kernel's epsilon is where ln of the sum of the
 kernel rises fastest with ln epsilon (Coifman, Shkolnisky, Sigworth and Singer 2008, IEEE Trans. Image Process. 17,
-1891): between the scale on which every source is alone and that on which all are one. New sources are placed by
+1891), between the scale on which every source is alone and that on which all are one; but at least the square of the
+distance within which 95 % of the sources have ln n others, or the walk would fall to pieces (noise in many dimensions
+is the steepest rise of all). New sources are placed by
 Nystrom's extension, which gives known ones the coordinates that they have.
 """
 
@@ -83,7 +85,9 @@ def choose_epsilon(squares: Matrix) -> float:
         return 1.0
     ladder = np.linspace(np.log(np.quantile(apart, 0.001)), np.log(4 * apart.max()), 40)
     sums = np.log([np.exp(-squares / np.exp(step)).sum() for step in ladder])
-    return float(np.exp(ladder[np.gradient(sums, ladder).argmax()]))
+    steepest = float(np.exp(ladder[np.gradient(sums, ladder).argmax()]))
+    order = min(len(squares) - 1, int(np.ceil(np.log(len(squares)))))
+    return max(steepest, float(np.quantile(np.partition(squares, order, axis=1)[:, order], 0.95)))
 
 
 def _walk(kernel: Matrix, values: Matrix, vectors: Matrix) -> None:
