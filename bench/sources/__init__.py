@@ -1,1 +1,1 @@
-"""The figures of the page on X-ray sources."""
+"""Figures and pictures of the X-ray sources: docs/sources.md."""
