@@ -91,6 +91,7 @@ class Judge:
         self.features: tuple[str, ...] = tuple(card.get("input.x.names"))
         self.classes: tuple[str, ...] = tuple(card.get("output.p.names"))
         self.log_prior = np.log(np.asarray(card.get("prior.p"), np.float64))  # (C,) of the classes where it was trained
+        self._threshold = np.asarray(card.get("decision.threshold"), np.float64)
         wide, classes = len(self.features), len(self.classes)
         for key, shape in (
             ("input.x", ["n", wide]),
@@ -99,8 +100,30 @@ class Judge:
             ("output.p", ["n", classes]),
         ):
             card.require(f"{key}.shape", shape)
-        if self.log_prior.shape != (classes,):
-            raise ModelError(f"{card.path}: prior.p: expected {classes} numbers, one for each class")
+        for name, numbers in (("prior.p", self.log_prior), ("decision.threshold", self._threshold)):
+            if numbers.shape != (classes,):
+                raise ModelError(f"{card.path}: {name}: expected {classes} numbers, one for each class")
+
+    def prior_at(self, latitude_deg: ArrayLike) -> NDArray[np.float64]:
+        """Return ln P(class) (n, C) at Galactic latitudes (n,) in degrees, for `judge`; the trained one if it has none.
+
+        The card's knots, linear in asinh(|b| / 1 deg) between them.
+        """
+        place = np.arcsinh(np.abs(np.asarray(latitude_deg, np.float64)))
+        prior = self._model.card.get("prior")
+        if "latitude_deg" not in prior:
+            return np.tile(self.log_prior, (len(place), 1))
+        knots, log_p = np.arcsinh(np.asarray(prior["latitude_deg"], np.float64)), np.asarray(prior["log_p"], np.float64)
+        if log_p.shape != (len(knots), len(self.classes)):
+            raise ModelError(f"{self._model.card.path}: prior.log_p: expected {len(knots)} rows of {len(self.classes)}")
+        return np.stack([np.interp(place, knots, column) for column in log_p.T], axis=1)
+
+    def decide(self, posterior: Posterior) -> NDArray[np.int64]:
+        """Return the class (n,), place in `classes`, of the highest p / threshold: what makes macro-F1 highest.
+
+        The most probable class is the argmax of p instead.
+        """
+        return np.argmax(posterior.p / self._threshold, axis=1)
 
     @property
     def about(self) -> Mapping[str, str]:
