@@ -124,7 +124,12 @@ def export_islands(
 @export.command("sources")
 @click.argument("model", type=FILE)
 @click.argument("out", type=FILE)
-@click.option("--test", required=True, type=FILE, help="Sources that it has never seen: metrics and parity.")
+@click.option(
+    "--test",
+    required=True,
+    type=FILE,
+    help="Sources that it has never seen: metrics and parity; those of the training: cross-validation.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing model and its card.")
 def export_sources(model: Path, out: Path, test: Path, overwrite: bool) -> None:
     """Export a model of source classes (.npz), fusion or challenger: OUT (.onnx) and its card (.toml).

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from export.card import as_rows
 from export.fusion import write_fusion
 from export.graph import Graph
+from models.metrics import Interval
 from models.sources.challenger import LEAST, Challenger, Trees
 from models.sources.dataset import Sources
-from models.sources.evaluate import intervals, judge_unseen
+from models.sources.evaluate import cross_validate, intervals, judge_unseen
 from models.sources.fusion import Fusion
 from models.sources.train import Trained
 from stream.judges.sources import INPUTS, OUTPUTS
@@ -51,7 +52,7 @@ def write_challenger(model: Challenger, out: Path) -> None:
     prior = g.op("LogSoftmax", g.double("log_prior"), axis=1)
     p = g.op("Softmax", g.op("Add", g.op("Sub", kept, g.const(model.exponent[1] * model.log_prior)), prior), axis=1)
     g.float(p, "p")
-    nothing = g.op("Mul", g.sum(prior, 1), g.const(0))
+    nothing = g.op("Abs", g.op("Mul", g.sum(prior, 1), g.const(0)))
     g.float(nothing, "outlier")
     g.float(g.op("Add", nothing, g.const(np.nan)), "log_evidence")
     g.save(out, len(model.features), len(model.classes))
@@ -112,10 +113,21 @@ def compare(trained: Trained, model: Path, given: Sources) -> Parity:
     return Parity(len(given), MADE_UP, float(difference), float(known.max(initial=0)), int(changed))
 
 
-def describe(trained: Trained, out: Path, given: Sources) -> dict[str, Any]:
-    """Return what the card says of an exported model, on a table of sources that it has never seen.
+def _metrics(trained: Trained, given: Sources, about: dict[str, Any]) -> tuple[str, dict[str, Interval]]:
+    """Return how the metrics were measured, and the metrics; on the table of the training: by cross-validation."""
+    by_field, seen = bool(about["by_field"]), given.only(trained.model.features).as_classes(trained.model.classes)
+    if seen.digest() != about["digest"]:
+        return "sources of another table", intervals(judge_unseen(trained, given, by_field))
+    told = cross_validate(seen, trained.model.plan, by_field=by_field)[trained.sky is not None]
+    return f"5-fold cross-validation by {'field' if by_field else 'source'}, all fitted inside the folds", intervals(
+        told
+    )
 
-    Raises ConfigError for a table with other features or classes.
+
+def describe(trained: Trained, out: Path, given: Sources) -> dict[str, Any]:
+    """Return what the card says of an exported model, on a table of sources.
+
+    Sources that it has never seen, or those of its training, with metrics from a cross-validation then. Raises ConfigError for a table with other features or classes.
     """
     model = trained.model
     seen = given.only(model.features).as_classes(model.classes)
@@ -126,9 +138,10 @@ def describe(trained: Trained, out: Path, given: Sources) -> dict[str, Any]:
         prior |= {"latitude_deg": trained.sky.latitude_deg.tolist(), "log_p": trained.sky.log_p.tolist()}
     features = {"shape": wide, "dtype": "float32"} | names
     about = json.loads(model.about)
+    how, metrics = _metrics(trained, given, about)
     return {
         "kind": "fusion" if isinstance(model, Fusion) else "challenger",
-        "test": {"table": given.path.name, "sources": len(given), "digest": given.digest()},
+        "test": {"table": given.path.name, "sources": len(given), "digest": given.digest(), "how": how},
         "input": {"x": features, "error": features, "log_prior": classes},
         "output": {
             "p": classes,
@@ -138,6 +151,6 @@ def describe(trained: Trained, out: Path, given: Sources) -> dict[str, Any]:
         "prior": prior,
         "decision": {"threshold": trained.rule.threshold.tolist()},
         "training": about,
-        "metrics": as_rows(intervals(judge_unseen(trained, given))),
+        "metrics": as_rows(metrics),
         "parity": asdict(compare(trained, out, seen)),
     }

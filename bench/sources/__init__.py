@@ -1,0 +1,1 @@
+"""Figures of the X-ray sources: `docs/figures/sources_*.json`, `docs/pictures/sources_*.png`."""
