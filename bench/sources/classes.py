@@ -23,6 +23,7 @@ TABLE, LOO, BULGE = (
 PLANS = {"fusion": Plan(), "challenger": Boosting()}
 SKY = {False: "", True: ", latitude prior"}
 SAME_ARCSEC = 3.0
+SHORT = ("accuracy", "macro-F1", "macro-F1, rule", "ECE")
 Figures = dict[str, tuple[object, ...]]
 Told = dict[tuple[str, bool, bool], list[Judged]]  # of kind, by field, with the prior by latitude: a repeat each
 
@@ -46,9 +47,10 @@ def mean(rows: Sequence[dict[str, Interval]]) -> dict[str, Interval]:
     return {name: (value, low, high) for name, (value, low, high) in mean_of.items()}
 
 
-def as_figures(name: str, rows: dict[str, Interval], unit: str = "") -> Figures:
-    """Return figures of the bench."""
-    return {f"{name}: {key}": (value, unit, (low, high)) for key, (value, low, high) in rows.items()}
+def as_figures(name: str, rows: dict[str, Interval], *, short: bool = False) -> Figures:
+    """Return figures of the bench; short: without precision and recall of each class, and the rule's F1."""
+    kept = {key: row for key, row in rows.items() if not short or key in SHORT or key.endswith(" F1")}
+    return {f"{name}: {key}": (value, "", (low, high)) for key, (value, low, high) in kept.items()}
 
 
 def beside_published(given: Sources, told: Told, loo: Judged, names: Sequence[str]) -> Figures:
@@ -60,11 +62,11 @@ def beside_published(given: Sources, told: Told, loo: Judged, names: Sequence[st
         if name in place and given.label[place[name]] == loo.label[row]
     ]
     ours, theirs = np.array(pairs).T
-    found = as_figures(f"{ours.size} sources of both, Yang 2022", intervals(loo.pick(theirs)))
+    found = as_figures(f"{ours.size} sources of both, Yang 2022", intervals(loo.pick(theirs)), short=True)
     for (kind, by_field, sky), repeats in told.items():
         if not by_field:
             rows = mean([intervals(one.pick(ours)) for one in repeats])
-            found |= as_figures(f"{ours.size} sources of both, {kind}{SKY[sky]}", rows)
+            found |= as_figures(f"{ours.size} sources of both, {kind}{SKY[sky]}", rows, short=True)
     return found
 
 
@@ -76,7 +78,8 @@ def bulge(given: Sources, unseen: Sources) -> Figures:
     for kind, plan in PLANS.items():
         held = hold_out(given, plan, by_field=True)
         for sky in (False, True):
-            found |= as_figures(f"bulge, {kind}{SKY[sky]}", intervals(judge_unseen(finish(held, sky=sky), new)))
+            rows = intervals(judge_unseen(finish(held, sky=sky), new))
+            found |= as_figures(f"bulge, {kind}{SKY[sky]}", rows, short=True)
     return found
 
 

@@ -20,9 +20,9 @@ def exported(model, out, test, *options):
 
 
 @pytest.fixture(scope="module")
-def models(trained, boosted, source_tables, tmp_path_factory):
+def models(fused, boosted, source_tables, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sources")
-    for kind, one in zip(KINDS, (trained, boosted), strict=True):
+    for kind, one in zip(KINDS, (fused, boosted), strict=True):
         save(folder / f"{kind}.npz", one)
         done = exported(folder / f"{kind}.npz", folder / f"{kind}.onnx", source_tables[1])
         assert done.exit_code == 0, done.output
@@ -31,15 +31,15 @@ def models(trained, boosted, source_tables, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_onnx_is_the_model_and_the_card_says_so(models, known, kind):
+def test_onnx_is_the_model_and_the_card_says_so(models, known_sources, kind):
     card = tomllib.loads(models[kind].with_suffix(".toml").read_text())
     assert card["kind"] == kind
     assert card["sha256"] == hashlib.sha256(models[kind].read_bytes()).hexdigest()
     assert card["parity"]["difference"] < 1e-5
     assert (card["parity"]["sources"], card["parity"]["made_up"], card["parity"]["changed"]) == (300, 2000, 0)
-    assert card["input"]["x"]["names"] == list(known[0].features)
+    assert card["input"]["x"]["names"] == list(known_sources[0].features)
     assert card["input"]["x"]["units"] == ["", "dex of erg cm-2 s-1", "", "px"]
-    assert card["output"]["p"]["names"] == list(known[0].classes)
+    assert card["output"]["p"]["names"] == list(known_sources[0].classes)
     assert sum(card["prior"]["p"]) == pytest.approx(1)
     assert card["test"]["how"] == "sources of another table"
     value, low, high = card["metrics"]["macro-F1"]
@@ -49,11 +49,11 @@ def test_onnx_is_the_model_and_the_card_says_so(models, known, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("number", [0, 1, 300])
-def test_the_judge_says_what_the_model_says(models, trained, boosted, known, kind, number):
-    one = (trained, boosted)[KINDS.index(kind)]
-    unseen = known[1].pick(np.arange(number))
+def test_the_judge_says_what_the_model_says(models, fused, boosted, known_sources, kind, number):
+    one = (fused, boosted)[KINDS.index(kind)]
+    unseen = known_sources[1].pick(np.arange(number))
     judge = Judge(str(models[kind]))
-    assert judge.features == known[0].features
+    assert judge.features == known_sources[0].features
     found = judge.judge(unseen.x, unseen.error, judge.prior_at(unseen.sky[:, 1]))
     p, evidence, outlier = one.judge(unseen)
     np.testing.assert_allclose(found.p, p, atol=2e-5)
@@ -73,11 +73,11 @@ def test_nothing_measured_is_the_prior(models, kind):
         np.testing.assert_allclose(found.p[0], np.exp(judge.log_prior) * (1 - found.outlier[0]), atol=1e-6)
 
 
-def test_parity_sees_another_model(models, trained, known):
+def test_parity_sees_another_model(models, fused, known_sources):
     from export.sources import compare
 
-    other = replace(trained, model=replace(trained.model, exponent=trained.model.exponent * 1.01))
-    found = compare(other, models["fusion"], known[1])
+    other = replace(fused, model=replace(fused.model, exponent=fused.model.exponent * 1.01))
+    found = compare(other, models["fusion"], known_sources[1])
     assert found.difference > 1e-3
     assert found.evidence > 1e-3
 

@@ -47,24 +47,24 @@ def source_tables(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def known(source_tables):
+def known_sources(source_tables):
     return tuple(map(read_sources, source_tables))
 
 
 @pytest.fixture(scope="session")
-def trained(known):
+def fused(known_sources):
     """A fusion with the prior by latitude."""
     from models.sources.fusion import Plan
     from models.sources.train import train
 
-    return train(known[0], Plan(folds=3), sky=True)
+    return train(known_sources[0], Plan(folds=3), sky=True)
 
 
 @pytest.fixture(scope="session")
-def boosted(known):
+def boosted(known_sources):
     """A challenger with the prior by latitude."""
     pytest.importorskip("sklearn", reason="no train extra: scikit-learn not installed (pip install -e '.[train]')")
     from models.sources.challenger import Boosting
     from models.sources.train import train
 
-    return train(known[0], Boosting(steps=15, folds=3), sky=True)
+    return train(known_sources[0], Boosting(steps=15, folds=3), sky=True)

@@ -14,8 +14,8 @@ from models.sources.muwclass import fields_of, galactic
 from models.sources.sky import sky_prior
 
 
-def test_a_plain_table_names_its_features(known, source_tables):
-    given = known[0]
+def test_a_plain_table_names_its_features(known_sources, source_tables):
+    given = known_sources[0]
     assert given.features == ("photon_index", "log_flux", "motion", "fwhm_px")
     assert given.units == ("", "dex of erg cm-2 s-1", "", "px")
     assert given.classes == ("AGN", "CV", "star")
@@ -30,7 +30,7 @@ def test_a_plain_table_names_its_features(known, source_tables):
 
 
 @pytest.mark.parametrize("compound", [False, True])
-def test_hdf5_says_the_same_with_units(known, source_tables, tmp_path, compound):
+def test_hdf5_says_the_same_with_units(known_sources, source_tables, tmp_path, compound):
     with source_tables[0].open() as file:
         rows = list(csv.DictReader(file))
     columns = {
@@ -47,10 +47,10 @@ def test_hdf5_says_the_same_with_units(known, source_tables, tmp_path, compound)
                 file[name] = column
             file["motion"].attrs["unit"] = "arcsec yr-1"
     given = read_sources(tmp_path / "t.h5")
-    again = given.only(known[0].features)
-    assert again.digest() == known[0].digest()
+    again = given.only(known_sources[0].features)
+    assert again.digest() == known_sources[0].digest()
     assert again.units[2] == "arcsec yr-1"
-    np.testing.assert_array_equal(again.sky, known[0].sky)
+    np.testing.assert_array_equal(again.sky, known_sources[0].sky)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_a_table_that_cannot_be_used_is_one_line(tmp_path, text, told):
     assert "\n" not in str(fault.value)
 
 
-def test_unknown_features_classes_and_files_are_one_line(known, tmp_path):
+def test_unknown_features_classes_and_files_are_one_line(known_sources, tmp_path):
     with pytest.raises(ConfigError, match="feature gamma: expected one of photon_index, log_flux"):
-        known[0].only(["gamma"])
+        known_sources[0].only(["gamma"])
     with pytest.raises(ConfigError, match="class CV: expected one of AGN, star"):
-        known[0].as_classes(("AGN", "star"))
+        known_sources[0].as_classes(("AGN", "star"))
     with pytest.raises(ConfigError, match="cannot be read"):
         read_sources(tmp_path / "none.csv")
     (tmp_path / "t.csv.gz").write_bytes(b"no gzip")
@@ -126,8 +126,8 @@ def test_a_muwclass_table_has_fluxes_colours_and_ratios(tmp_path):
     assert dict(zip(given.features, given.units, strict=True))["log_luminosity"] == "dex of erg s-1"
 
 
-def test_folds_hold_fields_together_and_classes_apart(known):
-    given = known[0]
+def test_folds_hold_fields_together_and_classes_apart(known_sources):
+    given = known_sources[0]
     for by_field in (False, True):
         fold = folds_of(given, 4, 0, by_field=by_field)
         counts = np.array([np.bincount(given.label[fold == k], minlength=3) for k in range(4)])
@@ -138,11 +138,11 @@ def test_folds_hold_fields_together_and_classes_apart(known):
     assert not np.array_equal(folds_of(given, 4, 0, by_field=False), folds_of(given, 4, 1, by_field=False))
 
 
-def test_the_prior_by_latitude_is_a_probability_that_follows_the_sources(known):
-    prior = sky_prior(known[0])
+def test_the_prior_by_latitude_is_a_probability_that_follows_the_sources(known_sources):
+    prior = sky_prior(known_sources[0])
     np.testing.assert_allclose(np.exp(prior.log_p).sum(axis=1), 1)
     near, far = np.exp(prior.at(np.array([0.5, -60])))
     assert near[1] > 2 * far[1]  # CVs lie in the plane
     assert far[0] > near[0]
-    none = prior.tempered(0.0, np.log(known[0].frequencies()))
-    np.testing.assert_allclose(np.exp(none.at(np.array([5.0])))[0], known[0].frequencies())
+    none = prior.tempered(0.0, np.log(known_sources[0].frequencies()))
+    np.testing.assert_allclose(np.exp(none.at(np.array([5.0])))[0], known_sources[0].frequencies())

@@ -44,14 +44,14 @@ def test_a_large_error_leaves_the_prior_and_a_far_source_is_an_outlier():
     assert evidence[0] > evidence[1]
 
 
-def test_probabilities_sum_to_one_and_nothing_measured_is_the_prior(trained, known):
-    p, evidence, outlier = trained.judge(known[1])
+def test_probabilities_sum_to_one_and_nothing_measured_is_the_prior(fused, known_sources):
+    p, evidence, outlier = fused.judge(known_sources[1])
     np.testing.assert_allclose(p.sum(axis=1) + outlier, 1, atol=1e-12)
     assert np.isfinite(evidence).all()
-    nothing = np.full((1, len(trained.model.features)), np.nan)
-    p, _, outlier = trained.model.judge(nothing, nothing)
-    np.testing.assert_allclose(p[0] / (1 - outlier), np.exp(trained.model.log_prior), atol=1e-9)
-    assert [one.shape for one in trained.model.judge(nothing[:0], nothing[:0])] == [(0, 3), (0,), (0,)]
+    nothing = np.full((1, len(fused.model.features)), np.nan)
+    p, _, outlier = fused.model.judge(nothing, nothing)
+    np.testing.assert_allclose(p[0] / (1 - outlier), np.exp(fused.model.log_prior), atol=1e-9)
+    assert [one.shape for one in fused.model.judge(nothing[:0], nothing[:0])] == [(0, 3), (0,), (0,)]
 
 
 def twin(missing, label, classes, smooth, parent):
@@ -78,7 +78,13 @@ def test_the_missing_data_term_is_that_of_a_slow_twin():
     model = missing_of(missing, label, 4, 2.0)  # of the fourth class there is no source
     assert model.parent[2] == 1 or model.parent[1] == 2  # what is missing together hangs together
     np.testing.assert_allclose(model.log_p(missing), twin(missing, label, 4, 2.0, model.parent), atol=1e-9)
-    total = sum(np.exp(model.log_p(np.array([[a, b, c, d]], bool))) for a in (0, 1) for b in (0, 1) for c in (0, 1) for d in (0, 1))
+    total = sum(
+        np.exp(model.log_p(np.array([[a, b, c, d]], bool)))
+        for a in (0, 1)
+        for b in (0, 1)
+        for c in (0, 1)
+        for d in (0, 1)
+    )
     np.testing.assert_allclose(total, 1)
 
 

@@ -1,40 +1,43 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from config.errors import ConfigError
+from models.sources.challenger import Boosting
 from models.sources.evaluate import Judged, calibration_error, cross_validate, intervals, judge_unseen, scores
 from models.sources.fusion import Plan
 from models.sources.store import load, save
-from models.sources.train import exponents, rule_for
+from models.sources.train import exponents, rule_for, train
 
 
-def test_both_models_tell_unseen_sources(trained, boosted, known):
-    for one, least in ((trained, 0.85), (boosted, 0.8)):
-        told = scores(judge_unseen(one, known[1]))
+def test_both_models_tell_unseen_sources(fused, boosted, known_sources):
+    for one, least in ((fused, 0.85), (boosted, 0.8)):
+        told = scores(judge_unseen(one, known_sources[1]))
         assert told["accuracy"] > least
         assert told["macro-F1"] > least - 0.1
         assert told["ECE"] < 0.12
 
 
-def test_the_challenger_knows_no_outliers_and_takes_another_prior(boosted, known):
-    p, evidence, outlier = boosted.judge(known[1])
+def test_the_challenger_knows_no_outliers_and_takes_another_prior(boosted, known_sources):
+    p, evidence, outlier = boosted.judge(known_sources[1])
     np.testing.assert_allclose(p.sum(axis=1), 1)
     assert np.isnan(evidence).all()
     assert (outlier == 0).all()
-    x, error = known[1].x, known[1].error
+    x, error = known_sources[1].x, known_sources[1].error
     base, _, _ = boosted.model.judge(x, error)
     log = boosted.model.log_prior + np.log([1, 5, 1])
     more, _, _ = boosted.model.judge(x, error, log)
     np.testing.assert_allclose(more[:, 1] / more[:, 0], 5 * base[:, 1] / base[:, 0])
 
 
-def test_the_arrays_of_the_trees_are_the_trees(known):
+def test_the_arrays_of_the_trees_are_the_trees(known_sources):
     sklearn = pytest.importorskip("sklearn.ensemble")
     from models.sources.challenger import _trees
 
     for classes in (2, 3):
-        kept = known[0].pick(np.flatnonzero(known[0].label < classes))
-        x = kept.x.astype(np.float32)
+        kept = known_sources[0].pick(np.flatnonzero(known_sources[0].label < classes))
+        x = kept.x[:, [0, 1, 3]].astype(np.float32)
         model = sklearn.HistGradientBoostingClassifier(max_iter=10, max_leaf_nodes=6, random_state=0)
         model.fit(x.astype(float), kept.label)
         base, trees = _trees(model, 3)
@@ -42,6 +45,20 @@ def test_the_arrays_of_the_trees_are_the_trees(known):
         raw = model.decision_function(x.astype(float))
         expected = raw if classes == 3 else np.stack([0 * raw, raw], axis=1)
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("plan", [Plan(folds=2), Boosting(steps=3, folds=2)])
+def test_a_feature_that_was_never_measured_says_nothing(known_sources, plan):
+    pytest.importorskip("sklearn")
+    x = known_sources[0].x.copy()
+    x[:, 2] = np.nan
+    x[1:, 3] = np.nan  # one value
+    given = replace(known_sources[0], x=x)
+    one = train(given, plan)
+    p, _, outlier = one.judge(given)
+    np.testing.assert_allclose(p.sum(axis=1) + outlier, 1)
+    more = replace(given, x=np.where(np.isnan(x), np.nanmean(x, axis=1, keepdims=True), x))
+    assert np.isfinite(one.judge(more)[0]).all()
 
 
 def test_exponents_undo_counting_twice():
@@ -88,22 +105,22 @@ def test_scores_by_hand_and_intervals_hold_them():
     assert low <= value <= high
 
 
-def test_cross_validation_judges_every_source_once_with_models_that_did_not_see_it(known):
-    told = cross_validate(known[0], Plan(folds=3), folds=3, by_field=True)
+def test_cross_validation_judges_every_source_once_with_models_that_did_not_see_it(known_sources):
+    told = cross_validate(known_sources[0], Plan(folds=3), folds=3, by_field=True)
     assert set(told) == {False, True}
     for one in told.values():
         assert np.isfinite(one.p).all()
         assert scores(one)["accuracy"] > 0.75
     assert scores(told[True])["accuracy"] > scores(told[False])["accuracy"] - 0.03
-    again = cross_validate(known[0], Plan(folds=3), folds=3, by_field=True)
+    again = cross_validate(known_sources[0], Plan(folds=3), folds=3, by_field=True)
     np.testing.assert_array_equal(told[True].p, again[True].p)
 
 
-def test_a_model_is_the_same_after_saving(trained, boosted, known, tmp_path):
-    for name, one in (("fusion", trained), ("challenger", boosted)):
+def test_a_model_is_the_same_after_saving(fused, boosted, known_sources, tmp_path):
+    for name, one in (("fusion", fused), ("challenger", boosted)):
         save(tmp_path / f"{name}.npz", one)
         again = load(tmp_path / f"{name}.npz")
-        for ours, theirs in zip(again.judge(known[1]), one.judge(known[1]), strict=True):
+        for ours, theirs in zip(again.judge(known_sources[1]), one.judge(known_sources[1]), strict=True):
             np.testing.assert_array_equal(ours, theirs)
         np.testing.assert_array_equal(again.rule.threshold, one.rule.threshold)
         assert again.model.plan == one.model.plan
@@ -114,4 +131,4 @@ def test_a_model_is_the_same_after_saving(trained, boosted, known, tmp_path):
             load(tmp_path / "bad.npz")
         assert "\n" not in str(fault.value)
     with pytest.raises(ConfigError, match="expected one of"):
-        judge_unseen(trained, known[1].only(["log_flux"]))
+        judge_unseen(fused, known_sources[1].only(["log_flux"]))
