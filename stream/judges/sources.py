@@ -42,6 +42,7 @@ _OF_MORPHOLOGY = {  # feature: column
     "log_nearest_bright_px": "nearest_bright_px",
 }
 
+_FITTED = ("fwhm_px", "extent_sigma")  # missing where the fit did not converge
 Columns = Mapping[str, ArrayLike]
 
 
@@ -65,6 +66,7 @@ class SpectralFit(Protocol):
     value: float
     expected: float
     expected_sd: float
+    converged: bool
 
 
 def hyperscore(p: ArrayLike) -> NDArray[np.float64]:
@@ -179,19 +181,24 @@ def features_of(
     """Return columns (n,) named as FEATURES, and NAME_error, of n sources; NaN where something was not measured.
 
     fits: of each source, None where there is none; a parameter at its bound is missing, for its error says nothing.
-    morphology: (n,) rows of `stream/imaging/morphology.py`. others: columns (n,) that are features already.
+    morphology: (n,) rows of `stream/imaging/morphology.py`. What did not converge is missing. others: columns (n,)
+    that are features already.
     """
     number = len(fits)
     columns = {name: np.full(number, np.nan) for kind in _OF_FIT.values() for name in (kind, f"{kind}_error")} | {
         "goodness": np.full(number, np.nan)
     }
     for row, fit in enumerate(fits):
-        if fit is not None:
+        if fit is not None and fit.converged:
             _read_fit(fit, row, columns)
     if morphology is not None:
+        known = morphology.dtype.names or ()
         for name, column in _OF_MORPHOLOGY.items():
-            if column in (morphology.dtype.names or ()):
-                _put(columns, name, morphology[column], _error_in(morphology, column))
+            if column in known:
+                value = morphology[column].astype(np.float64)
+                if column in _FITTED and "converged" in known:
+                    value[~morphology["converged"]] = np.nan
+                _put(columns, name, value, _error_in(morphology, column))
     return columns | {name: np.asarray(column, np.float64) for name, column in (others or {}).items()}
 
 

@@ -115,6 +115,7 @@ def fit(names, values, errors, bound=None, value=120.0, expected=100.0, spread=1
         value=value,
         expected=expected,
         expected_sd=spread,
+        converged=True,
     )
 
 
@@ -142,6 +143,14 @@ def test_features_of_fits_and_morphology():
     assert x[:, 1].tolist() == [-13, -14, -15]
     assert np.isnan(x[:, 2]).all()
     assert error[:, 0].tolist() == [pytest.approx(0.2), 0, 0]
+
+
+def test_a_width_that_did_not_converge_is_missing():
+    shape = np.zeros(2, [("fwhm_px", float), ("concentration", float), ("converged", bool)])
+    shape["converged"] = True, False
+    columns = features_of([None, None], shape)
+    assert np.isnan(columns["fwhm_px"]).tolist() == [False, True]
+    assert columns["concentration"].tolist() == [0, 0]
 
 
 def test_features_that_nobody_measured_are_one_line():
