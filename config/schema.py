@@ -217,11 +217,9 @@ class Accumulate(Section):
 
     every_s: NonNegative = 0.0
     """Detector time from one product to the next; 0: nothing is accumulated, and there is no process for it."""
-    bands_ev: Annotated[list[Pair], Field(min_length=1, max_length=8)] = [
-        [500.0, 1000.0],
-        [1000.0, 2000.0],
-        [2000.0, 8000.0],
-    ]
+    bands_ev: Annotated[list[Pair], Field(min_length=1, max_length=8)] = Field(
+        default=[[500.0, 1000.0], [1000.0, 2000.0], [2000.0, 8000.0]]
+    )
     """Energy bands of the images: from, up to and without."""
     bin_px: Annotated[int, Field(ge=1, le=64)] = 1
     """Pixels of the camera along each side of one of the image."""
