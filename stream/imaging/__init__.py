@@ -1,0 +1,1 @@
+"""Images of the sky: sources are found and measured, and what lies between them is mapped."""
