@@ -16,11 +16,12 @@ def fold_runs(energy, first, ends, values, photons, out):
     for r in range(energy.size):
         end = ends[r]
         at, place = first[r], energy[r]
+        run = values[begin:end]
         for j in range(photons.shape[0]):
             p = photons[j, place]
-            if p != 0.0:
-                for i in range(end - begin):
-                    out[j, at + i] += p * values[begin + i]
+            row = out[j, at : at + run.size]  # slices, indexed from 0: the compiler sees that it may use vector units
+            for i in range(run.size):
+                row[i] += p * run[i]
         begin = end
 
 

@@ -4,6 +4,7 @@ Additive ones give photons cm-2 s-1 in each bin for a norm of 1, multiplicative 
 by its other parameters where asked for.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -11,12 +12,12 @@ import numpy as np
 from scipy.special import ndtr
 
 from stream.spectra.absorption import mean_cross_section
-from stream.spectra.gaunt import gaunt_factor
+from stream.spectra.gaunt import gaunt_sum
 from stream.spectra.grid import Floats, Grid
+from stream.spectra.table import PlasmaTable
 
 Slopes = list[Floats]
-BREMSS_NORM: Final = 1.0  # XSPEC's 3.02e-15 as it stands; 2^5 pi e^6/(3 m c^3) (2 pi/(3 k m))^0.5/h is 0.4 % more
-HELIUM: Final = 0.085  # by number: XSPEC's bremss
+Density = Callable[[Floats, float], tuple[Floats, Floats]]
 BBODY_NORM: Final = 8.0525  # XSPEC's manual: L39 / D10^2
 
 
@@ -82,7 +83,7 @@ class Bremss:
 
     def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
-        return _by_steps(_bremss, grid, float(values[0]), slopes)
+        return _integrated(_bremss, grid, float(values[0]), slopes)
 
 
 class BBody:
@@ -93,7 +94,27 @@ class BBody:
 
     def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
-        return _by_steps(_bbody, grid, float(values[0]), slopes)
+        return _integrated(_bbody, grid, float(values[0]), slopes)
+
+
+class Apec:
+    """Collisionally ionised plasma of solar abundance from a table, norm 1e-14 / (4 pi D^2) int n_e n_H dV (cm)."""
+
+    additive: bool = True
+
+    def __init__(self, table: PlasmaTable) -> None:
+        self.table = table
+        low, high = table.kt_kev
+        starts = tuple(kt for kt in (0.3, 0.8, 2.0, 6.0) if low < kt < high)
+        middle = min(max(1.0, low), high)
+        self.parameters: tuple[Parameter, ...] = (Parameter("kT", "keV", middle, low, high, log=True, starts=starts),)
+
+    def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:
+        """Return photons in each bin."""
+        logs = grid.keep(("apec", self.table), self.table.rebinned)
+        rows, weight, slope = self.table.weights(float(values[0]))
+        value = np.exp(weight @ logs[rows])
+        return value, [value * (slope @ logs[rows]) / values[0]] if slopes else []
 
 
 class Gaussian:
@@ -132,17 +153,14 @@ def _sinhc(x: Floats) -> tuple[Floats, Floats]:
     return ratio, np.where(np.abs(x) < 1e-3, x / 3, (np.cosh(safe) - ratio) / safe)
 
 
-def _by_steps(density, grid: Grid, kt: float, slopes: bool) -> tuple[Floats, Slopes]:  # type: ignore[no-untyped-def]
-    """Return photons per bin of a smooth density by Gauss-Legendre at 2 points, and its derivative by kT."""
+def _integrated(density: Density, grid: Grid, kt: float, slopes: bool) -> tuple[Floats, Slopes]:
+    """Return photons per bin of a smooth density by Gauss-Legendre at 2 points, and the derivative by kT."""
     low, high = grid.keep("gauss", _gauss_points)
-    half = 0.5 * grid.width
-    value = half * (density(low, kt) + density(high, kt))
-    if not slopes:
-        return value, []
-    step = 1e-4 * kt
-    up = density(low, kt + step) + density(high, kt + step)
-    down = density(low, kt - step) + density(high, kt - step)
-    return value, [half * (up - down) / (2 * step)]
+    value, slope = density(np.concatenate([low, high]), kt)
+    weight = np.tile(0.5 * grid.width, 2)
+    n = len(low)
+    each, by = value * weight, slope * weight
+    return each[:n] + each[n:], [by[:n] + by[n:]] if slopes else []
 
 
 def _gauss_points(grid: Grid) -> tuple[Floats, Floats]:
@@ -150,11 +168,17 @@ def _gauss_points(grid: Grid) -> tuple[Floats, Floats]:
     return grid.middle - off, grid.middle + off
 
 
-def _bremss(energy: Floats, kt: float) -> Floats:
-    gaunt = gaunt_factor(energy, kt, 1) + 4 * HELIUM * gaunt_factor(energy, kt, 2)
-    return BREMSS_NORM * gaunt * np.exp(-energy / kt) / (energy * np.sqrt(kt))
+def _bremss(energy: Floats, kt: float) -> tuple[Floats, Floats]:
+    """Return photons keV-1 cm-2 s-1 and their derivative by kT. The norm's 3.02e-15 is XSPEC's as it stands.
+
+    2^5 pi e^6/(3 m c^3) (2 pi/(3 k m))^0.5 / h is 0.4 % more.
+    """
+    gaunt, by_log = gaunt_sum(energy, kt)
+    front = np.exp(-energy / kt) / (energy * np.sqrt(kt))
+    return front * gaunt, front * (gaunt * (energy / kt - 0.5) + by_log) / kt
 
 
-def _bbody(energy: Floats, kt: float) -> Floats:
-    with np.errstate(over="ignore"):
-        return BBODY_NORM * energy**2 / (kt**4 * np.expm1(energy / kt))
+def _bbody(energy: Floats, kt: float) -> tuple[Floats, Floats]:
+    u = np.minimum(energy / kt, 600.0)
+    value = BBODY_NORM * energy**2 / (kt**4 * np.expm1(u))
+    return value, value * (u / -np.expm1(-u) - 4.0) / kt

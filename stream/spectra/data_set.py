@@ -34,11 +34,17 @@ class DataSet:
         return self.bins(self.band.fold(model.on(self.band.grid, values)[None]) * self.seconds)[0]
 
     def predict_with_slopes(self, model: Model, values: Floats) -> tuple[Floats, Floats]:
-        """Return the source counts (b,) and their derivatives by all parameters (p, b), in one pass."""
-        slopes = np.zeros((len(values), len(self.band.grid.low)))
-        photons = model.on(self.band.grid, values, slopes)
-        both = self.bins(self.band.fold(np.vstack([photons, slopes])) * self.seconds)
-        return both[0], both[1:]
+        """Return the source counts (b,) and their derivatives (p, b), 0 for frozen parameters, in one pass."""
+        slopes = np.zeros((len(values) + 1, len(self.band.grid.low)))
+        slopes[-1] = model.on(self.band.grid, values, slopes[:-1])
+        norms = model.norms
+        linear = len(norms) == 1 and not model.parameters[norms[0]].frozen  # then the model is norm x derivative
+        rows = [i for i, p in enumerate(model.parameters) if not p.frozen] + [len(values)] * (not linear)
+        folded = np.zeros((len(values) + 1, len(self.counts)))
+        folded[rows] = self.bins(self.band.fold(slopes[rows]) * self.seconds)
+        if linear:
+            folded[-1] = values[norms[0]] * folded[norms[0]]
+        return folded[-1], folded[:-1]
 
     def value(self, model: Model, values: Floats) -> float:
         """Return the statistic."""

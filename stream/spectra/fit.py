@@ -139,7 +139,7 @@ def _started(model: Model, start: ArrayLike | Mapping[str, float]) -> Floats:
 
 def find_start(model: Model, data: DataSet) -> Floats:
     """Return values (p,) to begin with: the best of those that the components propose, norms scaled to the counts."""
-    values, templates = data.band.grid.keep((model.text, model.parameters), partial(_templates, model, data.band))
+    values, templates = data.band.grid.keep((model.text, model.parameters, model.plasma), partial(_templates, model, data.band))
     predicted = data.bins(templates * data.seconds)  # (tries, b)
     net = max(float(data.counts.sum() - (data.alpha * data.off).sum()), 1.0)
     scale = net / np.maximum(predicted.sum(axis=1), 1e-30)

@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stream.errors import ConfigError
-from stream.spectra.components import BBody, Bremss, Component, Gaussian, Parameter, PowerLaw, TBabs
+from stream.spectra.components import Apec, BBody, Bremss, Component, Gaussian, Parameter, PowerLaw, TBabs
 from stream.spectra.grid import Floats, Grid
+from stream.spectra.table import PlasmaTable, shipped_table
 
 COMPONENTS: Final[dict[str, Callable[[], Component]]] = {
     "tbabs": TBabs,
     "powerlaw": PowerLaw,
     "bremss": Bremss,
     "bbody": BBody,
+    "apec": lambda: Apec(shipped_table()),
     "gaussian": Gaussian,
 }
 NORM_UNITS: Final = {
@@ -93,6 +95,7 @@ class Model:
     text: str
     root: Leaf | Pair
     parameters: tuple[Parameter, ...]
+    plasma: PlasmaTable | None = None  # of apec, in place of the shipped one
     _kept: dict[str, tuple[bytes, Grid]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -125,7 +128,7 @@ class Model:
         return self.root.evaluate(grid, values, slopes, absorbed)
 
     def set(self, **changes: object) -> "Model":
-        """Return the model with its parameters changed: `set(**{"tbabs.nH": 0.1, "powerlaw.norm": {"frozen": True}})`."""
+        """Return the model with parameters changed: `set(**{"tbabs.nH": 0.1, "powerlaw.norm": {"frozen": True}})`."""
         unknown = sorted(set(changes) - set(self.names))
         if unknown:
             raise ConfigError(f"{self.text}: no parameter {unknown[0]}; expected one of {', '.join(self.names)}")
@@ -137,30 +140,31 @@ def _changed(parameter: Parameter, change: object) -> Parameter:
     return replace(parameter, **fields)
 
 
-def parse_model(text: str) -> Model:
+def parse_model(text: str, plasma: PlasmaTable | None = None) -> Model:
     """Return the model of an expression of components with + * ( ).
 
-    A component's second occurrence is named with _2 ("powerlaw_2.norm"). Raises ConfigError, one line.
+    A component that occurs again is named with _2 ("powerlaw_2.norm"). plasma: the table of apec in place of the shipped
+    one. Raises ConfigError, one line.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
         raise ConfigError(f"model {text!r}: expected components joined by + and *, as tbabs*powerlaw") from None
-    builder = _Builder(text)
+    builder = _Builder(text, plasma)
     root = builder.build(tree)
     if not root.additive:
         raise ConfigError(f"model {text!r}: expected at least one of {', '.join(NORM_UNITS)}")
     parameters = tuple(builder.parameters)
     if sum(p.name.endswith(".norm") for p in parameters) > 1:  # a term that the data do not need goes to zero
         parameters = tuple(replace(p, log=False) if p.name.endswith(".norm") else p for p in parameters)
-    return Model(text, root, parameters)
+    return Model(text, root, parameters, plasma)
 
 
 class _Builder:
     """Builds the tree and numbers the parameters."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, plasma: PlasmaTable | None) -> None:
+        self.text, self.plasma = text, plasma
         self.parameters: list[Parameter] = []
         self.seen: Counter[str] = Counter()
 
@@ -182,7 +186,9 @@ class _Builder:
         if name not in COMPONENTS:
             raise ConfigError(f"model {self.text!r}: no component {name!r}; expected one of {', '.join(COMPONENTS)}")
         self.seen[name] += 1
-        component, first = COMPONENTS[name](), len(self.parameters)
+        table = self.plasma if name == "apec" else None
+        component = COMPONENTS[name]() if table is None else Apec(table)
+        first = len(self.parameters)
         own = list(component.parameters)
         if component.additive:
             own.append(Parameter("norm", NORM_UNITS[name], 1e-3, 0.0, 1e20, log=True))
