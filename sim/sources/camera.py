@@ -12,6 +12,7 @@ from scipy.special import ndtr
 
 from sim.check import require
 from sim.places import KING_SLOPE
+from sim.sources.emission import Shapes
 from stream.spectra.response import Response
 from stream.transport.ogip import read_response
 
@@ -53,7 +54,10 @@ class Camera:
     def __post_init__(self) -> None:
         require(
             "camera",
-            (16 <= self.columns <= MOST_PIXELS and 16 <= self.rows <= MOST_PIXELS, f"16 to {MOST_PIXELS:,} pixels a side"),
+            (
+                16 <= self.columns <= MOST_PIXELS and 16 <= self.rows <= MOST_PIXELS,
+                f"16 to {MOST_PIXELS:,} pixels a side",
+            ),
             (0 < self.arcsec_per_px < 3600, "0 < arcsec_per_px < 3600"),
             (self.psf in ("gaussian", "king"), "psf gaussian or king"),
             (self.fwhm_arcsec >= self.arcsec_per_px, "a PSF of a pixel or more (fwhm_arcsec)"),
@@ -62,6 +66,13 @@ class Camera:
             (0 <= self.vignetting < 1, "0 <= vignetting < 1"),
             (0 <= self.particles < 1, "0 <= particles < 1 counts s-1 keV-1 px-1"),
         )
+
+    @property
+    def shapes(self) -> Shapes:
+        """Spectra of components in the bins of its response."""
+        if "shapes" not in self.kept:
+            self.kept["shapes"] = Shapes(self.response.energy_lo_kev, self.response.energy_hi_kev)
+        return self.kept["shapes"]
 
     @property
     def sigma_px(self) -> float:
@@ -105,7 +116,7 @@ class Camera:
         return x + radius * np.cos(angle), y + radius * np.sin(angle)
 
     def detected(self, photons: Floats) -> Floats:
-        """Return counts s-1 (n,) by energy of the photon, of photons cm-2 s-1 (n,), in all channels."""
+        """Return counts s-1 (..., n) by energy of the photon, of photons cm-2 s-1 (..., n), in all channels."""
         return photons * self.response.area_cm2 * self._way[0]
 
     @property
@@ -115,7 +126,9 @@ class Camera:
             runs = self.response.runs
             lengths = np.diff(runs.ends, prepend=0)
             row = np.repeat(runs.energy, lengths)
-            channel = np.arange(runs.values.size) - np.repeat(runs.ends - lengths, lengths) + np.repeat(runs.first, lengths)
+            channel = (
+                np.arange(runs.values.size) - np.repeat(runs.ends - lengths, lengths) + np.repeat(runs.first, lengths)
+            )
             order = np.argsort(row, kind="stable")
             values = runs.values[order].astype(float)
             total = np.bincount(row, runs.values, len(self.response.area_cm2))

@@ -53,7 +53,7 @@ def glows(camera: Camera, place: tuple[float, float], strength: float, texture: 
 
 
 def _glow(name: str, what: tuple[str, float, float], light: Floats, camera: Camera) -> Glow:
-    """light (rows, columns): unabsorbed erg cm-2 s-1 deg-2."""
+    """Light (rows, columns): unabsorbed erg cm-2 s-1 deg-2."""
     text, kt, nh = what
     model = parsed(text)
     values = model.set(**{"tbabs.nH": nh, "apec.kT": kt, "apec.norm": 1.0}).defaults

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from stream.spectra.components import TBabs
 from stream.spectra.flux import ERG_PER_KEV
 from stream.spectra.grid import Grid
 from stream.spectra.model import Model, parse_model
@@ -40,37 +41,82 @@ class Emission:
         """The model behind absorption."""
         return parsed(f"tbabs*({self.text})")
 
-    def values(self, drawn: Drawn, nh: Floats, flux: Floats) -> Floats:
-        """Return the values (n, p) of `model` behind nh (n,) 1e22 cm-2 for unabsorbed fluxes (n,) erg cm-2 s-1.
+    def spectra(self, drawn: Drawn, nh: Floats, flux: Floats, shapes: "Shapes") -> "Spectra":
+        """Return the spectra behind nh (n,) 1e22 cm-2 for unabsorbed fluxes (n,) erg cm-2 s-1.
 
         A line comes on top of the rest and is part of the flux.
         """
-        names = self.model.names
-        values = np.tile(self.model.defaults, (len(flux), 1))
-        values[:, names.index("tbabs.nH")] = nh + drawn.get(NH_OWN, 0.0)
+        names, n, places = self.model.names, len(flux), components(self.model)
+        values = np.tile(self.model.defaults, (n, 1))
         for name in drawn.keys() & set(names):
-            values[:, names.index(name)] = drawn[name]
-        for i, row in enumerate(values):
-            self._scale(row, {name: float(column[i]) for name, column in drawn.items()}, float(flux[i]))
-        return values
-
-    def _scale(self, row: Floats, drawn: Mapping[str, float], flux: float) -> None:
-        """Set the norms of one source (p,)."""
-        total, at_line = 0.0, 0.0
-        for label, places in components(self.model).items():
+            values[:, names.index(name)] = rounded(name, drawn[name])
+        values[:, names.index("tbabs.nH")] = nh + drawn.get(NH_OWN, 0.0)
+        total, photons = np.zeros(n), np.zeros((n, len(shapes.grid.low)))
+        for label in sorted(places, key="gaussian".__eq__):  # the line after the rest
+            unit = shapes.units(label, values[:, places[label]])
+            norm = drawn.get(f"{label}.share", np.ones(n)) / shapes.energy(unit)
             if label == "gaussian":
-                continue
-            photons = unit(label, row[places])
-            share = drawn.get(f"{label}.share", 1.0)
-            row[places.stop - 1] = share / _energy(photons)
-            total += share
-            at_line += row[places.stop - 1] * float(np.interp(LINE_AT_KEV, BAND.middle, photons / BAND.width))
-        if LINE_EW in drawn:
-            places = components(self.model)["gaussian"]
-            row[places.stop - 1] = drawn[LINE_EW] * at_line
-            total += _energy(unit("gaussian", row[places])) * row[places.stop - 1]
-        for places in components(self.model).values():
-            row[places.stop - 1] *= flux / total
+                norm = drawn[LINE_EW] * shapes.density(photons, LINE_AT_KEV)
+            values[:, places[label].stop - 1] = norm
+            photons += norm[:, None] * unit
+        total = shapes.energy(photons)
+        for at in places.values():
+            values[:, at.stop - 1] *= flux / total
+        photons *= (flux / total)[:, None] * shapes.through(values[:, 0])
+        return Spectra(values, photons[:, len(BAND.low) :], shapes.energy(photons))
+
+
+@dataclass(frozen=True, slots=True)
+class Spectra:
+    """Of n sources of one model."""
+
+    values: Floats  # (n, p) of the model's parameters
+    photons: Floats  # (n, bins) cm-2 s-1
+    flux: Floats  # (n,) erg cm-2 s-1, absorbed
+
+
+class Shapes:
+    """Spectra of components with a norm of 1 in the bins of a camera, each made once."""
+
+    def __init__(self, low_kev: Floats, high_kev: Floats) -> None:
+        self.grid = Grid.of(np.concatenate([BAND.low, low_kev]), np.concatenate([BAND.high, high_kev]))
+        self._sigma = -np.log(np.maximum(TBabs().shape(self.grid, np.array([_SMALL]), False)[0], 1e-300)) / _SMALL
+        self._kept: dict[tuple[object, ...], Floats] = {}
+
+    def units(self, label: str, values: Floats) -> Floats:
+        """Return photons cm-2 s-1 (n, bins of the grid) of a component with values (n, q), its norm the last, for 1."""
+        out = np.empty((len(values), len(self.grid.low)))
+        for row, own in zip(out, values, strict=True):
+            key = (label.split("_")[0], *own[:-1].tolist())
+            if key not in self._kept:
+                self._kept[key] = parsed(str(key[0])).on(self.grid, np.append(own[:-1], 1.0))
+            row[:] = self._kept[key]
+        return out
+
+    def through(self, nh: Floats) -> Floats:
+        """Return the factor of absorption, (n, bins of the grid)."""
+        return np.exp(-nh[:, None] * self._sigma)
+
+    def energy(self, photons: Floats) -> Floats:
+        """Return the flux in the band, (n,) erg cm-2 s-1."""
+        return photons[:, : len(BAND.low)] @ BAND.middle * ERG_PER_KEV
+
+    def density(self, photons: Floats, at_kev: float) -> Floats:
+        """Return photons keV-1 cm-2 s-1 at an energy, (n,)."""
+        bin_ = int(np.searchsorted(BAND.high, at_kev))
+        return photons[:, bin_] / BAND.width[bin_]
+
+
+_SMALL: Final = 1e-6  # 1e22 cm-2: absorption is linear there
+STEPS: Final = {"kT": 0.01, "PhoIndex": 0.01, "LineE": 0.01}  # dex, 1, keV: so that spectra are made once
+
+
+def rounded(name: str, values: Floats) -> Floats:
+    """Return values of a parameter on its steps."""
+    kind = name.split(".")[1]
+    if kind == "kT":
+        return 10 ** (np.rint(np.log10(values) / STEPS[kind]) * STEPS[kind])
+    return np.rint(values / STEPS[kind]) * STEPS[kind] if kind in STEPS else values
 
 
 LINE_AT_KEV: Final = 6.6
@@ -93,13 +139,6 @@ def _places(text: str) -> dict[str, slice]:
 def components(model: Model) -> dict[str, slice]:
     """Return the additive components of a model, and where their parameters are."""
     return _places(model.text)
-
-
-def unit(label: str, own: Floats) -> Floats:
-    """Return photons cm-2 s-1 (bins of BAND,) of a component with these values and a norm of 1."""
-    values = own.copy()
-    values[-1] = 1.0
-    return parsed(label.split("_")[0]).on(BAND, values)
 
 
 def energy_flux(model: Model, values: Floats, *, absorbed: bool = True) -> float:

@@ -12,7 +12,7 @@ from sim.check import require
 from sim.seeds import Seeds
 from sim.sources.camera import Camera
 from sim.sources.diffuse import Glow, glows
-from sim.sources.emission import Emission, energy_flux
+from sim.sources.emission import Emission
 from sim.sources.galaxy import Sight, look
 from sim.sources.populations import ALL, CLASSES, Extragalactic, Population, census
 from sim.sources.sky import NODES_NH, sample
@@ -69,7 +69,7 @@ class Setup:
     numbers: Mapping[str, float] = field(default_factory=dict)  # class: mean number in the field, in place of that
     diffuse: float = 1.0  # diffuse light over what is expected there
     texture: float = 0.5  # rms of the log of its brightness
-    least_counts: float = 3.0  # expected of a source; fainter ones are the ridge
+    least_counts: float = 5.0  # expected of a source; fainter ones are the ridge
     most_counts: float = 20_000.0  # brighter ones would pile up: nobody points there in this mode
 
     def __post_init__(self) -> None:
@@ -188,11 +188,15 @@ def _wanted(
         there = census(population, sight, camera.sky_sr)
         chance.append(there.expected(_least_flux(population.emission, there.nh, camera, setup)))
     kind = those[0].kind
-    require(f"{kind}: {number} sources at l {setup.l_deg:g}, b {setup.b_deg:g}", (not left or sum(chance) > 0, "any there"))
+    require(
+        f"{kind}: {number} sources at l {setup.l_deg:g}, b {setup.b_deg:g}", (not left or sum(chance) > 0, "any there")
+    )
     for _ in range(_TRIES):
         if left <= 0:
             break
-        for population, n in zip(those, rng.multinomial(max(2 * left, 20), np.array(chance) / sum(chance)), strict=True):
+        for population, n in zip(
+            those, rng.multinomial(max(2 * left, 20), np.array(chance) / sum(chance)), strict=True
+        ):
             drawn = _draw(population, int(n), camera, setup, rng)
             seen = (drawn.rows["expected"] >= setup.least_counts) & (drawn.rows["expected"] <= setup.most_counts)
             taken = np.flatnonzero(seen)[: max(left, 0)]
@@ -214,18 +218,16 @@ def _draw(population: Population | Extragalactic, n: int, camera: Camera, setup:
     if not n:
         return _Part(emission, rows, np.zeros((0, bins)))
     log_flux, distance, nh = there.draw(n, rng, _least_flux(emission, there.nh, camera, setup))
-    values = emission.values(emission.draw(rng, n), nh, 10**log_flux)
+    made = emission.spectra(emission.draw(rng, n), nh, 10**log_flux, camera.shapes)
     rows["class"], rows["population"], rows["model"] = population.kind, population.name, emission.model.text
-    rows["distance_kpc"], rows["flux_unabsorbed"], rows["nh"] = distance, 10**log_flux, values[:, 0]
-    rows["values"] = np.pad(values, ((0, 0), (0, PLACES - values.shape[1])), constant_values=np.nan)
+    rows["distance_kpc"], rows["flux_unabsorbed"], rows["flux"] = distance, 10**log_flux, made.flux
+    rows["nh"] = made.values[:, 0]
+    rows["values"] = np.pad(made.values, ((0, 0), (0, PLACES - made.values.shape[1])), constant_values=np.nan)
     rows["x"] = rng.uniform(-0.5, camera.columns - 0.5, n)
     rows["y"] = rng.uniform(-0.5, camera.rows - 0.5, n)
     _place(rows, camera, setup)
-    low, high = camera.response.energy_lo_kev, camera.response.energy_hi_kev
     seconds = setup.exposure_s * camera.through(rows["x"], rows["y"])
-    model = emission.model
-    counts = np.array([camera.detected(model.photons(v, low, high)) for v in values]) * seconds[:, None]
-    rows["flux"] = [energy_flux(model, v) for v in values]
+    counts = camera.detected(made.photons) * seconds[:, None]
     rows["expected"] = counts.sum(axis=1)
     return _Part(emission, rows, counts)
 
@@ -242,14 +244,8 @@ def _least_flux(emission: Emission, nh: Floats, camera: Camera, setup: Setup) ->
     """Return the unabsorbed log flux that no source of this kind needs to fall below to be left out, by column (d,)."""
     key = ("best", id(emission))
     if key not in camera.kept:
-        low, high = camera.response.energy_lo_kev, camera.response.energy_hi_kev
-        best = np.zeros(len(NODES_NH))
-        for row in sample(emission):
-            own = row[0]
-            for j, more in enumerate(NODES_NH):
-                row[0] = own + more
-                best[j] = max(best[j], float(camera.detected(emission.model.photons(row, low, high)).sum()))
-        camera.kept[key] = np.log10(np.maximum(best, 1e-30))
+        rates = camera.detected(sample(emission, camera.shapes).photons).sum(axis=1).reshape(-1, len(NODES_NH))
+        camera.kept[key] = np.log10(np.maximum(rates.max(axis=0), 1e-30))
     rate = np.interp(nh, NODES_NH, camera.kept[key])
     return np.log10(setup.least_counts / setup.exposure_s) - rate
 
@@ -268,7 +264,9 @@ def _light(camera: Camera, setup: Setup, parts: list[_Part], rng: Generator) -> 
         n = len(part.rows)
         rows = part.rows.copy()
         rows["id"] = first + np.arange(n)
-        source, energy = np.divmod(np.repeat(np.arange(part.counts.size), rng.poisson(part.counts).ravel()), part.counts.shape[1])
+        source, energy = np.divmod(
+            np.repeat(np.arange(part.counts.size), rng.poisson(part.counts).ravel()), part.counts.shape[1]
+        )
         seen = np.zeros(len(source), EVENT)
         seen["source"] = first + source
         seen["x"], seen["y"] = camera.spread(rows["x"][source], rows["y"][source], rng)
@@ -286,7 +284,9 @@ def _background(camera: Camera, setup: Setup, sky: tuple[Glow, ...], rng: Genera
     for number, glow in zip((RIDGE, FOREGROUND), sky, strict=True):
         rate = (glow.rate * camera.exposure(setup.exposure_s)).ravel()
         n = int(rng.poisson(rate.sum()))
-        seen = _at_pixels(np.searchsorted(np.cumsum(rate), rng.random(n) * rate.sum(), side="right"), number, camera, rng)
+        seen = _at_pixels(
+            np.searchsorted(np.cumsum(rate), rng.random(n) * rate.sum(), side="right"), number, camera, rng
+        )
         energy = np.searchsorted(np.cumsum(glow.spectrum), rng.random(n) * glow.spectrum.sum(), side="right")
         _set_energy(seen, np.minimum(energy, len(glow.spectrum) - 1), camera, rng)
         found.append(seen)

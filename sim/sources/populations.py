@@ -67,7 +67,11 @@ class Extragalactic:
     def number(self, flux: Floats) -> Floats:
         """Return N(>S), (n,) deg-2, for unabsorbed fluxes of 0.5-8 keV (n,) erg cm-2 s-1."""
         s = np.asarray(flux) / self.to_band
-        return self.total * 2e-15**self.bright / (s**self.bright + self.break_flux ** (self.bright - self.faint) * s**self.faint)
+        return (
+            self.total
+            * 2e-15**self.bright
+            / (s**self.bright + self.break_flux ** (self.bright - self.faint) * s**self.faint)
+        )
 
 
 # Numbers per solar mass: space densities over 0.04 Msun pc-3 (`sim.sources.galaxy`).
@@ -77,7 +81,9 @@ GALACTIC: Final = (
         kind="CV",
         per_msun=2.5e-6,  # 1e-7 pc-3, Pretorius & Mukai 2014, MNRAS 442, 2580
         layer_kpc=0.12,
-        luminosities=Luminosities(ends=(30.8, 34.2), mean=32.5, sd=0.45),  # half of all CVs' light: Suleimanov et al. 2022
+        luminosities=Luminosities(
+            ends=(30.8, 34.2), mean=32.5, sd=0.45
+        ),  # half of all CVs' light: Suleimanov et al. 2022
         emission=POLAR,
     ),
     Population(
@@ -110,24 +116,26 @@ GALACTIC: Final = (
         per_msun=2.5,  # 0.1 pc-3
         layer_kpc=0.3,
         bulge=0.0,
-        luminosities=Luminosities(ends=(26.0, 30.0), mean=27.5, sd=0.8),  # Schmitt & Liefke 2004, A&A 417, 651
+        luminosities=Luminosities(ends=(26.0, 30.0), mean=27.3, sd=0.8),  # Schmitt & Liefke 2004, A&A 417, 651
         emission=DWARF,
     ),
     Population(
         name="young star",
         kind="star",
-        per_msun=1e-2,  # 1.5e27 erg s-1 Msun-1 in 2-10 keV, a fifth of their light: Sazonov et al. 2006, A&A 450, 117
+        per_msun=5e-3,  # 0.7e27 erg s-1 Msun-1 in 2-10 keV, a fifth of their light; 1.5e27: Sazonov et al. 2006,
+        # A&A 450, 117, of which half is brighter than most of the plane's
         layer_kpc=0.1,
         bulge=0.0,
-        luminosities=Luminosities(ends=(28.0, 31.5), mean=29.5, sd=0.6),
+        luminosities=Luminosities(ends=(28.0, 31.5), mean=29.4, sd=0.6),
         emission=ACTIVE,
     ),
     Population(
         name="active binary",
         kind="star",
-        per_msun=1.5e-3,  # 2.0e27 erg s-1 Msun-1 in 2-10 keV, a quarter of their light: Sazonov et al. 2006
+        per_msun=1e-3,  # 1.0e27 erg s-1 Msun-1 in 2-10 keV, a quarter of their light: 2.0e27 +- 0.8e27 of Sazonov et al.
+        # 2006; 1.7e27 with CVs of the Chandra bulge field, Revnivtsev et al. 2011, MNRAS 414, 495
         layer_kpc=0.3,
-        luminosities=Luminosities(ends=(28.5, 32.2), mean=30.3, sd=0.6),
+        luminosities=Luminosities(ends=(28.5, 32.2), mean=30.2, sd=0.6),
         emission=ACTIVE,
     ),
 )

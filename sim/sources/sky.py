@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.sources.emission import Emission, energy_flux
+from sim.sources.emission import Emission, Shapes, Spectra
 from sim.sources.galaxy import Sight
 from sim.sources.populations import ALL, CLASSES, census
 
@@ -18,22 +18,16 @@ _kept: dict[int, Floats] = {}
 def transmission(emission: Emission) -> Floats:
     """Return absorbed over unabsorbed flux, (SAMPLE, nodes), at NODES_NH."""
     if id(emission) not in _kept:
-        values = sample(emission)
-        out = np.empty((SAMPLE, len(NODES_NH)))
-        for i, row in enumerate(values):
-            own = row[0]
-            for j, nh in enumerate(NODES_NH):
-                row[0] = own + nh
-                out[i, j] = energy_flux(emission.model, row)
-            row[0] = own
-        _kept[id(emission)] = out
+        _kept[id(emission)] = sample(emission, Shapes(np.empty(0), np.empty(0))).flux.reshape(SAMPLE, -1)
     return _kept[id(emission)]
 
 
-def sample(emission: Emission) -> Floats:
-    """Return values (SAMPLE, p) of a kind of source without foreground, each of an unabsorbed flux of 1."""
-    rng = np.random.default_rng(0)
-    return emission.values(emission.draw(rng, SAMPLE), np.zeros(SAMPLE), np.ones(SAMPLE))
+def sample(emission: Emission, shapes: Shapes) -> Spectra:
+    """Return SAMPLE spectra of an unabsorbed flux of 1 erg cm-2 s-1, each at all NODES_NH in turn."""
+    nodes = len(NODES_NH)
+    drawn = emission.draw(np.random.default_rng(0), SAMPLE)
+    each = {name: np.repeat(column, nodes) for name, column in drawn.items()}
+    return emission.spectra(each, np.tile(NODES_NH, SAMPLE), np.ones(SAMPLE * nodes), shapes)
 
 
 def log_n_log_s(sight: Sight, sky_sr: float, log_flux: Floats) -> dict[str, Floats]:
