@@ -57,16 +57,14 @@ def statistic_sum(counts, off, alpha, model):
 
 
 @njit(cache=True, nogil=True)
-def normal_equations(counts, off, alpha, model, slopes, gradient, signed_root, fisher):
-    """Return the statistic; write its gradient and two approximations of its second derivatives, all halved.
+def normal_equations(counts, off, alpha, model, slopes, gradient, fisher):
+    """Return the statistic; write its gradient and the expected information, both halved.
 
     counts, off, alpha, model (m,); off of no bins: C-stat. slopes (p, m): derivatives of the model. gradient (p,);
-    signed_root (p, p): Gauss-Newton of the signed-root residuals; fisher (p, p): the expected information, whose
-    inverse is the covariance. All float64.
+    fisher (p, p): the expected second derivatives, whose inverse is the covariance. All float64.
     """
     p = slopes.shape[0]
     gradient[:] = 0.0
-    signed_root[:] = 0.0
     fisher[:] = 0.0
     total = 0.0
     for i in range(counts.size):
@@ -74,24 +72,19 @@ def normal_equations(counts, off, alpha, model, slopes, gradient, signed_root, f
         if off.size:
             rate = off_rate(c, off[i], m, alpha[i])
             on = max(m + alpha[i] * rate, LEAST)
-            share = wstat_of(c, off[i], m, alpha[i])
+            total += wstat_of(c, off[i], m, alpha[i])
             information = 1.0 / (on + alpha[i] * alpha[i] * rate)
         else:
             on = m
-            share = cstat_of(c, m)
+            total += cstat_of(c, m)
             information = 1.0 / m
-        total += share
         pull = 1.0 - c / on
-        root = pull * pull / share if share > 1e-12 * (c + 1.0) else information
         for j in range(p):
             s = slopes[j, i]
             gradient[j] += pull * s
             for k in range(j + 1):
-                both = s * slopes[k, i]
-                signed_root[j, k] += root * both
-                fisher[j, k] += information * both
+                fisher[j, k] += information * s * slopes[k, i]
     for j in range(p):
         for k in range(j):
-            signed_root[k, j] = signed_root[j, k]
             fisher[k, j] = fisher[j, k]
     return total

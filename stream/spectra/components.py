@@ -123,7 +123,7 @@ class Gaussian:
     additive: bool = True
     parameters: tuple[Parameter, ...] = (
         Parameter("LineE", "keV", 6.4, 0.0, 1e6),
-        Parameter("Sigma", "keV", 0.1, 0.0, 20.0, frozen=True),
+        Parameter("Sigma", "keV", 0.1, 1e-3, 20.0, frozen=True),
     )
 
     def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:

@@ -20,6 +20,7 @@ from stream.spectra.spectrum import Spectrum
 from stream.spectra.statistic import chi2_per_dof, expected_cstat, expected_wstat
 
 MOST_STARTS: Final = 36
+LEAST_INFORMATION: Final = 1e-12
 Start = ArrayLike | Mapping[str, float] | None
 
 
@@ -139,7 +140,9 @@ def _started(model: Model, start: ArrayLike | Mapping[str, float]) -> Floats:
 
 def find_start(model: Model, data: DataSet) -> Floats:
     """Return values (p,) to begin with: the best of those that the components propose, norms scaled to the counts."""
-    values, templates = data.band.grid.keep((model.text, model.parameters, model.plasma), partial(_templates, model, data.band))
+    values, templates = data.band.grid.keep(
+        (model.text, model.parameters, model.plasma), partial(_templates, model, data.band)
+    )
     predicted = data.bins(templates * data.seconds)  # (tries, b)
     net = max(float(data.counts.sum() - (data.alpha * data.off).sum()), 1.0)
     scale = net / np.maximum(predicted.sum(axis=1), 1e-30)
@@ -175,10 +178,16 @@ def _finish(model: Model, data: DataSet, space: Variables, point: Point, converg
 
 
 def invert(fisher: Floats, free: NDArray[np.bool_]) -> Floats:
-    """Return the covariance (p, p) of the free parameters: the inverse of the information, 0 for the others."""
+    """Return the covariance (p, p) of the free parameters: the inverse of the information.
+
+    0 for the others; NaN on the diagonal of those that the data say nothing of.
+    """
     out = np.zeros_like(fisher)
-    where = np.flatnonzero(free)
+    told = free & (np.diag(fisher) > LEAST_INFORMATION)
+    where = np.flatnonzero(told)
     part = fisher[np.ix_(where, where)]
-    scale = 1.0 / np.sqrt(np.maximum(np.diag(part), 1e-300))
+    scale = 1.0 / np.sqrt(np.diag(part))
     out[np.ix_(where, where)] = np.outer(scale, scale) * np.linalg.pinv(part * np.outer(scale, scale), hermitian=True)
+    lost = np.flatnonzero(free & ~told)
+    out[lost, lost] = np.nan
     return out

@@ -1,4 +1,9 @@
-"""Levenberg-Marquardt on the signed-root residuals of C-stat or W-stat, within bounds."""
+"""Levenberg-Marquardt on the signed-root residuals of C-stat or W-stat, within bounds.
+
+Their sum of squares is the statistic and their gradient is used as it is. The curvature is what J^T J of the residuals
+is for a model that fits, the expected information: with J^T J of the data itself, bins without counts weigh too
+little, and a fit of 50 counts takes 9 to 11 steps in place of 4, to the same minimum.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +20,7 @@ from stream.spectra.model import Model
 
 TOLERANCE: Final = 1e-5  # of the statistic: a thousandth of a sigma is 1e-6
 STEPS: Final = 60
+STUCK: Final = 0.01  # a tenth of a sigma: no way down is left, for a kink of the model or rounding
 LONGEST_LOG_STEP: Final = 2.0
 LEAST_LOG: Final = 1e-30  # a parameter fitted in its logarithm is no smaller
 
@@ -26,8 +32,7 @@ class Point:
     variables: Floats
     value: float
     gradient: Floats
-    signed_root: Floats
-    fisher: Floats
+    fisher: Floats  # the expected information: the curvature, and the inverse of the covariance
     model: Floats  # (b,) counts
 
 
@@ -69,9 +74,9 @@ def evaluate(data: DataSet, model: Model, space: Variables, variables: Floats) -
     counts, slopes = data.predict_with_slopes(model, values)
     slopes *= space.slope(values)[:, None]
     p = len(values)
-    gradient, signed_root, fisher = np.empty(p), np.empty((p, p)), np.empty((p, p))
-    value = normal_equations(data.counts, data.off, data.alpha, counts, slopes, gradient, signed_root, fisher)
-    return Point(variables, float(value), gradient, signed_root, fisher, counts)
+    gradient, fisher = np.empty(p), np.empty((p, p))
+    value = normal_equations(data.counts, data.off, data.alpha, counts, slopes, gradient, fisher)
+    return Point(variables, float(value), gradient, fisher, counts)
 
 
 def minimise(
@@ -91,7 +96,7 @@ def minimise(
         if np.isfinite(new.value) and new.value < point.value:
             point, damping = new, max(damping * 0.1, 1e-9)
         elif damping > 1e8:
-            return point, False
+            return point, gain < STUCK
         else:
             damping = max(damping, 1e-4) * 10
     return point, False
@@ -106,7 +111,7 @@ def held(point: Point, space: Variables) -> NDArray[np.bool_]:
 def _step(point: Point, free: NDArray[np.bool_], damping: float) -> tuple[Floats, float]:
     """Return the damped step (p,) and by how much the undamped one is expected to lower the statistic."""
     where = np.flatnonzero(free)
-    curvature, gradient = point.signed_root[np.ix_(where, where)], point.gradient[where]
+    curvature, gradient = point.fisher[np.ix_(where, where)], point.gradient[where]
     scale = 1.0 / np.sqrt(np.maximum(np.diag(curvature), 1e-30))
     scaled = curvature * np.outer(scale, scale) + damping * np.eye(len(where))
     step = np.zeros(len(free))

@@ -143,8 +143,8 @@ def _changed(parameter: Parameter, change: object) -> Parameter:
 def parse_model(text: str, plasma: PlasmaTable | None = None) -> Model:
     """Return the model of an expression of components with + * ( ).
 
-    A component that occurs again is named with _2 ("powerlaw_2.norm"). plasma: the table of apec in place of the shipped
-    one. Raises ConfigError, one line.
+    A component that occurs again is named with _2 ("powerlaw_2.norm"). plasma: the table of apec in place of the
+    shipped one. Raises ConfigError, one line.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body

@@ -48,21 +48,26 @@ class PlasmaTable:
     def weights(self, kt_kev: float) -> tuple[slice, Floats, Floats]:
         """Return the rows used for a temperature, their weights and the derivatives of these by ln kT.
 
-        A cubic through the four nearest temperatures; the table's ends hold beyond them.
+        A cubic between neighbours with the slopes of the chords around them (Catmull-Rom): smooth, so that a fit does
+        not stick at a knot. The table's ends hold beyond them.
         """
         t = self.log_t
         at = float(np.clip(np.log10(max(kt_kev, 1e-10) * KELVIN_PER_KEV), t[0], t[-1]))
-        first = int(np.clip(np.searchsorted(t, at) - 2, 0, max(len(t) - 4, 0)))
-        rows = slice(first, min(first + 4, len(t)))
-        knots = t[rows]
-        value, slope = np.ones(len(knots)), np.zeros(len(knots))
-        for i, knot in enumerate(knots):  # Lagrange's polynomials and their derivatives
-            others = np.delete(knots, i)
-            factors = (at - others) / (knot - others)
-            value[i] = factors.prod()
-            slope[i] = sum(np.delete(factors, j).prod() / (knot - other) for j, other in enumerate(others))
+        i = int(np.clip(np.searchsorted(t, at) - 1, 0, len(t) - 2))
+        first, last = max(i - 1, 0), min(i + 3, len(t))
+        wide = t[i + 1] - t[i]
+        x = (at - t[i]) / wide
+        value, slope = np.zeros(last - first), np.zeros(last - first)
+        tangents = ((x * (1 - x) ** 2, (1 - x) * (1 - 3 * x)), (x * x * (x - 1), x * (3 * x - 2)))
+        for knot, (of, by) in zip((i, i + 1), tangents, strict=True):
+            before, after = max(knot - 1, 0), min(knot + 1, len(t) - 1)
+            chord = wide / (t[after] - t[before])
+            value[[before - first, after - first]] += of * chord * np.array([-1, 1])
+            slope[[before - first, after - first]] += by * chord * np.array([-1, 1])
+        value[[i - first, i + 1 - first]] += (1 + 2 * x) * (1 - x) ** 2, x * x * (3 - 2 * x)
+        slope[[i - first, i + 1 - first]] += 6 * x * (x - 1), 6 * x * (1 - x)
         inside = t[0] < at < t[-1]
-        return rows, value, slope / np.log(10) * inside
+        return slice(first, last), value, slope / (wide * np.log(10)) * inside
 
 
 @cache

@@ -45,9 +45,14 @@ def read_response(rmf: Path | str, arf: Path | str | None = None) -> Response:
     arf_low, arf_high, area = read_arf(arf)
     if len(area) != len(low):
         raise ConfigError(f"{arf}: {len(area)} bins of energy, but {path.name} has {len(low)}")
-    if not (np.allclose(arf_low, low, GRID_TOLERANCE, 1e-4) and np.allclose(arf_high, high, GRID_TOLERANCE, 1e-4)):
+    one = 0 if len(low) == 1 else 1  # the lower end of the first bin of a real EPIC RMF is 1 eV, 50 eV in its ARF
+    if not (_alike(arf_low[one:], low[one:]) and _alike(arf_high, high) and arf_low[0] < high[0]):
         raise ConfigError(f"{arf}: its bins of energy are not those of {path.name}")
-    return replace(response, area_cm2=area, _bands={})
+    return replace(response, energy_lo_kev=np.append(max(arf_low[0], low[0]), low[1:]), area_cm2=area, _bands={})
+
+
+def _alike(ours: Floats, theirs: Floats) -> bool:
+    return np.allclose(ours, theirs, GRID_TOLERANCE, 1e-4)
 
 
 def read_arf(arf: Path | str) -> tuple[Floats, Floats, Floats]:

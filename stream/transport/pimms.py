@@ -1,8 +1,8 @@
 """APEC spectra as PIMMS carries them: a folder of apec10_*.mdl files, solar abundance, one per temperature.
 
 A file holds the middle of a bin, keV, and photons cm-2 s-1 keV-1. Their scale is not documented with them; it is that
-of XSPEC's apec at a norm of 1: between 9 and 25 keV and above log T = 8.2, where free-free emission is all there is, they
-are within 5 % of it as computed from first principles (Anders & Grevesse abundances). So they are taken as they are.
+of XSPEC's apec at a norm of 1: between 9 and 25 keV and above log T = 8.2, where free-free emission is all there is,
+they are within 6 % of what first principles give (Anders & Grevesse abundances). So they are taken as they are.
 """
 
 import re
