@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import correlate1d
+from scipy.optimize import brentq
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
@@ -92,6 +93,18 @@ def detect(counts: ArrayLike, exposure: ArrayLike | None, psf_sigma_px: float, t
     labels = segment(significance, search.theta, threshold)
     sources = _table(search, labels, longest_s)
     return Detections(sources, labels, significance, bare, float(np.sum(counts)) - float(image.sum()))
+
+
+def threshold_for(exposed_px: int, psf_sigma_px: float, false: float = 1.0) -> float:
+    """Return the threshold in sigma above which noise alone has `false` peaks on average in so many exposed pixels.
+
+    Noise seen through a Gaussian filter has u exp(-u^2 / 2) / ((2 pi)^1.5 2 sigma^2) peaks per area above u >> 1 (Bond
+    and Efstathiou 1987, MNRAS 226, 655). At least 3: below, the formula does not hold.
+    """
+    most = exposed_px / ((2 * np.pi) ** 1.5 * 2 * psf_sigma_px**2)
+    if most * 3 * np.exp(-4.5) <= false:
+        return 3.0
+    return float(brentq(lambda u: most * u * np.exp(-u * u / 2) - false, 3.0, 39.0))
 
 
 class _Search:

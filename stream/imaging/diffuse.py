@@ -68,8 +68,7 @@ def diffuse_map(
     first = adaptive_map(image, time, model, mask, psf_sigma_px)
     left = float(image.sum() - model.sum())
     if left < FEWEST:
-        rate = (max(left, 0.0) + 0.5) / float(time.sum())
-        flat = np.full(image.shape, rate / longest_s)
+        flat = np.full(image.shape, (max(left, 0.0) + 0.5) / float(time.sum()) / longest_s)
         return DiffuseMap(flat, flat / np.sqrt(max(left, 0.0) + 0.5), first / longest_s, fluxes, None)
     spectrum = choose_spectrum(image, time, mask)
     rate, error, flux, flux_error = _joint(image, time, (table, flux), spectrum, psf_sigma_px, seed)

@@ -68,15 +68,18 @@ def measure(
     return table
 
 
-def _widths(table: NDArray[np.void], images: tuple[Image, ...], theta: Image, psf_sigma_px: float) -> None:
+def _widths(
+    table: NDArray[np.void], images: tuple[Image, Image, Image, Image], theta: Image, psf_sigma_px: float
+) -> None:
     """Fit all as Gaussians and as point sources; theta and the model among `images` become those of the Gaussians."""
     limits = MOVE, np.array(WIDTHS)
     side = background_side(psf_sigma_px)
     for _ in range(SWEEPS):
-        fisher, wide = fit_all(images, theta, theta, "flux x y width background", psf_sigma_px, limits, side)
+        fisher, fitted = fit_all(images, theta, theta, "flux x y width background", psf_sigma_px, limits, side)
     point = theta.copy()
     point[:, WIDTH] = np.log(psf_sigma_px)
     _, narrow = fit_all(images, theta, point, "flux x y background", psf_sigma_px, limits, side)
+    _, wide = fit_all(images, theta, theta.copy(), "", psf_sigma_px, limits, side)  # in the same windows as `narrow`
     ratio = 2 * (wide[:, 0] - narrow[:, 0])
     error = np.sqrt(np.diagonal(np.linalg.pinv(fisher, hermitian=True), axis1=1, axis2=2))
     sigma = np.exp(theta[:, WIDTH])
@@ -84,7 +87,7 @@ def _widths(table: NDArray[np.void], images: tuple[Image, ...], theta: Image, ps
     table["extent_sigma"] = np.sign(sigma - psf_sigma_px) * np.sqrt(np.maximum(ratio, 0.0))
     table["x"], table["y"] = theta[:, X], theta[:, Y]
     table["net_counts"], table["net_error"] = theta[:, FLUX], error[:, FLUX]
-    table["converged"] = (wide[:, 1] > 0) & (narrow[:, 1] > 0)
+    table["converged"] = (fitted[:, 1] > 0) & (narrow[:, 1] > 0)
 
 
 def _profiles(table: NDArray[np.void], images: tuple[Image, ...], theta: Image, psf_sigma_px: float) -> None:

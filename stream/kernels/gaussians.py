@@ -16,6 +16,15 @@ ENOUGH = 1e-5  # of the log-likelihood gained in a step: converged
 
 
 @njit(cache=True, nogil=True)
+def lines(theta, shape):
+    """Return flux / (2 pi sigma^2), and the Gaussian along a row (columns,) and a column (rows,) of a window."""
+    sigma2 = np.exp(2 * theta[WIDTH])
+    across = np.exp(-((np.arange(shape[1]) - theta[X]) ** 2) / (2 * sigma2))
+    down = np.exp(-((np.arange(shape[0]) - theta[Y]) ** 2) / (2 * sigma2))
+    return theta[FLUX] / (2 * np.pi * sigma2), across, down
+
+
+@njit(cache=True, nogil=True)
 def log_likelihood(window, theta, spread):
     """Return ln L of a window, without its constant, and with the prior on the background.
 
@@ -23,16 +32,14 @@ def log_likelihood(window, theta, spread):
     the window's pixels, ln sigma, c; spread: sigma of c. Pixels without exposure do not count.
     """
     counts, neighbours, background, exposure = window
-    sigma2 = np.exp(2 * theta[WIDTH])
-    norm = theta[FLUX] / (2 * np.pi * sigma2)
+    norm, across, down = lines(theta, counts.shape)
     total = -0.5 * ((theta[BACKGROUND] - 1) / spread) ** 2
     for v in range(counts.shape[0]):
         for u in range(counts.shape[1]):
             e = exposure[v, u]
             if e <= 0:
                 continue
-            r2 = (u - theta[X]) ** 2 + (v - theta[Y]) ** 2
-            mu = neighbours[v, u] + theta[BACKGROUND] * background[v, u] + norm * e * np.exp(-r2 / (2 * sigma2))
+            mu = neighbours[v, u] + theta[BACKGROUND] * background[v, u] + norm * e * down[v] * across[u]
             total -= mu
             if counts[v, u] > 0:
                 total += counts[v, u] * np.log(mu)
@@ -49,6 +56,7 @@ def derive(window, theta, spread, gradient, fisher):
     """
     counts, neighbours, background, exposure = window
     sigma2 = np.exp(2 * theta[WIDTH])
+    norm, across, down = lines(theta, counts.shape)
     d = np.empty(PARAMETERS)
     gradient[:] = 0.0
     fisher[:] = 0.0
@@ -60,8 +68,8 @@ def derive(window, theta, spread, gradient, fisher):
                 continue
             dx, dy = u - theta[X], v - theta[Y]
             q = (dx * dx + dy * dy) / sigma2
-            unit = e * np.exp(-q / 2) / (2 * np.pi * sigma2)
-            own = theta[FLUX] * unit
+            own = norm * e * down[v] * across[u]
+            unit = own / theta[FLUX]
             mu = neighbours[v, u] + theta[BACKGROUND] * background[v, u] + own
             d[FLUX], d[X], d[Y], d[WIDTH] = unit, own * dx / sigma2, own * dy / sigma2, own * (q - 2)
             d[BACKGROUND] = background[v, u]
