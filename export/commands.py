@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from config.load import load
+from config.load import load as load_config
 from models.extra import train_extra
 from sim.check import new_or_replaced
 from stream.commands.options import configured
@@ -110,7 +110,7 @@ def export_islands(
         from models.islands.dataset import scenes
     new_or_replaced(out, overwrite)
     events = Events(test)
-    unseen = scenes(events, load(config_name, overrides))
+    unseen = scenes(events, load_config(config_name, overrides))
     with whole(out) as partial:
         facts = describe(weights, write(weights, partial), partial, unseen, events.about)
     card = write_card(out, facts)
@@ -118,6 +118,39 @@ def export_islands(
     click.echo(
         f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['events']:,} events largest difference "
         f"{parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
+    )
+
+
+@export.command("sources")
+@click.argument("model", type=FILE)
+@click.argument("out", type=FILE)
+@click.option(
+    "--test",
+    required=True,
+    type=FILE,
+    help="Sources that it has never seen: metrics and parity; those of the training: cross-validation.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing model and its card.")
+def export_sources(model: Path, out: Path, test: Path, overwrite: bool) -> None:
+    """Export a model of source classes (.npz), fusion or challenger: OUT (.onnx) and its card (.toml).
+
+    Example: raysieve export sources sources.npz sources.onnx --test other_fields.h5
+    """
+    with train_extra():
+        from export.card import write_card
+        from export.sources import describe, write
+        from models.sources.dataset import read_sources
+        from models.sources.store import load
+    new_or_replaced(out, overwrite)
+    trained, unseen = load(model), read_sources(test)
+    with whole(out) as partial:
+        write(trained, partial)
+        facts = describe(trained, partial, unseen)
+    card = write_card(out, facts)
+    parity = facts["parity"]
+    click.echo(
+        f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['sources']:,} sources and {parity['made_up']:,} made up "
+        f"largest difference {parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
     )
 
 

@@ -1,181 +1,156 @@
 """Models of source classes as ONNX, with proof that they say the same, and how well they do."""
 
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+import onnxruntime
+from numpy.typing import NDArray
 
-from models.sources.fusion import FLAT, Fusion
+from export.card import as_rows
+from export.fusion import write_fusion
+from export.graph import Graph
+from models.metrics import Interval
+from models.sources.challenger import LEAST, Challenger, Trees
+from models.sources.dataset import Sources
+from models.sources.evaluate import cross_validate, intervals, judge_unseen
+from models.sources.fusion import Fusion
+from models.sources.train import Trained
 from stream.judges.sources import INPUTS, OUTPUTS
 
-OPSETS = {"": 18, "ai.onnx.ml": 3}
-IR_VERSION = 9  # what onnxruntime 1.20 reads
-LOG_2PI = float(np.log(2 * np.pi))
+MADE_UP = 2000  # sources with features that no source has
+Array = NDArray[np.float64]
 
 
-class Graph:
-    """Nodes under construction, in double precision. Every method returns the name of a value."""
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far the model and its ONNX are apart on the same sources."""
 
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self._number = 0
-
-    def name(self) -> str:
-        """Return a new name."""
-        self._number += 1
-        return f"v{self._number}"
-
-    def const(self, value: Any, dtype: Any = np.float64) -> str:
-        """Return a constant."""
-        name = self.name()
-        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
-        return name
-
-    def op(self, kind: str, *inputs: str, named: str = "", domain: str = "", **attributes: Any) -> str:
-        """Return the output of one node."""
-        out = named or self.name()
-        self.nodes.append(helper.make_node(kind, list(inputs), [out], domain=domain, **attributes))
-        return out
-
-    def sum(self, value: str, axis: int, keep: int = 0) -> str:
-        """Return a sum over an axis."""
-        return self.op("ReduceSum", value, self.const([axis], np.int64), keepdims=keep)
-
-    def double(self, value: str) -> str:
-        """Return a value in double precision."""
-        return self.op("Cast", value, to=TensorProto.DOUBLE)
-
-    def float(self, value: str, name: str) -> None:
-        """Name an output, in single precision."""
-        self.op("Cast", value, named=name, to=TensorProto.FLOAT)
-
-    def save(self, out: Path, features: int, classes: int) -> None:
-        """Write the model, checked."""
-        wide = {"x": features, "error": features, "log_prior": classes, "p": classes}
-        ends = {
-            name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", wide[name]] if name in wide else ["n"])
-            for name in (*INPUTS, *OUTPUTS)
-        }
-        inputs, outputs = [ends[name] for name in INPUTS], [ends[name] for name in OUTPUTS]
-        graph = helper.make_graph(self.nodes, "sources", inputs, outputs, self.constants)
-        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="raysieve")
-        onnx.checker.check_model(model)
-        out.write_bytes(model.SerializeToString())
+    sources: int
+    made_up: int
+    difference: float  # of p and outlier, largest
+    evidence: float  # of log_evidence, largest
+    changed: int  # classes decided, by the model's rule
 
 
-def write_fusion(model: Fusion, out: Path) -> None:
-    """Write the fusion as ONNX: elementwise operations on all components of all blocks at once, (n, B K)."""
+def write(trained: Trained, out: Path) -> None:
+    """Write a model as ONNX: x, error (n, F), log_prior (n, C) -> p (n, C), log_evidence, outlier (n,); float32."""
+    if isinstance(trained.model, Fusion):
+        write_fusion(trained.model, out)
+    else:
+        write_challenger(trained.model, out)
+
+
+def write_challenger(model: Challenger, out: Path) -> None:
+    """Write the trees and their calibration. log_evidence is NaN and outlier 0: trees know no densities."""
     g = Graph()
-    z, variance, missing = _standardised(g, model)
-    normal, flat = _components(g, model, z, variance, missing)
-    terms = [_classes(g, model, normal, flat), _absent(g, model, missing)]
-    log = g.op("Concat", terms[0], g.op("Unsqueeze", terms[1], g.const([0], np.int64)), axis=0)  # (B + 1, n, C)
-    likelihood = g.sum(g.op("Mul", log, g.const(model.exponent[:, None, None])), 0)
-    unusual = g.op("ReduceMax", terms[1], g.const([1], np.int64), keepdims=1)
-    outlier = g.op("MatMul", g.op("Concat", flat, unusual, axis=1), g.const(model.exponent[:, None]))
-    _posterior(g, likelihood, outlier, model.plan.outliers)
+    sums = g.op("TreeEnsembleRegressor", "x", domain="ai.onnx.ml", **_attributes(model.trees, len(model.classes)))
+    log = g.op("LogSoftmax", g.op("Add", g.double(sums), g.const(model.base)), axis=1)
+    kept = g.op("Mul", g.op("Max", log, g.const(np.log(LEAST))), g.const(model.exponent[0]))
+    prior = g.op("LogSoftmax", g.double("log_prior"), axis=1)
+    p = g.op("Softmax", g.op("Add", g.op("Sub", kept, g.const(model.exponent[1] * model.log_prior)), prior), axis=1)
+    g.float(p, "p")
+    nothing = g.op("Abs", g.op("Mul", g.sum(prior, 1), g.const(0)))
+    g.float(nothing, "outlier")
+    g.float(g.op("Add", nothing, g.const(np.nan)), "log_evidence")
     g.save(out, len(model.features), len(model.classes))
 
 
-def _standardised(g: Graph, model: Fusion) -> tuple[str, str, str]:
-    """Return features in units of their spread (n, F), 0 where missing; their variances; and 1 where missing."""
-    zero, spread = g.const(0), g.const(model.spread)
-    absent = g.op("IsNaN", g.double("x"))
-    z = g.op("Div", g.op("Sub", g.double("x"), g.const(model.centre)), spread)
-    error = g.double("error")
-    width = g.op("Div", g.op("Where", g.op("IsNaN", error), zero, error), spread)
-    return g.op("Where", absent, zero, z), g.op("Mul", width, width), g.op("Cast", absent, to=TensorProto.DOUBLE)
+def _attributes(trees: Trees, classes: int) -> dict[str, Any]:
+    number = trees.feature.size
+    tree = np.searchsorted(trees.root, np.arange(number), "right") - 1
+    leaf = trees.left == np.arange(number)
+    ends = {side: np.where(leaf, 0, getattr(trees, side) - trees.root[tree]).tolist() for side in ("left", "right")}
+    own = (np.arange(number) - trees.root[tree]).tolist()
+    return {
+        "n_targets": classes,
+        "aggregate_function": "SUM",
+        "nodes_treeids": tree.tolist(),
+        "nodes_nodeids": own,
+        "nodes_featureids": trees.feature.tolist(),
+        "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
+        "nodes_values": trees.threshold.tolist(),
+        "nodes_truenodeids": ends["left"],
+        "nodes_falsenodeids": ends["right"],
+        "nodes_missing_value_tracks_true": trees.missing_left.astype(int).tolist(),
+        "target_treeids": tree[leaf].tolist(),
+        "target_nodeids": np.array(own)[leaf].tolist(),
+        "target_ids": trees.target[tree[leaf]].tolist(),
+        "target_weights": trees.value[leaf].astype(float).tolist(),
+    }
 
 
-def _components(g: Graph, model: Fusion, z: str, variance: str, missing: str) -> tuple[str, str]:
-    """Return ln N of all components (n, B, K), padded, and ln of the flat density (n, B), by Cholesky as in mixture."""
-    blocks, most = model.blocks, max(len(each.columns) for each in model.blocks)
-    wide = max(len(each.mean) for each in blocks)
-    mean, cov = np.zeros((len(blocks), wide, most)), np.tile(np.eye(most), (len(blocks), wide, 1, 1))
-    column, used = np.zeros((len(blocks), most), np.int64), np.zeros((len(blocks), most))
-    for b, each in enumerate(blocks):
-        k, d = each.mean.shape
-        mean[b, :k, :d], cov[b, :k, :d, :d] = each.mean, each.cov
-        column[b, :d], used[b, :d] = each.columns, 1
-    one, half, least = g.const(1), g.const(0.5), g.const(1e-12)
-    chol: dict[tuple[int, int], str] = {}
-    seen: list[str] = []
-    rest: list[str] = []
-    log, flat = g.const(np.zeros((1, 1, 1))), g.const(np.zeros((1, 1)))
-    for i in range(most):
-        at = g.const(column[:, i], np.int64)
-        value, var, gone = (g.op("Gather", each, at, axis=1) for each in (z, variance, missing))  # (n, B)
-        here = g.op("Mul", g.op("Sub", one, gone), g.const(used[:, i]))
-        broad = g.op("Add", var, g.const(FLAT**2))
-        square = g.op("Add", g.op("Div", g.op("Mul", value, value), broad), g.op("Log", broad))
-        flat = g.op("Sub", flat, g.op("Mul", g.op("Mul", here, half), g.op("Add", square, g.const(LOG_2PI))))
-        value, var, here = (g.op("Unsqueeze", each, g.const([2], np.int64)) for each in (value, var, here))
-        seen.append(here)
-        away = g.op("Sub", value, g.const(mean[:, :, i]))
-        total = g.op("Add", var, g.const(cov[:, :, i, i]))
-        for j in range(i):
-            off = g.const(cov[:, :, i, j])
-            for k in range(j):
-                off = g.op("Sub", off, g.op("Mul", chol[i, k], chol[j, k]))
-            chol[i, j] = g.op("Mul", g.op("Div", off, chol[j, j]), g.op("Mul", here, seen[j]))
-            total = g.op("Sub", total, g.op("Mul", chol[i, j], chol[i, j]))
-            away = g.op("Sub", away, g.op("Mul", chol[i, j], rest[j]))
-        root = g.op("Sqrt", g.op("Max", total, least))
-        chol[i, i] = g.op("Add", g.op("Mul", root, here), g.op("Sub", one, here))
-        rest.append(g.op("Mul", g.op("Div", away, chol[i, i]), here))
-        size = g.op("Mul", half, g.op("Add", g.op("Mul", rest[i], rest[i]), g.op("Mul", here, g.const(LOG_2PI))))
-        log = g.op("Sub", log, g.op("Add", size, g.op("Log", chol[i, i])))
-    return log, flat
+def made_up(given: Sources, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return x and error (MADE_UP, F) of sources with features of several others, none, and far outside."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(len(given), size=(MADE_UP, len(given.features)))
+    columns = np.arange(len(given.features))
+    x, error = given.x[rows, columns], given.error[rows, columns]
+    x[rng.random(x.shape) < 0.2] = np.nan
+    far = rng.random(x.shape) < 0.02
+    x[far] *= rng.choice([-10, 10, 100], far.sum())
+    x[0] = np.nan
+    return x.astype(np.float32), error.astype(np.float32)
 
 
-def _classes(g: Graph, model: Fusion, normal: str, flat: str) -> str:
-    """Return ln P of the blocks (B, n, C): the mixture of each class, and a little of the flat density."""
-    wide = max(len(one.mean) for one in model.blocks)
-    weight = np.zeros((len(model.blocks), wide, len(model.classes)))
-    for b, one in enumerate(model.blocks):
-        weight[b, : one.log_weight.shape[1]] = np.exp(one.log_weight).T * (1 - model.plan.flat)
-    padding = np.where(weight.any(axis=2), 0, -1e300)  # no component of a shorter block is the highest
-    normal = g.op("Add", normal, g.const(padding))
-    column = g.op("Unsqueeze", flat, g.const([2], np.int64))  # (n, B, 1)
-    highest = g.op("Max", g.op("ReduceMax", normal, g.const([2], np.int64), keepdims=1), column)
-    share = g.op("Transpose", g.op("Exp", g.op("Sub", normal, highest)), perm=[1, 0, 2])
-    little = g.op("Mul", g.op("Exp", g.op("Sub", column, highest)), g.const(model.plan.flat))
-    dense = g.op("Add", g.op("MatMul", share, g.const(weight)), g.op("Transpose", little, perm=[1, 0, 2]))
-    return g.op("Add", g.op("Log", dense), g.op("Transpose", highest, perm=[1, 0, 2]))
+def compare(trained: Trained, model: Path, given: Sources) -> Parity:
+    """Run both on the sources of a table and on made up ones, with the priors of their places or random ones."""
+    made = made_up(given)
+    x = np.concatenate([given.x.astype(np.float32), made[0]])
+    error = np.concatenate([given.error.astype(np.float32), made[1]])
+    log_prior = np.log(np.random.default_rng(1).dirichlet(np.ones(len(trained.model.classes)), len(x)) + 1e-4)
+    prior = log_prior.astype(np.float32)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    told = session.run(list(OUTPUTS), dict(zip(INPUTS, (x, error, prior), strict=True)))
+    found = dict(zip(OUTPUTS, told, strict=True))
+    p, evidence, outlier = trained.model.judge(x.astype(float), error.astype(float), prior.astype(float))
+    difference = max(np.abs(found["p"] - p).max(), np.abs(found["outlier"] - outlier).max())
+    apart = np.abs(found["log_evidence"] - evidence)
+    changed = np.sum(trained.rule.decide(found["p"].astype(float)) != trained.rule.decide(p))
+    known = apart[np.isfinite(apart)]
+    return Parity(len(given), MADE_UP, float(difference), float(known.max(initial=0)), int(changed))
 
 
-def _absent(g: Graph, model: Fusion, missing: str) -> str:
-    """Return ln P of what is missing (n, C): the table of two bits as a bilinear form of them."""
-    parent, table = model.missing.parent, model.missing.log_table
-    at = g.const(np.maximum(parent, 0), np.int64)
-    above = g.op("Mul", g.op("Gather", missing, at, axis=1), g.const((parent >= 0).astype(float)))
-    parts = (
-        (missing, table[:, 0, 1] - table[:, 0, 0]),
-        (above, table[:, 1, 0] - table[:, 0, 0]),
-        (g.op("Mul", missing, above), table[:, 1, 1] - table[:, 1, 0] - table[:, 0, 1] + table[:, 0, 0]),
+def _metrics(trained: Trained, given: Sources, about: dict[str, Any]) -> tuple[str, dict[str, Interval]]:
+    """Return how the metrics were measured, and the metrics; on the table of the training: by cross-validation."""
+    by_field, seen = bool(about["by_field"]), given.only(trained.model.features).as_classes(trained.model.classes)
+    if seen.digest() != about["digest"]:
+        return "sources of another table", intervals(judge_unseen(trained, given, by_field))
+    told = cross_validate(seen, trained.model.plan, by_field=by_field)[trained.sky is not None]
+    return f"5-fold cross-validation by {'field' if by_field else 'source'}, all fitted inside the folds", intervals(
+        told
     )
-    total = g.const(table[:, 0, 0].sum(axis=0)[None])
-    for bits, weight in parts:
-        total = g.op("Add", total, g.op("MatMul", bits, g.const(weight)))
-    nothing = g.op("ReduceMin", missing, g.const([1], np.int64), keepdims=1)  # no measurement at all says nothing
-    return g.op("Mul", total, g.op("Sub", g.const(1), nothing))
 
 
-def _posterior(g: Graph, log: str, flat: str, outliers: float) -> None:
-    """End the graph: p, log_evidence and outlier from ln likelihoods (n, C) and that of outliers (n, 1)."""
-    prior = g.op("Add", g.op("LogSoftmax", g.double("log_prior"), axis=1), g.const(np.log1p(-outliers)))
-    joint = g.op("Concat", g.op("Add", log, prior), g.op("Add", flat, g.const(np.log(outliers))), axis=1)
-    highest = g.op("ReduceMax", joint, g.const([1], np.int64), keepdims=1)
-    share = g.op("Exp", g.op("Sub", joint, highest))
-    total = g.sum(share, 1, keep=1)
-    p = g.op("Div", share, total)
-    column = g.const([1], np.int64)
-    evidence = g.op("Add", g.op("Log", total), highest)
-    first, last, end = (g.const([k], np.int64) for k in (0, -1, np.iinfo(np.int64).max))
-    g.float(g.op("Slice", p, first, last, column), "p")
-    g.float(g.op("Squeeze", g.op("Slice", p, last, end, column), column), "outlier")
-    g.float(g.op("Squeeze", evidence, column), "log_evidence")
+def describe(trained: Trained, out: Path, given: Sources) -> dict[str, Any]:
+    """Return what the card says of an exported model, on a table of sources.
+
+    Sources that it has never seen, or those of its training, with metrics from a cross-validation then. Raises ConfigError for a table with other features or classes.
+    """
+    model = trained.model
+    seen = given.only(model.features).as_classes(model.classes)
+    wide, names = ["n", len(model.features)], {"names": list(model.features), "units": list(model.units)}
+    classes = {"shape": ["n", len(model.classes)], "dtype": "float32", "names": list(model.classes)}
+    prior: dict[str, Any] = {"p": np.exp(model.log_prior).tolist()}
+    if trained.sky is not None:
+        prior |= {"latitude_deg": trained.sky.latitude_deg.tolist(), "log_p": trained.sky.log_p.tolist()}
+    features = {"shape": wide, "dtype": "float32"} | names
+    about = json.loads(model.about)
+    how, metrics = _metrics(trained, given, about)
+    return {
+        "kind": "fusion" if isinstance(model, Fusion) else "challenger",
+        "test": {"table": given.path.name, "sources": len(given), "digest": given.digest(), "how": how},
+        "input": {"x": features, "error": features, "log_prior": classes},
+        "output": {
+            "p": classes,
+            "log_evidence": {"shape": ["n"], "dtype": "float32"},
+            "outlier": {"shape": ["n"], "dtype": "float32"},
+        },
+        "prior": prior,
+        "decision": {"threshold": trained.rule.threshold.tolist()},
+        "training": about,
+        "metrics": as_rows(metrics),
+        "parity": asdict(compare(trained, out, seen)),
+    }

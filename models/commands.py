@@ -13,6 +13,7 @@ from models.extra import train_extra
 from models.filter.commands import train_filter
 from models.islands.commands import train_islands
 from models.screening.commands import evaluate_filter, evaluate_islands
+from models.sources.commands import evaluate_sources, train_sources
 from sim.check import folder_for
 
 FILE = click.Path(path_type=Path)
@@ -28,6 +29,7 @@ def train() -> None:
 
 train.add_command(train_filter)
 train.add_command(train_islands)
+train.add_command(train_sources)
 
 
 @train.command()
@@ -87,7 +89,7 @@ def evaluate() -> None:
     """
 
 
-for command in (evaluate_filter, evaluate_islands):
+for command in (evaluate_filter, evaluate_islands, evaluate_sources):
     evaluate.add_command(command)
 
 

@@ -1,6 +1,5 @@
 """The challenger: gradient-boosted trees on the same features, with their probabilities calibrated."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,9 +105,9 @@ def fit(given: Sources, plan: Boosting) -> Challenger:
         early_stopping=False,
         random_state=plan.seed,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of columns that are missing altogether
-        model.fit(given.x.astype(np.float32).astype(np.float64), given.label)
+    x = given.x.astype(np.float32).astype(np.float64)
+    x[:, ~np.isfinite(x).any(axis=0)] = 0  # no tree will ask for what was never measured
+    model.fit(x, given.label)
     base, trees = _trees(model, len(given.classes))
     prior = np.log(given.frequencies())
     return Challenger(given.features, given.units, given.classes, trees, base, np.array([1.0, 0.0]), prior, plan)

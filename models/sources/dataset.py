@@ -55,6 +55,13 @@ class Sources:
         units = tuple(self.units[k] for k in columns)
         return replace(self, features=wanted, units=units, x=self.x[:, columns], error=self.error[:, columns])
 
+    def as_classes(self, classes: tuple[str, ...]) -> "Sources":
+        """Return them with these classes, in this order. Raises ConfigError for one that is not among them."""
+        for name in self.classes:
+            require(f"{self.path}: class {name}", (name in classes, f"one of {', '.join(classes)}"))
+        place = np.array([classes.index(name) for name in self.classes], np.int64)
+        return replace(self, classes=classes, label=place[self.label])
+
     def frequencies(self) -> NDArray[np.float64]:
         """Return the share of each class, (C,), with half a source more in each: none is impossible."""
         count = np.bincount(self.label, minlength=len(self.classes)) + 0.5
@@ -73,29 +80,33 @@ def read_sources(path: Path) -> Sources:
     of HDF5 is its attribute `unit`. Raises ConfigError, naming file and column, for one that cannot be used.
     """
     texts, units = _columns(path)
-    if {"Fcsc_s", "Class"} <= texts.keys():
+    if "Class" in texts and ({"Fcsc_s", "flux_aper90_ave_s"} & texts.keys()):
         from models.sources.muwclass import sources_of
 
         return sources_of(path, texts)
     require(f"{path}", (CLASS in texts, f"a column {CLASS}; found {', '.join(texts) or 'none'}"))
     names = [name for name in texts if name not in ABOUT and not name.endswith("_error")]
     require(f"{path}", (bool(names), "a column or more with a feature"), (len(texts[CLASS]) > 0, "a source or more"))
-    columns = {
-        name: numbers(path, name, texts[name])
-        for name in (*names, *(f"{name}_error" for name in names))
-        if name in texts
-    }
-    field = texts.get(FIELD, np.zeros(len(texts[CLASS]), np.int64))
-    label = [_text(one) for one in texts[CLASS]]
-    return build(
-        path,
-        {
-            name: (units.get(name) or FEATURES.get(name, ""), columns[name], columns.get(f"{name}_error"))
-            for name in names
-        },
-        label,
-        field,
-    )
+
+    def get(name: str) -> Column | None:
+        return numbers(path, name, texts[name]) if name in texts else None
+
+    table: dict[str, tuple[str, Column, Column | None]] = {}
+    for name in names:
+        value = numbers(path, name, texts[name])
+        table[name] = (units.get(name) or FEATURES.get(name, ""), value, get(f"{name}_error"))
+    field = texts.get(FIELD, np.arange(len(texts[CLASS])))
+    built = build(path, table, [_text(one) for one in texts[CLASS]], field)
+    return replace(built, sky=_sky(get("l"), get("b"), get("ra"), get("dec")))
+
+
+def _sky(l_deg: Column | None, b_deg: Column | None, ra: Column | None, dec: Column | None) -> Column | None:
+    """Return Galactic longitude and latitude (n, 2), deg, or None where a table has no positions."""
+    from models.sources.muwclass import galactic
+
+    if l_deg is not None and b_deg is not None:
+        return np.stack([l_deg, b_deg], axis=1)
+    return galactic(ra, dec) if ra is not None and dec is not None else None
 
 
 def build(

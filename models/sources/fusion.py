@@ -107,7 +107,8 @@ def posterior(log: Array, flat: Array, log_prior: Array, outliers: float) -> tup
 
 def fit(given: Sources, plan: Plan, blocks: tuple[tuple[int, ...], ...] | None = None) -> Fusion:
     """Fit densities to sources, with all exponents 1 over how often a feature is in a block."""
-    low, centre, high = np.nanquantile(given.x, (0.16, 0.5, 0.84), axis=0)
+    filled = np.where(np.isfinite(given.x).any(axis=0), given.x, 0)  # of what was never measured
+    low, centre, high = np.nanquantile(filled, (0.16, 0.5, 0.84), axis=0)
     spread = np.maximum((high - low) / 2, 1e-6)
     z, width = (given.x - centre) / spread, given.error / spread
     chosen = blocks or blocks_of(z, given.label, plan.most)
@@ -138,6 +139,9 @@ def _block(at: NDArray[np.int64], z: Array, width: Array, given: Sources, plan: 
         covs.append(cov)
         weights.append(weight)
         owners.append(np.full(len(weight), c))
+    if not owners:  # nothing to tell the classes by
+        even = np.full((len(given.classes), 1), 0.0)
+        return Block(at, np.zeros((1, len(at))), np.eye(len(at))[None], even)
     owner, weight = np.concatenate(owners), np.concatenate(weights)
     common = weight / len(owners)
     share = plan.fallback / (np.array(counts) + plan.fallback)

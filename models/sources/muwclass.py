@@ -40,6 +40,8 @@ def sources_of(path: Path, texts: Mapping[str, NDArray[np.generic]]) -> Sources:
     number = len(table["Class"])
 
     def get(name: str) -> Column:
+        if name == "RPlx" and name not in table and "GAIA_Plx" in table:
+            return get("GAIA_Plx") / get("GAIA_e_Plx")
         return numbers(path, name, table[name]) if name in table else np.full(number, np.nan)
 
     with np.errstate(invalid="ignore", divide="ignore"):

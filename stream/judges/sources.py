@@ -42,6 +42,7 @@ _OF_MORPHOLOGY = {  # feature: column
     "log_nearest_bright_px": "nearest_bright_px",
 }
 
+_FITTED = ("fwhm_px", "extent_sigma")  # missing where the fit did not converge
 Columns = Mapping[str, ArrayLike]
 
 
@@ -65,6 +66,7 @@ class SpectralFit(Protocol):
     value: float
     expected: float
     expected_sd: float
+    converged: bool
 
 
 def hyperscore(p: ArrayLike) -> NDArray[np.float64]:
@@ -91,6 +93,7 @@ class Judge:
         self.features: tuple[str, ...] = tuple(card.get("input.x.names"))
         self.classes: tuple[str, ...] = tuple(card.get("output.p.names"))
         self.log_prior = np.log(np.asarray(card.get("prior.p"), np.float64))  # (C,) of the classes where it was trained
+        self._threshold = np.asarray(card.get("decision.threshold"), np.float64)
         wide, classes = len(self.features), len(self.classes)
         for key, shape in (
             ("input.x", ["n", wide]),
@@ -99,8 +102,30 @@ class Judge:
             ("output.p", ["n", classes]),
         ):
             card.require(f"{key}.shape", shape)
-        if self.log_prior.shape != (classes,):
-            raise ModelError(f"{card.path}: prior.p: expected {classes} numbers, one for each class")
+        for name, numbers in (("prior.p", self.log_prior), ("decision.threshold", self._threshold)):
+            if numbers.shape != (classes,):
+                raise ModelError(f"{card.path}: {name}: expected {classes} numbers, one for each class")
+
+    def prior_at(self, latitude_deg: ArrayLike) -> NDArray[np.float64]:
+        """Return ln P(class) (n, C) at Galactic latitudes (n,) in degrees, for `judge`; the trained one if it has none.
+
+        The card's knots, linear in asinh(|b| / 1 deg) between them.
+        """
+        place = np.arcsinh(np.abs(np.asarray(latitude_deg, np.float64)))
+        prior = self._model.card.get("prior")
+        if "latitude_deg" not in prior:
+            return np.tile(self.log_prior, (len(place), 1))
+        knots, log_p = np.arcsinh(np.asarray(prior["latitude_deg"], np.float64)), np.asarray(prior["log_p"], np.float64)
+        if log_p.shape != (len(knots), len(self.classes)):
+            raise ModelError(f"{self._model.card.path}: prior.log_p: expected {len(knots)} rows of {len(self.classes)}")
+        return np.stack([np.interp(place, knots, column) for column in log_p.T], axis=1)
+
+    def decide(self, posterior: Posterior) -> NDArray[np.int64]:
+        """Return the class (n,), place in `classes`, of the highest p / threshold: what makes macro-F1 highest.
+
+        The most probable class is the argmax of p instead.
+        """
+        return np.argmax(posterior.p / self._threshold, axis=1)
 
     @property
     def about(self) -> Mapping[str, str]:
@@ -156,19 +181,24 @@ def features_of(
     """Return columns (n,) named as FEATURES, and NAME_error, of n sources; NaN where something was not measured.
 
     fits: of each source, None where there is none; a parameter at its bound is missing, for its error says nothing.
-    morphology: (n,) rows of `stream/imaging/morphology.py`. others: columns (n,) that are features already.
+    morphology: (n,) rows of `stream/imaging/morphology.py`. What did not converge is missing. others: columns (n,)
+    that are features already.
     """
     number = len(fits)
     columns = {name: np.full(number, np.nan) for kind in _OF_FIT.values() for name in (kind, f"{kind}_error")} | {
         "goodness": np.full(number, np.nan)
     }
     for row, fit in enumerate(fits):
-        if fit is not None:
+        if fit is not None and fit.converged:
             _read_fit(fit, row, columns)
     if morphology is not None:
+        known = morphology.dtype.names or ()
         for name, column in _OF_MORPHOLOGY.items():
-            if column in (morphology.dtype.names or ()):
-                _put(columns, name, morphology[column], _error_in(morphology, column))
+            if column in known:
+                value = morphology[column].astype(np.float64)
+                if column in _FITTED and "converged" in known:
+                    value[~morphology["converged"]] = np.nan
+                _put(columns, name, value, _error_in(morphology, column))
     return columns | {name: np.asarray(column, np.float64) for name, column in (others or {}).items()}
 
 

@@ -1,0 +1,123 @@
+"""How well the classes of X-ray sources are told: fusion, challenger and Yang et al. 2022, on the MUWCLASS table."""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from bench import figures
+from bench.sources.pictures import draw_confusion, draw_reliability
+from models.metrics import Interval
+from models.sources.challenger import Boosting
+from models.sources.dataset import Sources, read_sources
+from models.sources.evaluate import Judged, cross_validate, intervals, judge_unseen, published
+from models.sources.fusion import Plan
+from models.sources.train import finish, hold_out
+from tests.real.conftest import DATA
+
+COMMAND = "python -m bench.sources.classes"
+TABLE, LOO, BULGE = (
+    f"catalogues/{name}.csv.gz" for name in ("CSC_TD_11042023_MW", "LOO_classes", "CSCv2_TD_11162022_raretype_GB")
+)
+PLANS = {"fusion": Plan(), "challenger": Boosting()}
+SKY = {False: "", True: ", latitude prior"}
+SAME_ARCSEC = 3.0
+SHORT = ("accuracy", "macro-F1", "macro-F1, rule", "ECE")
+Figures = dict[str, tuple[object, ...]]
+Told = dict[tuple[str, bool, bool], list[Judged]]  # of kind, by field, with the prior by latitude: a repeat each
+
+
+def cross_validated(given: Sources, repeats: int) -> Told:
+    """Return the repeats of 5 folds, by source and by field."""
+    found: Told = {}
+    for by_field in (False, True):
+        for seed in range(repeats if not by_field else max(1, repeats - 1)):
+            for kind, plan in PLANS.items():
+                for sky, judged in cross_validate(given, plan, seed=100 + seed, by_field=by_field).items():
+                    found.setdefault((kind, by_field, sky), []).append(judged)
+                    told = {name: round(row, 3) for name, (row, _, _) in intervals(judged).items()}
+                    print(kind, "by field" if by_field else "by source", seed, SKY[sky], told, flush=True)
+    return found
+
+
+def mean(rows: Sequence[dict[str, Interval]]) -> dict[str, Interval]:
+    """Return the mean of repeats, and of the ends of their intervals: the repeats have the same sources."""
+    mean_of = {name: np.mean([row[name] for row in rows], axis=0).tolist() for name in rows[0]}
+    return {name: (value, low, high) for name, (value, low, high) in mean_of.items()}
+
+
+def as_figures(name: str, rows: dict[str, Interval], *, short: bool = False) -> Figures:
+    """Return figures of the bench; short: without precision and recall of each class, and the rule's F1."""
+    kept = {key: row for key, row in rows.items() if not short or key in SHORT or key.endswith(" F1")}
+    return {f"{name}: {key}": (value, "", (low, high)) for key, (value, low, high) in kept.items()}
+
+
+def beside_published(given: Sources, told: Told, loo: Judged, names: Sequence[str]) -> Figures:
+    """Compare on the sources that both tables have, with the same class: ours without and with the latitude prior."""
+    place = {name: row for row, name in enumerate(given.name)}
+    pairs = [
+        (place[name], row)
+        for row, name in enumerate(names)
+        if name in place and given.label[place[name]] == loo.label[row]
+    ]
+    ours, theirs = np.array(pairs).T
+    found = as_figures(f"{ours.size} sources of both, Yang 2022", intervals(loo.pick(theirs)), short=True)
+    for (kind, by_field, sky), repeats in told.items():
+        if not by_field:
+            rows = mean([intervals(one.pick(ours)) for one in repeats])
+            found |= as_figures(f"{ours.size} sources of both, {kind}{SKY[sky]}", rows, short=True)
+    return found
+
+
+def bulge(given: Sources, unseen: Sources) -> Figures:
+    """Judge rare types near the Galactic centre by models of the whole table, but for the sources that are in it."""
+    apart = cKDTree(unit_vectors(given)).query(unit_vectors(unseen))[0]
+    new = unseen.pick(np.flatnonzero(apart > np.radians(SAME_ARCSEC / 3600)))
+    found: Figures = {"bulge, sources not in the table": (len(new), "sources")}
+    for kind, plan in PLANS.items():
+        held = hold_out(given, plan, by_field=True)
+        for sky in (False, True):
+            rows = intervals(judge_unseen(finish(held, sky=sky), new))
+            found |= as_figures(f"bulge, {kind}{SKY[sky]}", rows, short=True)
+    return found
+
+
+def unit_vectors(given: Sources) -> np.ndarray:
+    """Return the directions (n, 3) of sources."""
+    lon, lat = np.radians(given.sky).T
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+
+
+def measure(repeats: int) -> None:
+    """Measure all, and draw."""
+    given = read_sources(DATA / TABLE)
+    loo, names = published(DATA / LOO)
+    told = cross_validated(given, repeats)
+    found = as_figures("Yang 2022, leave-one-out", intervals(loo))
+    for (kind, by_field, sky), repeated in told.items():
+        how = "held-out fields" if by_field else "5-fold by source"
+        found |= as_figures(f"{kind}{SKY[sky]}, {how}", mean([intervals(one) for one in repeated]))
+    found |= {"fields, 1 deg friends of friends": (len(np.unique(given.field)), "fields")}
+    found |= beside_published(given, told, loo, names) | bulge(given, read_sources(DATA / BULGE))
+    figures.write("sources_classes", COMMAND, found)
+    pictures = figures.FOLDER.parent / "pictures"
+    shown = {
+        "Bayesian fusion, 5-fold": told["fusion", False, True][0],
+        "challenger, 5-fold": told["challenger", False, True][0],
+        "Yang et al. 2022, leave-one-out": loo,
+    }
+    draw_confusion(pictures / "sources_confusion.png", shown)
+    fields = {f"{kind}, held-out fields": told[kind, True, True][0] for kind in PLANS}
+    draw_reliability(pictures / "sources_reliability.png", shown | fields)
+
+
+def main() -> None:
+    """Run the command line."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--repeats", type=int, default=3, help="of the 5 folds by source; one fewer by field")
+    measure(words.parse_args().repeats)
+
+
+if __name__ == "__main__":
+    main()
