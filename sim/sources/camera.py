@@ -121,7 +121,7 @@ class Camera:
 
     @property
     def _way(self) -> tuple[Floats, Floats, NDArray[np.int64], NDArray[np.int32]]:
-        """Return by energy (n,) the chance of any channel; of all values their sum so far, where a row begins, channel."""
+        """Return by energy the chance of any channel; of all values the sum so far, where rows begin, channels."""
         if "way" not in self.kept:
             runs = self.response.runs
             lengths = np.diff(runs.ends, prepend=0)

@@ -22,6 +22,8 @@ FOREGROUND_KT_KEV: Final = 0.25  # local bubble and halo: Kuntz & Snowden 2000, 
 FOREGROUND_NH: Final = 0.05  # 1e22 cm-2
 FOREGROUND_LIGHT: Final = 6e-12  # erg cm-2 s-1 deg-2 in 0.5-8 keV: Kuntz & Snowden 2000, to a factor of 2
 TEXTURE_SLOPE: Final = 2.9  # of the power spectrum of emission and column: Miville-Deschenes et al. 2007, A&A 469, 595
+KNOT_SIZE: Final = (0.3, 5.0)  # sigma over the PSF's, even in the logarithm: filaments and shells, Muno et al. 2008,
+KNOT_SHARE: Final = (1e-3, 2e-2)  # of the ridge's light in the field, likewise (ApJ 673, 251)
 LATITUDES: Final = 9  # at which the ridge is computed
 
 
@@ -36,14 +38,18 @@ class Glow:
     values: Floats  # (p,) norm for the mean of the field, per deg2
 
 
-def glows(camera: Camera, place: tuple[float, float], strength: float, texture: float, rng: Generator) -> list[Glow]:
+def glows(
+    camera: Camera, place: tuple[float, float], strength: float, look_of: tuple[float, float], rng: Generator
+) -> list[Glow]:
     """Return the sky's components around l, b (degrees).
 
-    strength: over what is expected there; texture: rms of the log of the brightness (0: smooth).
+    strength: over what is expected there; look_of: rms of the log of the brightness (0: smooth), mean number of knots.
     """
     l_deg, b_deg = place
+    texture, knots = look_of
     ridge = _latitude_profile(camera, l_deg, b_deg)
     ridge_map = ridge[:, None] * _texture(camera, texture, rng)
+    ridge_map += float(ridge_map.sum()) * _knots(camera, knots, rng)
     fore_map = FOREGROUND_LIGHT * _texture(camera, texture / 2, rng)
     nh = look(l_deg, b_deg).column / 2  # half of the gas is in front of the middle of the stars
     return [
@@ -77,6 +83,18 @@ def _latitude_profile(camera: Camera, l_deg: float, b_deg: float) -> Floats:
         each = sight.stars(0.3) / (4 * np.pi * sight.middle_kpc**2 * CM2_PER_KPC2)
         light.append(RIDGE_LIGHT * float(each.sum()) * (np.pi / 180) ** 2)
     return np.exp(np.interp(offset, knots, np.log(light)))
+
+
+def _knots(camera: Camera, mean: float, rng: Generator) -> Floats:
+    """Return compact pieces of diffuse light, (rows, columns), as a share of all of it: Gaussians, seen by the PSF."""
+    y, x = np.mgrid[: camera.rows, : camera.columns]
+    out = np.zeros(x.shape)
+    for _ in range(int(rng.poisson(mean))):
+        wide = camera.sigma_px * np.hypot(1, np.exp(rng.uniform(*np.log(KNOT_SIZE))))
+        share = np.exp(rng.uniform(*np.log(KNOT_SHARE)))
+        at_x, at_y = rng.uniform(0, camera.columns), rng.uniform(0, camera.rows)
+        out += share / (2 * np.pi * wide**2) * np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * wide**2))
+    return out
 
 
 def _texture(camera: Camera, sd: float, rng: Generator) -> Floats:

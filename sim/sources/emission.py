@@ -193,7 +193,7 @@ def _binaries(rng: Generator, n: int) -> Drawn:
 
 
 def _neutron_stars(rng: Generator, n: int) -> Drawn:
-    """Quiescent neutron stars: kT of black bodies of 0.08-0.2 keV with few exceptions: Heinke et al. 2003, ApJ 598, 501."""
+    """Quiescent neutron stars: black bodies, mostly of 0.08-0.2 keV; Heinke et al. 2003, ApJ 598, 501."""
     return {"bbody.kT": _normal(rng, n, 0.15, 0.04, (0.08, 0.25))}  # 1.6 times the atmosphere's own temperature
 
 

@@ -1,4 +1,4 @@
-"""A field of the Galaxy as a camera sees it: sources of known class, diffuse light, particles, and every event's origin."""
+"""A field of the Galaxy as a camera sees it: sources of known class, diffuse light, particles, the origin of events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,7 +69,9 @@ class Setup:
     numbers: Mapping[str, float] = field(default_factory=dict)  # class: mean number in the field, in place of that
     diffuse: float = 1.0  # diffuse light over what is expected there
     texture: float = 0.5  # rms of the log of its brightness
+    knots: float = 6.0  # mean number of compact pieces of it
     least_counts: float = 5.0  # expected of a source; fainter ones are the ridge
+    wanted_counts: float = 25.0  # likewise, of a source of `numbers`
     most_counts: float = 20_000.0  # brighter ones would pile up: nobody points there in this mode
 
     def __post_init__(self) -> None:
@@ -84,7 +86,9 @@ class Setup:
             (all(0 <= n <= 10_000 for n in self.numbers.values()), "0 to 10,000 sources of a class"),
             (0 <= self.diffuse <= 1000, "0 <= diffuse <= 1000"),
             (0 <= self.texture <= 2, "0 <= texture <= 2"),
+            (0 <= self.knots <= 1000, "0 <= knots <= 1000"),
             (0.1 <= self.least_counts < self.most_counts <= 1e7, "0.1 <= least_counts < most_counts <= 1e7"),
+            (self.least_counts <= self.wanted_counts < self.most_counts, "least <= wanted_counts < most_counts"),
         )
 
 
@@ -95,6 +99,7 @@ class Field:
     camera: Camera
     setup: Setup
     seed: int
+    run: int
     truth: NDArray[Any]  # (n,) TRUTH
     events: NDArray[Any]  # (m,) EVENT, rising by time
     glows: tuple[Glow, ...]
@@ -133,11 +138,13 @@ def image_of(events: NDArray[Any], camera: Camera) -> Floats:
     return flat.reshape(camera.rows, camera.columns).astype(float)
 
 
-def make_field(camera: Camera, setup: Setup, seed: int = 0) -> Field:
-    """Return a field; same seed, same field. Raises ConfigError for one that cannot be."""
-    seeds = Seeds(seed)
+def make_field(camera: Camera, setup: Setup, seed: int = 0, run: int = 0) -> Field:
+    """Return a field; same seed and run, same field. Raises ConfigError for one that cannot be."""
+    seeds = Seeds(seed, run)
     parts, too_bright = _sources(camera, setup, seeds)
-    sky = tuple(glows(camera, (setup.l_deg, setup.b_deg), setup.diffuse, setup.texture, seeds.of_set(SKY)))
+    sky = tuple(
+        glows(camera, (setup.l_deg, setup.b_deg), setup.diffuse, (setup.texture, setup.knots), seeds.of_set(SKY))
+    )
     _require_room(camera, setup, parts, sky)
     truth, events = _light(camera, setup, parts, seeds.of_set(EVENTS))
     events += _background(camera, setup, sky, seeds.of_set(BACK))
@@ -146,7 +153,7 @@ def make_field(camera: Camera, setup: Setup, seed: int = 0) -> Field:
     joined = joined[(abs(joined["y"] + 0.5 - camera.rows / 2) < camera.rows / 2)]
     joined = joined[np.argsort(joined["time"], kind="stable")]
     truth["counts"] = np.bincount(joined["source"][joined["source"] >= 0], minlength=len(truth))
-    return Field(camera, setup, seed, truth, joined, sky, too_bright)
+    return Field(camera, setup, seed, run, truth, joined, sky, too_bright)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +205,7 @@ def _wanted(
             those, rng.multinomial(max(2 * left, 20), np.array(chance) / sum(chance)), strict=True
         ):
             drawn = _draw(population, int(n), camera, setup, rng)
-            seen = (drawn.rows["expected"] >= setup.least_counts) & (drawn.rows["expected"] <= setup.most_counts)
+            seen = (drawn.rows["expected"] >= setup.wanted_counts) & (drawn.rows["expected"] <= setup.most_counts)
             taken = np.flatnonzero(seen)[: max(left, 0)]
             parts.append(_pick(drawn, taken))
             left -= len(taken)

@@ -1,7 +1,7 @@
 """Which sources there are, how many, how luminous and where: tables of numbers with their sources.
 
-Luminosities and fluxes are those of 0.5-8 keV before absorption. Numbers go with the stars of a population's disc and of
-the bulge. What is too faint to be seen one by one is the Galactic ridge (`sim.sources.diffuse`).
+Luminosities and fluxes are those of 0.5-8 keV before absorption. Numbers go with the stars of a population's disc and
+of the bulge. What is too faint to be seen one by one is the Galactic ridge (`sim.sources.diffuse`).
 """
 
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ GALACTIC: Final = (
     Population(
         name="lmxb",
         kind="LMXB",
-        per_msun=1.1e-8,  # 325 above 1e34 in the Galaxy, N(>L) ~ L^-0.26: Grimm et al. 2002, A&A 391, 923; 590 above 1e33
+        per_msun=1.1e-8,  # 325 above 1e34 in the Galaxy, N(>L) ~ L^-0.26: Grimm et al. 2002, A&A 391, 923
         layer_kpc=0.41,
         luminosities=Luminosities(ends=(33.0, 38.3), slope=0.26),
         emission=BINARY,
@@ -122,8 +122,8 @@ GALACTIC: Final = (
     Population(
         name="young star",
         kind="star",
-        per_msun=5e-3,  # 0.7e27 erg s-1 Msun-1 in 2-10 keV, a fifth of their light; 1.5e27: Sazonov et al. 2006,
-        # A&A 450, 117, of which half is brighter than most of the plane's
+        per_msun=5e-3,  # 0.7e27 erg s-1 Msun-1 in 2-10 keV, a fifth of their light: half of what Sazonov et al. 2006,
+        # A&A 450, 117, find near the Sun; all of it gives twice the sources of Chandra's bulge field
         layer_kpc=0.1,
         bulge=0.0,
         luminosities=Luminosities(ends=(28.0, 31.5), mean=29.4, sd=0.6),
@@ -132,8 +132,8 @@ GALACTIC: Final = (
     Population(
         name="active binary",
         kind="star",
-        per_msun=1e-3,  # 1.0e27 erg s-1 Msun-1 in 2-10 keV, a quarter of their light: 2.0e27 +- 0.8e27 of Sazonov et al.
-        # 2006; 1.7e27 with CVs of the Chandra bulge field, Revnivtsev et al. 2011, MNRAS 414, 495
+        per_msun=1e-3,  # 1.0e27 erg s-1 Msun-1 in 2-10 keV, a quarter of their light: Sazonov et al. 2006 have
+        # 2.0e27 +- 0.8e27; Revnivtsev et al. 2011, MNRAS 414, 495, 1.7e27 with CVs in Chandra's bulge field
         layer_kpc=0.3,
         luminosities=Luminosities(ends=(28.5, 32.2), mean=30.2, sd=0.6),
         emission=ACTIVE,

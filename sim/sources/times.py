@@ -17,7 +17,7 @@ DECAY: Final = (0.03, 0.2)  # of the observation
 def draw_times(
     emission: Emission, source: NDArray[np.int64], n: int, exposure_s: float, rng: Generator
 ) -> tuple[Floats, Floats]:
-    """Return the times (m,) s of photons of the sources (m,) < n, and the rms of each source's rate over its mean (n,)."""
+    """Return the times (m,) s of photons of sources (m,) < n, and the rms over the mean of each source's rate (n,)."""
     curve = light_curves(emission, n, rng)
     sums = np.cumsum(curve, axis=1) / curve.sum(axis=1, keepdims=True) + np.arange(n)[:, None]
     step = np.searchsorted(sums.ravel(), source + rng.random(len(source)), side="right")
