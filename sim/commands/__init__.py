@@ -8,6 +8,7 @@ from sim.commands.frames import frames
 from sim.commands.hits import hits
 from sim.commands.label import label_events
 from sim.commands.live import live
+from sim.commands.sources import source_sets, sources
 from sim.commands.telemetry import telemetry
 from sim.commands.wfi import wfi
 
@@ -20,5 +21,5 @@ def simulate() -> None:
     """
 
 
-for command in (wfi, frames, events, hits, label_events, live, telemetry, charge_loss):
+for command in (wfi, frames, events, hits, label_events, live, telemetry, charge_loss, sources, source_sets):
     simulate.add_command(command)

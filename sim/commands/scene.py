@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,9 +17,11 @@ from sim.detector import Imperfections
 from sim.geant4.spectrum import ALPHAS
 from sim.hit_library import HitLibrary, shipped
 from sim.particles import Particles, Pixels, quadrants_per_primary
+from sim.photon_list import PhotonList
 from sim.photons import XRays
 from sim.places import FlatField, PointSource
 from sim.seeds import Seeds
+from sim.sources.files import read_photons
 from sim.spectra import SHAPES, Spectrum
 from sim.telemetry import Telemetry, dark
 from sim.tracks import Tracks
@@ -44,6 +47,7 @@ OPTIONS = (
     click.option("--table", default="", help="A spectrum: text file of energy (eV) and photons per eV."),
     click.option("--arf", default="", help="Effective area (FITS) through which the X-rays come."),
     click.option("--point", nargs=2, type=float, help="A point source here (focal plane, pixels), no flat field."),
+    click.option("--photons-from", default="", help="X-rays of a field instead (raysieve simulate sources: its .h5)."),
     click.option("--hew-arcsec", default=9.0, type=click.FloatRange(0), help="Half-energy width of the point source."),
 )
 
@@ -96,6 +100,8 @@ def was_given(name: str) -> bool:
 def xrays(config: Config, sky: Mapping[str, Any]) -> XRays:
     """Return the X-rays of the options. Raises ConfigError for what cannot be."""
     refuse_unused(sky)
+    if sky.get("photons_from"):
+        return _listed(config, sky)
     low, high = sky["energy_ev"]
     spectrum = Spectrum(
         shape=sky["spectrum"],
@@ -115,6 +121,14 @@ def xrays(config: Config, sky: Mapping[str, Any]) -> XRays:
         per_readout = per_frame * len(config.detector.quadrants)
         return XRays(per_frame=per_readout, spectrum=spectrum, place=source, sensor=config.simulate.sensor)
     return XRays(per_frame=per_frame, spectrum=spectrum, place=place, sensor=config.simulate.sensor)
+
+
+def _listed(config: Config, sky: Mapping[str, Any]) -> XRays:
+    """Return the X-rays of a file; the field lies on the first quadrant. Raises ConfigError for options beside it."""
+    beside = [name for name in ("photons", "spectrum", "energy_ev", "table", "arf", "point") if was_given(name)]
+    require("--photons-from", (not beside, f"without --{' --'.join(beside).replace('_', '-')}"))
+    listed = read_photons(Path(sky["photons_from"]))
+    return PhotonList(sensor=config.simulate.sensor, listed=listed, all_absorbed=True)
 
 
 def _say_seen(source: PointSource, config: Config) -> None:

@@ -3,8 +3,8 @@
     python -m sim.sources.plasma OUT --ions chianti_10.1_key_ions.tar.gz --gofnt chianti_gofnt.npz
 
 Ions with collision data in the CHIANTI tar are solved here (levels.py); those without come from the emissivities
-`gofnt` (strongest lines, log T 5.8 to 7.3), continued to other temperatures; a few H- and He-like ions that neither has
-are scaled along their sequence. Continua: continuum.py. Lines have no width.
+`gofnt` (strongest lines, log T 5.8 to 7.3), continued to other temperatures; H- and He-like ions and satellites that
+neither has are scaled along their sequence (sequence.py). Continua: continuum.py. Lines have no width.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from sim.sources.chianti import Database, Ion
 from sim.sources.continuum import Gaunt, free_bound, free_free, recombine, two_photon
 from sim.sources.emissivities import Emissivities
 from sim.sources.levels import Lines, cascade
-from sim.sources.sequence import BORROWED, borrow
+from sim.sources.sequence import BORROWED, SATELLITES, SATELLITES_FROM, borrow, borrow_satellites, resonance_kev
 from sim.sources.weak import NEIGHBOURS, count_strong, move, weak
 
 Floats = NDArray[np.float64]
@@ -99,7 +99,20 @@ class Plasma:
                 self.add_weak(total, name)
             else:
                 self.add(total, name, self.ion(name))
+        self.add_satellites(total, own)
         return total
+
+    def add_satellites(self, total: Floats, own: set[str]) -> None:
+        """Add the satellites of Li-like ions that have no autoionisation rates of their own."""
+        if SATELLITES_FROM not in own or next_stage(SATELLITES_FROM) not in own:
+            return
+        source, known = self.ion(SATELLITES_FROM), own | set(BORROWED)
+        line = resonance_kev(self.ion(next_stage(SATELLITES_FROM)))
+        for name in SATELLITES:
+            if split_ion(name)[0] in self.abundances and name not in own and next_stage(name) in known:
+                ratio = resonance_kev(self.ion(next_stage(name))) / line
+                potential = self.database.potential_kev[split_ion(name)]
+                self.add(total, name, borrow_satellites(source, name, ratio, potential))
 
     def ion(self, name: str) -> Ion:
         """Return an ion of the tar, or one scaled from its neighbour."""
@@ -143,6 +156,11 @@ class Plasma:
         place = np.searchsorted(self.edges, energy_kev, side="right") - 1
         inside = (place >= 0) & (place < total.shape[1])
         np.add.at(total.T, place[inside], rate[inside])
+
+
+def next_stage(name: str) -> str:
+    """Return the next stage of an ion: "fe_24" -> "fe_25"."""
+    return f"{name.partition('_')[0]}_{split_ion(name)[1] + 1}"
 
 
 def hydrogen_like(ion: Ion, charge: int, temperature: Floats) -> dict[int, Floats]:
