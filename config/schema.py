@@ -237,6 +237,22 @@ class Accumulate(Section):
         return self
 
 
+class Classify(Section):
+    """The X-ray sources in the images: found, measured, fitted, and how probable each class is."""
+
+    rmf: str = ""
+    """Response file (OGIP RMF, or RSP); relative to the working directory. Empty: no sources are looked for."""
+    arf: str = ""
+    """Effective area, for an RMF without it."""
+    psf_fwhm_px: Positive = 4.0
+    """Full width at half maximum of the PSF, in pixels of the camera. WFI: 9 arcsec on axis, 2.23 arcsec per pixel."""
+    threshold_sigma: Annotated[float, Field(ge=3, le=20)] = 5.0
+    model: str = "sources"
+    """Shipped name (models/store) or path of an ONNX file with its card beside it; empty: no classes."""
+    latitude_deg: Annotated[float, Field(ge=-90, le=90)] | None = None
+    """Galactic latitude of the pointing, for the prior of the classes; none: that of the model's training."""
+
+
 class Links(Section):
     """How the processes are connected."""
 
@@ -297,6 +313,7 @@ class Config(Section):
     screen: Screen = Screen()
     record: Record = Record()
     accumulate: Accumulate = Accumulate()
+    classify: Classify = Classify()
     links: Links = Links()
     supervise: Supervise = Supervise()
     simulate: Simulate = Simulate()
@@ -305,4 +322,6 @@ class Config(Section):
     def _join_after_reorder(self) -> "Config":
         if self.reconstruct.join_window_frames <= self.receive.reorder_window_frames:
             raise ValueError("reconstruct.join_window_frames must be above receive.reorder_window_frames")
+        if self.classify.rmf and not self.accumulate.every_s:
+            raise ValueError("classify.rmf: sources are looked for in images; expected accumulate.every_s above 0")
         return self

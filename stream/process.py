@@ -27,6 +27,7 @@ from stream.transport.keys import Keys, daemon_keys
 from stream.transport.link import Pull, Push
 from stream.transport.maps import read_maps
 from stream.transport.notes import Notes
+from stream.transport.ogip import read_response
 from stream.transport.products import Products
 from stream.transport.shed import Shed
 from stream.transport.tap import Tap
@@ -89,7 +90,10 @@ def _stages(process: str, config: Config) -> list[Stage]:
     rows = rows_of(process)
     if not maps and config.correct.common_mode != "none" and any(row.stage == "correct" for row in rows):
         raise ConfigError("correct.maps: no map file; make one with `raysieve calibrate-dark` and name it with --set")
-    return [build(row.stage, config, maps) for row in rows]
+    response = None
+    if config.classify.rmf and any(row.stage == "classify" for row in rows):
+        response = read_response(config.classify.rmf, config.classify.arf or None)
+    return [build(row.stage, config, maps, response) for row in rows]
 
 
 def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Callable[[], bool]) -> None:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from config.schema import Config, Links, is_loopback
 from stream.errors import ConfigError
 from stream.messages import Maps
+from stream.spectra.response import Response
 from stream.stage import Stage
 from stream.transport.wire import Limits
 
@@ -41,14 +42,17 @@ TABLE = (
 # Beside the way of the frames: fed with what is on the disk already. It may fail, recording goes on.
 ASIDE = (
     Row("accumulate",  "Product",    "Product",        0.1, "sources", "products", 16, "skip"),
+    Row("classify",    "Product",    "Product",        0.1, "sources"),
 )
 # Told to whoever looks on (`raysieve glimpse`), who is in no process of the daemon.
 TAP = Row("glimpse",   "EventList",      "",               200, "",       "tap", 4,      "newest")
 # fmt: on
 
 
-def build(stage: str, config: Config, maps: Mapping[int, Maps] | None = None) -> Stage:
-    """Build one stage of the table from the configuration; built means ready."""
+def build(
+    stage: str, config: Config, maps: Mapping[int, Maps] | None = None, response: Response | None = None
+) -> Stage:
+    """Build one stage of the table from the configuration; built means ready. response: of `classify`."""
     if stage == "receive":
         from stream.stages.receive import Receive
 
@@ -73,6 +77,10 @@ def build(stage: str, config: Config, maps: Mapping[int, Maps] | None = None) ->
         from stream.stages.accumulate import Accumulate
 
         return Accumulate(config)
+    if stage == "classify":
+        from stream.stages.classify import Classify
+
+        return Classify(config, response)
     raise ValueError(f"no stage {stage!r} in the table")
 
 

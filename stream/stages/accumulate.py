@@ -113,14 +113,14 @@ class Accumulate:
         if not self._header:
             self._header, self._camera, self._stream = product.header, Camera.of(product.header), product.stream
             self._due_ns = product.time_ns + round(self._section.every_s * 1e9)
-        number = int(product.header["INTERVAL"])
+        number = int(product.header.get("INTERVAL", product.sequence))
         if number in self._seen:
             self.counters["interval twice"] += 1
             return ()
         self._seen.add(number)
         gti = product.tables["GTI"]
         stop_ns = int(gti["STOP_NS"].max()) if len(gti) else product.time_ns
-        for row in product.tables["BADPIX"]:
+        for row in product.tables.get("BADPIX", ()):  # not in lists of other origin
             self._bad.setdefault((int(row["QUADRANT"]), int(row["RAWX"]), int(row["RAWY"])), number)
         live_s = {q: float(product.header[f"NREAD{q:02d}"]) * self._live_s() for q in self._camera.places}
         self._blocks.append(Block(number, stop_ns, _kept(product.tables["EVENTS"]), live_s, gti[["START", "STOP"]]))

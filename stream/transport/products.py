@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from stream.errors import LinkError
 from stream.messages import Message, Product
+from stream.spectra.spectrum import Spectrum
 from stream.transport.fitsfile import disk_faults, new_file
+from stream.transport.ogip_writer import write_spectrum
 
 Cards = Mapping[str, Any]
 
@@ -23,6 +25,8 @@ COMMENTS = {
     "MISSING": "intervals that never came: no exposure", "OLDEST": "first of the intervals",
     "NEWEST": "last of the intervals", "TSTART": "[s] begin", "TSTOP": "[s] end", "ONTIME": "[s] sum of the GTI",
     "EXPOSURE": "[s] livetime, mean of the quadrants", "BIN_PX": "pixels of the camera along a pixel of the image",
+    "NSOURCES": "sources found", "THRESH": "[sigma] of detection", "MODEL": "model of the classes",
+    "RESPFILE": "redistribution", "ANCRFILE": "effective area", "CHANNEL1": "first channel of the spectra",
     "PICHANS": "channels of PI", "PI_EV": "[eV] width of a channel",
 }  # fmt: skip
 UNITS = {"TIME": "s", "COUNTS": "count", "EXPOSURE": "s", "START": "s", "STOP": "s", "BAND_LO": "eV", "BAND_HI": "eV"}
@@ -31,7 +35,7 @@ UNITS = {"TIME": "s", "COUNTS": "count", "EXPOSURE": "s", "START": "s", "STOP": 
 class Products:
     """Writes products of the process "sources" into the folder of their event list, each in the place of the last.
 
-    "images": images.fits, lightcurve.fits. A disk that refuses costs the product, counted as `not_written`: the next
+    "images": images.fits, lightcurve.fits; "sources": sources.fits, spectra/source_N.pha. A disk that refuses costs the product, counted as `not_written`: the next
     one holds all of it again. Other messages are not for it.
     """
 
@@ -77,7 +81,43 @@ def write_images(product: Product, folder: Path) -> None:
     save(folder / "lightcurve.fits", [_primary(product), rate, table_hdu(product.tables["GTI"], "GTI", product.header)])
 
 
-WRITERS = {"images": write_images}
+def write_sources(product: Product, folder: Path) -> None:
+    """Write sources.fits (SOURCES, LIGHTCURVES) and spectra/source_N.pha with its background. Raises LinkError.
+
+    Spectra of sources that are no more found are removed.
+    """
+    hdus = [_primary(product)]
+    hdus += [table_hdu(product.tables[name], name, product.header) for name in SOURCE_TABLES if name in product.tables]
+    save(folder / "sources.fits", hdus)
+    spectra = folder / "spectra"
+    with disk_faults(spectra):
+        spectra.mkdir(exist_ok=True)
+        old = {path.name for path in spectra.glob("source_*.pha")}
+    files = {key: str(product.header.get(key, "none")) for key in ("RESPFILE", "ANCRFILE")}
+    for row in product.tables.get("SPECTRA", ()):
+        name, background = (f"source_{row['ID']:04d}{end}.pha" for end in ("", "_bkg"))
+        write_spectrum(spectra / background, _spectrum(row, "BACK_", product), {})
+        write_spectrum(spectra / name, _spectrum(row, "", product), {**files, "BACKFILE": background})
+        old -= {name, background}
+    with disk_faults(spectra):
+        for name in old:
+            (spectra / name).unlink()
+
+
+def _spectrum(row: Any, prefix: str, product: Product) -> Spectrum:
+    first = int(product.header.get("CHANNEL1", 0))
+    about = {key: product.header[key] for key in ("TELESCOP", "INSTRUME", "OBJECT") if key in product.header}
+    return Spectrum.of(
+        row[f"{prefix}COUNTS"],
+        float(row[f"{prefix}EXPOSURE"]),
+        first_channel=first,
+        backscal=float(row[f"{prefix}BACKSCAL"]),
+        about=about,
+    )
+
+
+SOURCE_TABLES = ("SOURCES", "LIGHTCURVES")
+WRITERS = {"images": write_images, "sources": write_sources}
 
 
 def table_hdu(rows: NDArray[Any], name: str, header: Cards) -> Any:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from sim.sources.camera import built_in
+from stream.transport.ogip_writer import write_arf, write_rmf
 from tests.chain.books import books
 from tests.chain.daemon import CONFIG, READOUTS, Daemon, raysieve, wait_for
 
@@ -20,7 +22,10 @@ def feed(daemon, folder, *more):
 
 
 def test_images_of_a_daemon_are_those_of_its_event_list(folder, tmp_path):
-    daemon = Daemon(folder, tmp_path / "out", *SETTINGS)
+    write_rmf(tmp_path / "camera.rmf", built_in().response)
+    write_arf(tmp_path / "camera.arf", built_in().response)
+    named = [f"classify.{kind}={tmp_path / f'camera.{kind}'}" for kind in ("rmf", "arf")]
+    daemon = Daemon(folder, tmp_path / "out", *SETTINGS, *(word for one in named for word in ("--set", one)))
     feed(daemon, folder, "--loop", "4")
     code, said = daemon.end()
     assert code == 0, said
@@ -33,6 +38,9 @@ def test_images_of_a_daemon_are_those_of_its_event_list(folder, tmp_path):
         assert images["EXPOSURE"].header["MISSING"] == 0
         assert exposure.max() == pytest.approx(4 * READOUTS * CONFIG.detector.frame_time_s, rel=0.01)
         assert np.median(exposure[exposure > 0]) == pytest.approx(lists["EVENTS"].header["EXPOSURE"], rel=0.01)
+    with fits.open(tmp_path / "out" / "sources.fits") as sources:
+        assert sources[0].header["NSOURCES"] == len(sources["SOURCES"].data)
+        assert sources[0].header["NEWEST"] == images[0].header["NEWEST"]
     with fits.open(tmp_path / "out" / "lightcurve.fits") as curve:
         assert curve["RATE"].data["COUNTS"].sum() <= len(events)
 

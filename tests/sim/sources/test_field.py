@@ -56,7 +56,9 @@ def test_positions_and_psf_are_recovered(field):
     error = CAMERA.sigma_px / np.sqrt(len(own))
     assert abs(own["x"].mean() - bright["x"]) < 5 * error
     assert abs(own["y"].mean() - bright["y"]) < 5 * error
-    assert own["x"].std() == pytest.approx(CAMERA.fwhm_arcsec / CAMERA.arcsec_per_px / FWHM, rel=5 / np.sqrt(2 * len(own)))
+    assert own["x"].std() == pytest.approx(
+        CAMERA.fwhm_arcsec / CAMERA.arcsec_per_px / FWHM, rel=5 / np.sqrt(2 * len(own))
+    )
 
 
 def test_half_of_a_king_profile_lies_within_its_half_energy_width():
@@ -81,8 +83,12 @@ def test_a_fit_recovers_what_was_put_in():
     bright = field.truth[np.argmax(field.truth["counts"])]
     own = field.events[field.events["source"] == bright["id"]]
     counts = np.bincount(own["channel"] - DARK.response.channel[0], minlength=len(DARK.response.channel))
-    seconds = field.setup.exposure_s * len(own) / max(bright["expected"], 1) if len(own) < 0.9 * bright["expected"] else None
-    fit = fit_spectrum(parse_model("tbabs*powerlaw"), Spectrum.of(counts, seconds or field.setup.exposure_s), DARK.response)
+    seconds = (
+        field.setup.exposure_s * len(own) / max(bright["expected"], 1) if len(own) < 0.9 * bright["expected"] else None
+    )
+    fit = fit_spectrum(
+        parse_model("tbabs*powerlaw"), Spectrum.of(counts, seconds or field.setup.exposure_s), DARK.response
+    )
     for name, true in (("tbabs.nH", bright["values"][0]), ("powerlaw.PhoIndex", bright["values"][1])):
         value, error = fit[name]
         assert abs(value - true) < 4 * error

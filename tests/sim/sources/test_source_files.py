@@ -60,7 +60,9 @@ def test_photons_enter_the_frame_simulator(made, tmp_path):
     early = photons[photons["time"] < 40 * layout.frame_time_s]
     near = early[(early["x"] < layout.columns - 0.5) & (early["y"] < layout.rows - 0.5)]
     assert sum(len(s[s["quadrant"] == layout.quadrants[0].id]) for s in seen) == len(near)
-    done = run("wfi", tmp_path / "a.h5", "--config", "quick", "--readouts", 3, "--photons-from", made.with_suffix(".h5"))
+    done = run(
+        "wfi", tmp_path / "a.h5", "--config", "quick", "--readouts", 3, "--photons-from", made.with_suffix(".h5")
+    )
     assert done.exit_code == 0, done.output
 
 

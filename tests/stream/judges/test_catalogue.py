@@ -24,8 +24,9 @@ def power_law(counts, rng, at):
     place = CAMERA.redistribute(energy, rng)
     events["channel"] = r.channel[place]
     events["energy_ev"] = 500 * (r.e_min_kev + r.e_max_kev)[place]
-    events["x"], events["y"] = at[0] + CAMERA.sigma_px * rng.standard_normal(counts), at[1] + CAMERA.sigma_px * (
-        rng.standard_normal(counts)
+    events["x"], events["y"] = (
+        at[0] + CAMERA.sigma_px * rng.standard_normal(counts),
+        at[1] + CAMERA.sigma_px * (rng.standard_normal(counts)),
     )
     events["time"] = SECONDS * rng.random(counts)
     return events, counts / rate.sum() / SECONDS  # and the norm

@@ -1,0 +1,187 @@
+"""Product "images" -> Product "sources": what X-ray sources are in them, and how probable each class is."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.schema import Config
+from stream.errors import ConfigError
+from stream.imaging.image import FWHM
+from stream.judges.catalogue import Catalogue, Seen, make_catalogue
+from stream.judges.sources import Judge, Posterior, columns_to_features
+from stream.messages import Message, Product
+from stream.spectra.response import Response
+
+LONGEST_CURVE = 4096  # bins of a light curve in the product: wider ones then
+
+
+class Classify:
+    """Finds the sources of every product "images" anew, and gives "sources" after it: it knows more each time.
+
+    Tables: SOURCES (a row for each, brightest first: place, features and errors, P of each class), SPECTRA (counts by
+    channel of the response, and those of its background), LIGHTCURVES. A response is needed; without a model there are
+    no classes. Everything passes.
+    """
+
+    name = "classify"
+
+    def __init__(self, config: Config, response: Response | None) -> None:
+        """Raises ModelError for a model that cannot be used."""
+        self._section = config.classify
+        self._response = response
+        self._judge = Judge(self._section.model) if response is not None and self._section.model else None
+        self.counters: Counter[str] = Counter()
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What it runs, and where; empty without a response."""
+        if self._response is None:
+            return {}
+        model = dict(self._judge.about) if self._judge else {"classes": "no model"}
+        return {**model, "response": self._section.rmf}
+
+    def process(self, message: Message) -> Iterable[Message]:
+        """Product "images": pass it, then give what is in it."""
+        if self._response is None or not isinstance(message, Product) or message.kind != "images":
+            return (message,)
+        return [message, self._sources(message, self._response)]
+
+    def flush(self) -> Iterable[Message]:
+        """Nothing is held back."""
+        return ()
+
+    def _sources(self, images: Product, response: Response) -> Product:
+        seen = seen_in(images, response, self._section.psf_fwhm_px)
+        found = make_catalogue(seen, self._section.threshold_sigma)
+        told = self._told(found)
+        self.counters["sources"] = len(found)
+        self.counters["not fitted"] = sum(fit is None or not fit.converged for fit in next(iter(found.fits.values())))
+        header = {key: value for key, value in images.header.items() if key != "BIN_PX"}
+        header |= {"RESPFILE": self._section.rmf, "ANCRFILE": self._section.arf or "none"}
+        header |= {"CHANNEL1": int(response.channel[0])}
+        header |= {"NSOURCES": len(found), "THRESH": self._section.threshold_sigma}
+        if self._judge is not None:
+            header |= {f"CLASS{k}": name for k, name in enumerate(self._judge.classes)}
+            header |= {"MODEL": str(self._judge.about["classes"])}
+        tables = {
+            "SOURCES": source_table(found, told, int(images.header["BIN_PX"])),
+            "SPECTRA": spectrum_table(found),
+            "LIGHTCURVES": light_curves(images, found),
+        }
+        return Product(
+            stream=images.stream,
+            kind="sources",
+            sequence=images.sequence,
+            time_ns=images.time_ns,
+            header=header,
+            tables={name: table for name, table in tables.items() if table.dtype.names},
+        )
+
+    def _told(self, found: Catalogue) -> Posterior | None:
+        if self._judge is None or not len(found):
+            return None
+        x, error = columns_to_features(self._judge.features, found.columns, len(found))
+        latitude = self._section.latitude_deg
+        prior = None if latitude is None else self._judge.prior_at(np.full(len(found), latitude))
+        return self._judge.judge(x, error, prior)
+
+
+def seen_in(images: Product, response: Response, psf_fwhm_px: float) -> Seen:
+    """Return what a product "images" holds, in pixels of the image and channels of the response.
+
+    Raises ConfigError if the response has no channel for any energy of the camera.
+    """
+    events, size = images.tables["EVENTS"], int(images.header["BIN_PX"])
+    energy = np.asarray(events["ENERGY"], np.float64) / 1000
+    low, high = response.e_min_kev, response.e_max_kev
+    if not high.max() > low.min():
+        raise ConfigError("classify.rmf: its EBOUNDS hold no energies")
+    order = np.argsort(low)
+    place = np.clip(np.searchsorted(low[order], energy, side="right") - 1, 0, len(low) - 1)
+    inside = (energy >= low.min()) & (energy < high.max())
+    channel = np.where(inside, response.channel[order][place], response.channel.min() - 1)
+    return Seen(
+        x=(events["X"] + 0.5) / size - 0.5,
+        y=(events["Y"] + 0.5) / size - 0.5,
+        energy_kev=energy,
+        time_s=events["TIME"],
+        channel=channel,
+        exposure_s=images.tables["EXPOSURE"]["EXPOSURE"][0].astype(np.float64),
+        response=response,
+        psf_sigma_px=psf_fwhm_px / FWHM / size,
+    )
+
+
+def source_table(found: Catalogue, told: Posterior | None, bin_px: int) -> NDArray[np.void]:
+    """Return SOURCES: ID, X and Y in pixels of the camera, NET_COUNTS, FLAG, the features, and what the judge says."""
+    sources = found.detections.sources
+    features = {name.upper(): values for name, values in found.columns.items() if name not in ("x", "y")}
+    columns: dict[str, NDArray[np.generic]] = {
+        "ID": sources["id"],
+        "X": (sources["x"] + 0.5) * bin_px - 0.5,
+        "Y": (sources["y"] + 0.5) * bin_px - 0.5,
+        "XY_ERROR": np.hypot(sources["x_error"], sources["y_error"]) * bin_px / np.sqrt(2),
+        "NET_COUNTS": sources["net_counts"],
+        "NET_ERROR": sources["net_error"],
+        "SIGNIFICANCE": sources["significance"],
+        "FLAG": sources["flag"],
+        **features,
+    }
+    if told is not None:
+        columns |= {"P": told.p, "P_OUTLIER": told.outlier, "HYPERSCORE": told.hyperscore}
+        columns |= {"LOG_EVIDENCE": told.log_evidence, "CLASS": told.p.argmax(axis=1)}
+    kinds = {"ID": "<i4", "FLAG": "<i4", "CLASS": "<i4", "X": "<f8", "Y": "<f8", "NET_COUNTS": "<f8"}
+    types = [(name, kinds.get(name, "<f4"), values.shape[1:]) for name, values in columns.items()]
+    table = np.empty(len(found), types)
+    for name, values in columns.items():
+        table[name] = values
+    return table
+
+
+def spectrum_table(found: Catalogue) -> NDArray[np.void]:
+    """Return SPECTRA: counts by channel of each source and of its background, with their exposures and scales."""
+    m = len(found.spectra[0].counts) if found.spectra else 0
+    if not m:
+        return np.empty(0, np.dtype([]))
+    parts = [("ID", "<i4"), ("EXPOSURE", "<f8"), ("BACKSCAL", "<f8"), ("COUNTS", "<i4", (m,))]
+    parts += [("BACK_EXPOSURE", "<f8"), ("BACK_BACKSCAL", "<f8"), ("BACK_COUNTS", "<i4", (m,))]
+    table = np.zeros(len(found), parts)
+    for row, number, spectrum in zip(table, found.detections.sources["id"], found.spectra, strict=True):
+        row["ID"] = number
+        for prefix, one in (("", spectrum), ("BACK_", spectrum.background)):
+            if one is not None:
+                row[f"{prefix}COUNTS"], row[f"{prefix}EXPOSURE"] = np.rint(one.counts), one.exposure_s
+                row[f"{prefix}BACKSCAL"] = one.backscal[0]
+    return table
+
+
+def light_curves(images: Product, found: Catalogue) -> NDArray[np.void]:
+    """Return LIGHTCURVES: TIME of each bin, its exposed part, counts within 1 FWHM of each source, all energies kept.
+
+    Bins are those of the camera's light curve, joined until there are at most LONGEST_CURVE of them.
+    """
+    camera, events = images.tables["LIGHTCURVE"], images.tables["EVENTS"]
+    if not len(found) or not len(camera):
+        return np.empty(0, np.dtype([]))
+    joined = -(-len(camera) // LONGEST_CURVE)
+    width = float(camera["TIME"][1] - camera["TIME"][0]) if len(camera) > 1 else 1.0
+    begin = float(camera["TIME"][0]) - width / 2
+    bins = -(-len(camera) // joined)
+    table = np.zeros(bins, [("TIME", "<f8"), ("FRACEXP", "<f4"), ("COUNTS", "<i4", (len(found),))])
+    table["TIME"] = begin + width * joined * (np.arange(bins) + 0.5)
+    padded = np.zeros(bins * joined)
+    padded[: len(camera)] = camera["FRACEXP"]
+    table["FRACEXP"] = padded.reshape(bins, joined).mean(axis=1)
+    size = int(images.header["BIN_PX"])
+    x, y = (events["X"] + 0.5) / size - 0.5, (events["Y"] + 0.5) / size - 0.5
+    at = np.clip(((events["TIME"] - begin) / (width * joined)).astype(np.int64), 0, bins - 1)
+    order = np.argsort(x, kind="stable")
+    x, y, at = x[order], y[order], at[order]
+    for k, source in enumerate(found.detections.sources):
+        reach = FWHM * float(source["sigma_px"])
+        near = slice(*np.searchsorted(x, [source["x"] - reach, source["x"] + reach]))
+        inside = np.hypot(x[near] - source["x"], y[near] - source["y"]) <= reach
+        table["COUNTS"][:, k] = np.bincount(at[near][inside], minlength=bins)
+    return table

@@ -1,0 +1,123 @@
+"""From the event list of a field of known truth to sources on disk."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from config.errors import ConfigError
+from config.load import load
+from sim.sources.camera import built_in
+from sim.sources.field import Setup, make_field
+from sim.sources.files import product_of
+from stream.messages import Product
+from stream.stages.accumulate import Accumulate
+from stream.stages.classify import Classify
+from stream.transport.ogip import read_spectrum
+from stream.transport.products import Products
+
+CAMERA = built_in()
+SETTINGS = ("accumulate.every_s=10", "classify.rmf=built-in", "classify.model=", "accumulate.light_curve_s=10")
+
+
+def settings(*more):
+    return load("wfi", [*SETTINGS, f"classify.psf_fwhm_px={CAMERA.sigma_px * 2.3548}", *more])
+
+
+@pytest.fixture(scope="module")
+def field():
+    return make_field(CAMERA, Setup(exposure_s=3000.0, density=0.15, numbers={"LMXB": 4}), seed=4)
+
+
+def run(field, *more):
+    """What accumulate and classify give for the event list of a field."""
+    config = settings(*more)
+    stages = Accumulate(config), Classify(config, CAMERA.response)
+    images = [*stages[0].process(product_of(field)), *stages[0].flush()]
+    return [message for one in images for message in stages[1].process(one)]
+
+
+@pytest.fixture(scope="module")
+def given(field):
+    return run(field)
+
+
+def test_images_pass_and_sources_follow(given):
+    assert [one.kind for one in given] == ["images", "sources"]
+    assert given[1].header["NSOURCES"] == len(given[1].tables["SOURCES"])
+
+
+def test_bright_sources_are_found_where_they_are(field, given):
+    table = given[1].tables["SOURCES"]
+    bright = field.truth[field.truth["counts"] > 150]
+    assert len(bright) >= 3
+    for source in bright:
+        assert np.hypot(table["X"] - source["x"], table["Y"] - source["y"]).min() < 1.5
+
+
+def test_a_spectrum_holds_the_counts_of_its_circle(given):
+    spectra, sources = given[1].tables["SPECTRA"], given[1].tables["SOURCES"]
+    assert spectra["ID"].tolist() == sources["ID"].tolist()
+    net = spectra["COUNTS"].sum(axis=1) - spectra["BACK_COUNTS"].sum(axis=1) * (
+        spectra["EXPOSURE"] * spectra["BACKSCAL"] / (spectra["BACK_EXPOSURE"] * spectra["BACK_BACKSCAL"])
+    )
+    bright = sources["SIGNIFICANCE"] > 15
+    assert bright.any()
+    assert net[bright] / sources["NET_COUNTS"][bright] == pytest.approx(0.9, abs=0.3)  # 90 % of the light; also softer
+
+
+def test_binned_images_give_places_in_pixels_of_the_camera(field, given):
+    binned = run(field, "accumulate.bin_px=2")[1].tables["SOURCES"]
+    (first,) = given[1].tables["SOURCES"][:1]
+    assert np.hypot(binned["X"] - first["X"], binned["Y"] - first["Y"]).min() < 0.7
+
+
+def test_light_curves_are_of_the_events_around(field, given):
+    curves = given[1].tables["LIGHTCURVES"]
+    source = given[1].tables["SOURCES"][0]
+    events = field.events
+    near = np.hypot(events["x"] - source["X"], events["y"] - source["Y"]) <= CAMERA.sigma_px * 2.3548
+    assert curves["COUNTS"][:, 0].sum() == pytest.approx(near.sum(), rel=0.02)
+
+
+def test_files_that_others_open(field, given, tmp_path):
+    sink = Products(tmp_path)
+    for product in given:
+        sink.send(product)
+    assert not sink.counters
+    with fits.open(tmp_path / "sources.fits", checksum=True) as hdus:
+        assert len(hdus["SOURCES"].data) == given[1].header["NSOURCES"]
+    spectrum = read_spectrum(tmp_path / "spectra" / "source_0001.pha")
+    assert spectrum.counts.sum() == given[1].tables["SPECTRA"]["COUNTS"][0].sum()
+    assert spectrum.background is not None
+    (tmp_path / "spectra" / "source_9999.pha").write_text("of a source that is gone")
+    sink.send(given[1])
+    assert not (tmp_path / "spectra" / "source_9999.pha").exists()
+
+
+def test_a_field_without_sources_gives_an_empty_table(tmp_path):
+    empty = make_field(CAMERA, Setup(exposure_s=500.0, density=0.0, diffuse=0.2, texture=0.0, knots=0.0), seed=1)
+    given = run(empty)
+    assert given[1].header["NSOURCES"] == len(given[1].tables["SOURCES"]) <= 1
+    sink = Products(tmp_path)
+    sink.send(given[1])
+    assert not sink.counters
+
+
+def test_without_a_response_all_passes(field):
+    stage = Classify(load("wfi"), None)
+    (product,) = [product_of(field)]
+    assert stage.process(product) == (product,)
+    assert stage.about == {}
+
+
+def test_sources_without_images_are_refused():
+    with pytest.raises(ConfigError, match="expected accumulate.every_s above 0"):
+        load("wfi", ["classify.rmf=a.rmf"])
+
+
+def test_a_product_that_would_leave_the_folder_is_not_written(tmp_path, given):
+    sink = Products(tmp_path / "out")
+    sink.send(Product(**{f: getattr(given[0], f) for f in ("stream", "kind", "sequence", "time_ns", "tables")},
+                      header={**given[0].header, "FOLDER": "../else"}))  # fmt: skip
+    assert sink.counters == {"not_written": 1}
+    assert not (tmp_path / "else").exists()
