@@ -246,7 +246,7 @@ class Classify(Section):
     """Effective area, for an RMF without it."""
     psf_fwhm_px: Positive = 4.0
     """Full width at half maximum of the PSF, in pixels of the camera. WFI: 9 arcsec on axis, 2.23 arcsec per pixel."""
-    threshold_sigma: Annotated[float, Field(ge=3, le=20)] = 5.0
+    threshold_sigma: Annotated[float, Field(ge=3, le=20)] = 4.5
     model: str = "sources"
     """Shipped name (models/store) or path of an ONNX file with its card beside it; empty: no classes."""
     latitude_deg: Annotated[float, Field(ge=-90, le=90)] | None = None

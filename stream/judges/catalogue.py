@@ -30,6 +30,7 @@ HELD: Final = 0.9  # of a point source's light in its circle
 RING: Final = (1.5, 5.0)  # radii of the background over that of the circle
 KEPT_OUT: Final = 1.5  # radius around other sources that is no background, likewise
 LEAST_BACKGROUND_PX: Final = 40.0
+BIN_KEV: Final = 0.08  # of a spectrum, as wide as a silicon detector resolves at 1 keV: W-stat wants counts in its bins
 LEAST_FIT: Final = 10.0  # net counts below which a spectrum is not fitted
 LEAST_COMPARED: Final = 40.0  # net counts below which other models are not tried
 MODELS: Final = ("tbabs*powerlaw", "tbabs*bremss", "tbabs*bbody")
@@ -164,7 +165,9 @@ def _spectrum(seen: Seen, region: _Region) -> Spectrum:
     off = Spectrum.of(_channels(seen, region.off), max(region.off_s, 1e-3), backscal=max(region.off_px, 1))
     on_s = max(region.on_s * region.share, 1e-3)
     on = _channels(seen, region.on)
-    return Spectrum.of(on, on_s, off, backscal=max(region.on_px, 1) / region.share)
+    wide = max(1, round(BIN_KEV / float(np.median(seen.response.e_max_kev - seen.response.e_min_kev))))
+    grouping = np.where(np.arange(len(on)) % wide == 0, 1, -1)
+    return Spectrum.of(on, on_s, off, backscal=max(region.on_px, 1) / region.share, grouping=grouping)
 
 
 def _channels(seen: Seen, events: NDArray[np.int64]) -> Floats:
