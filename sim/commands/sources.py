@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +99,8 @@ def source_sets(
     """
     new_or_replaced(out, overwrite)
     names = ("l_deg", "b_deg", "exposure_s", "density", "diffuse", "texture", "threshold")
-    chosen = {"numbers": numbers_of(numbers)} if numbers else {}
-    ranges, optics = Ranges(**{name: options[name] for name in names}, **chosen), optics_of(options)
+    ranges, optics = Ranges(**{name: options[name] for name in names}), optics_of(options)
+    ranges = replace(ranges, numbers=numbers_of(numbers)) if numbers else ranges
     cores = processes or len(os.sched_getaffinity(0))
     tables = []
     with Progress(console=Console(stderr=True), transient=True) as progress:

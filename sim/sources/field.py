@@ -1,7 +1,7 @@
 """A field of the Galaxy as a camera sees it: sources of known class, diffuse light, particles, the origin of events."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -189,6 +189,7 @@ def _wanted(
 ) -> list[_Part]:
     """Return so many sources of a class, of its populations as often as each would be seen."""
     parts: list[_Part] = []
+    setup = replace(setup, least_counts=setup.wanted_counts)
     left, sight = number, look(setup.l_deg, setup.b_deg)
     chance = []
     for population in those:
@@ -205,7 +206,7 @@ def _wanted(
             those, rng.multinomial(max(2 * left, 20), np.array(chance) / sum(chance)), strict=True
         ):
             drawn = _draw(population, int(n), camera, setup, rng)
-            seen = (drawn.rows["expected"] >= setup.wanted_counts) & (drawn.rows["expected"] <= setup.most_counts)
+            seen = (drawn.rows["expected"] >= setup.least_counts) & (drawn.rows["expected"] <= setup.most_counts)
             taken = np.flatnonzero(seen)[: max(left, 0)]
             parts.append(_pick(drawn, taken))
             left -= len(taken)

@@ -20,6 +20,7 @@ from stream.spectra.fit import Fit, fit_spectrum
 from stream.spectra.model import Model, parse_model
 from stream.spectra.response import Response
 from stream.spectra.spectrum import Spectrum
+from stream.spectra.statistic import expected_cstat, expected_wstat
 
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[np.float64]]
@@ -33,6 +34,7 @@ LEAST_BACKGROUND_PX: Final = 40.0
 BIN_KEV: Final = 0.08  # of a spectrum, as wide as a silicon detector resolves at 1 keV: W-stat wants counts in its bins
 LEAST_FIT: Final = 10.0  # net counts below which a spectrum is not fitted
 LEAST_COMPARED: Final = 40.0  # net counts below which other models are not tried
+DRAWS: Final = 40
 MODELS: Final = ("tbabs*powerlaw", "tbabs*bremss", "tbabs*bbody")
 MORE_FEATURES: Final[dict[str, str]] = {  # beside `FEATURES` of `stream.judges.sources`
     "log_kt_bbody": "dex of keV",
@@ -95,7 +97,7 @@ def make_catalogue(seen: Seen, threshold: float = 5.0) -> Catalogue:
         for text, least in zip(MODELS, (LEAST_FIT, LEAST_COMPARED, LEAST_COMPARED), strict=True)
     }
     others = _of_fits(fits) | _of_counts(seen, regions) | _of_places(found, shapes, seen.psf_sigma_px)
-    columns = features_of(fits[MODELS[0]], shapes, others)
+    columns = features_of([_measured(fit) for fit in fits[MODELS[0]]], shapes, others)
     return Catalogue(columns, found, shapes, spectra, fits)
 
 
@@ -195,6 +197,32 @@ def _model(text: str) -> Model:
 
 def _fit(text: str, spectrum: Spectrum, response: Response, enough: bool) -> Fit | None:
     return fit_spectrum(_model(text), spectrum, response, band_kev=BAND_KEV) if enough else None
+
+
+@dataclass(slots=True)
+class _Measured:
+    """What `features_of` reads of a fit."""
+
+    names: Sequence[str]
+    values: Floats
+    errors: Floats
+    at_bound: NDArray[np.bool_]
+    value: float
+    expected: float
+    expected_sd: float
+    converged: bool
+
+
+def _measured(fit: Fit | None) -> _Measured | None:
+    """Return a fit with what its W-stat is expected to be, from few draws: to 0.15 sd, in a fifth of the time."""
+    if fit is None:
+        return None
+    data, predicted = fit.data, fit.source_counts
+    if fit.statistic == "cstat":
+        expected = expected_cstat(predicted)
+    else:
+        expected = expected_wstat((data.counts, data.off), data.alpha, predicted, DRAWS)
+    return _Measured(fit.names, fit.values, fit.errors, fit.at_bound, fit.value, *expected, fit.converged)
 
 
 def _of_fits(fits: dict[str, list[Fit | None]]) -> Columns:

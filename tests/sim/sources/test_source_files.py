@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from config.errors import RaysieveError
+from config.errors import ConfigError, RaysieveError
 from config.load import load
 from models.sources.dataset import read_sources
 from raysieve import cli
 from sim.photon_list import PhotonList
 from sim.sources.camera import built_in
+from sim.sources.field import Setup, make_field
 from sim.sources.files import product_of, read_origin, read_photons, read_truth
 from sim.sources.sets import Optics, Ranges, make_set
 from stream.transport.eventlist import read_event_list
@@ -60,9 +61,8 @@ def test_photons_enter_the_frame_simulator(made, tmp_path):
     early = photons[photons["time"] < 40 * layout.frame_time_s]
     near = early[(early["x"] < layout.columns - 0.5) & (early["y"] < layout.rows - 0.5)]
     assert sum(len(s[s["quadrant"] == layout.quadrants[0].id]) for s in seen) == len(near)
-    done = run(
-        "wfi", tmp_path / "a.h5", "--config", "quick", "--readouts", 3, "--photons-from", made.with_suffix(".h5")
-    )
+    words = ("--readouts", 3, "--particles", 0, "--photons-from", made.with_suffix(".h5"))
+    done = run("wfi", tmp_path / "a.h5", "--config", "quick", *words)
     assert done.exit_code == 0, done.output
 
 
@@ -107,7 +107,7 @@ def test_a_set_is_a_table_to_train_on_and_does_not_depend_on_the_processes(tmp_p
     assert "photon_index" in table.features
     assert not {"density", "exposure_s", "true_flux", "source", "net_counts"} & set(table.features)
     assert table.sky is None or len(table.sky) == len(table)
-    done = run("source-sets", tmp_path / "b.h5", *words, "--processes", 2)
+    assert run("source-sets", tmp_path / "b.h5", *words, "--processes", 2).exit_code == 0
     with h5py.File(out) as one, h5py.File(tmp_path / "b.h5") as two:
         for name in one:
             if isinstance(one[name], h5py.Dataset) and one[name].ndim == 1:
@@ -116,14 +116,10 @@ def test_a_set_is_a_table_to_train_on_and_does_not_depend_on_the_processes(tmp_p
 
 @pytest.mark.parametrize("change", [{"density": (2.0, 1.0)}, {"exposure_s": (0.0, 1.0)}, {"b_deg": (-99.0, -95.0)}])
 def test_absurd_sets_are_refused(change):
-    from config.errors import ConfigError
-
     with pytest.raises(ConfigError):
         list(make_set(Optics(), Ranges(**change), 1))
 
 
 def test_a_product_names_its_response():
-    from sim.sources.field import Setup, make_field
-
     field = make_field(built_in(), Setup(density=0, diffuse=0), 0)
     assert product_of(field, ("/x/a.rmf", "/x/b.arf")).header["RESPFILE"] == "a.rmf"

@@ -68,19 +68,18 @@ def test_a_bright_source_is_what_it_was_made_as():
 
 
 def test_fluxes_are_those_of_all_of_the_light():
-    """100 sources of 300 counts in 4 fields: the mean of the fluxes, not of 90 % of them."""
+    """32 sources of 300 counts: the circle holds 90 % of them, the flux all."""
     rng, ratio = np.random.default_rng(2), []
     for _ in range(2):
         parts = [power_law(300, rng, (16 + 32 * i, 16 + 32 * j)) for i in range(4) for j in range(4)]
         found = make_catalogue(seen(*(p for p, _ in parts), flat(2000, rng)))
         fits = [fit for fit in found.fits[MODELS[0]] if fit is not None]
-        r, norm = CAMERA.response, parts[0][1]
+        norm = parts[0][1]
         true = parse_model("tbabs*powerlaw")
         values = np.array([*LAW, norm])
         grid = np.geomspace(0.5, 8, 200)
         middle = (grid[1:] + grid[:-1]) / 2
         flux = float(true.photons(values, grid[:-1], grid[1:]) @ middle) * 1.602176634e-9
-        assert len(r.channel) == len(fits[0].data.counts) or True
         ratio += [fit.flux(0.5, 8.0).erg / flux for fit in fits]
     assert len(ratio) >= 31
     assert np.mean(ratio) == pytest.approx(1, abs=0.05)
