@@ -95,7 +95,9 @@ def minimise(
         trial = np.clip(point.variables + _shortened(step, space), space.low, space.high)
         new = at(trial)
         if np.isfinite(new.value) and new.value < point.value:
-            kept = (point.value - new.value) / gain  # of what was promised; little: the valley bends, a step goes too far
+            kept = (
+                point.value - new.value
+            ) / gain  # of what was promised; little: the valley bends, a step goes too far
             point, damping = new, damping * 5 + 0.03 if kept < POOR else max(damping * 0.1, 1e-9)
         elif damping > 1e8:
             return point, gain < STUCK
