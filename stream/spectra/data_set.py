@@ -12,7 +12,7 @@ from stream.spectra.model import Model
 from stream.spectra.response import Band, Response
 from stream.spectra.spectrum import Bins, Spectrum, group
 
-FEWEST_BINS: Final = 64  # W-stat joins channels to one off count each, but to no fewer bins than this in the band
+FEWEST_BINS: Final = 64  # W-stat joins bins to one off count each, but to no fewer than this in the band
 STATISTICS: Final = ("auto", "cstat", "wstat")
 
 
@@ -88,14 +88,14 @@ def _with_background(spectrum: Spectrum, background: Spectrum, empty: DataSet) -
     if len(background.counts) != len(spectrum.counts):
         raise ConfigError(f"background: {len(background.counts)} channels, the spectrum has {len(spectrum.counts)}")
     quality = np.maximum(spectrum.quality, background.quality)[inside]
-    grouping = spectrum.grouping[inside]
-    if not np.any(grouping == -1):
-        good = int((quality == 0).sum())
-        grouping = group(background.counts[inside], quality == 0, 1.0, max(good // FEWEST_BINS, 1))
-    bins = Bins.of(grouping, quality)
+    bins = Bins.of(spectrum.grouping[inside], quality)
+    off_counts = background.counts[inside]
+    each = bins(off_counts)  # bins without off counts bias W-stat: join them, whatever the spectrum's own grouping
+    joined = group(each, np.ones(len(each), bool), 1.0, max(len(each) // FEWEST_BINS, 1))
+    begins = np.arange(len(each)) if bins.begins is None else bins.begins
+    bins = Bins(bins.take, begins[joined >= 0])
     off_seconds = background.exposure_s * _part(background.areascal, inside) * _part(background.backscal, inside)
     ratio = empty.seconds * _part(spectrum.backscal, inside) / off_seconds
-    off_counts = background.counts[inside]
     ratio = np.broadcast_to(ratio, off_counts.shape)
     weight = off_counts + 1e-3  # channels of one bin may differ in scale: the mean by off counts
     alpha = bins(ratio * weight) / bins(weight)

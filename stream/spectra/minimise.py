@@ -20,6 +20,7 @@ from stream.spectra.model import Model
 
 TOLERANCE: Final = 1e-5  # of the statistic: a thousandth of a sigma is 1e-6
 STEPS: Final = 60
+POOR: Final = 0.5  # share of the promised gain below which steps are shortened
 STUCK: Final = 0.01  # a tenth of a sigma: no way down is left, for a kink of the model or rounding
 LONGEST_LOG_STEP: Final = 2.0
 LEAST_LOG: Final = 1e-30  # a parameter fitted in its logarithm is no smaller
@@ -94,7 +95,10 @@ def minimise(
         trial = np.clip(point.variables + _shortened(step, space), space.low, space.high)
         new = at(trial)
         if np.isfinite(new.value) and new.value < point.value:
-            point, damping = new, max(damping * 0.1, 1e-9)
+            kept = (
+                point.value - new.value
+            ) / gain  # of what was promised; little: the valley bends, a step goes too far
+            point, damping = new, damping * 5 + 0.03 if kept < POOR else max(damping * 0.1, 1e-9)
         elif damping > 1e8:
             return point, gain < STUCK
         else:
