@@ -24,7 +24,7 @@ TIMES = 7
 def main() -> None:
     """Write docs/figures/sources_live.json."""
     camera = built_in()
-    settings = ["accumulate.every_s=60", "classify.rmf=built-in", "classify.model=", f"classify.psf_fwhm_px={camera.sigma_px * 2.3548}"]
+    settings = ["accumulate.every_s=60", "classify.rmf=built-in", f"classify.psf_fwhm_px={camera.sigma_px * 2.3548}"]
     config = load("wfi", settings)
     field = make_field(camera, Setup(exposure_s=6000.0, density=0.35), seed=3)
     accumulate, classify = Accumulate(config), Classify(config, camera.response)

@@ -31,8 +31,8 @@ def expected_wstat(
     on, off = counts
     rate = np.array([off_rate(*bin_) for bin_ in zip(on, off, model, alpha, strict=True)])
     rng = np.random.default_rng(0)
-    drawn = (rng.poisson(mean, (draws, len(on))).astype(float) for mean in (model + alpha * rate, rate))
-    values = [statistic_sum(*counts_, alpha, model) for counts_ in zip(*drawn, strict=True)]
+    drawn_on, drawn_off = (rng.poisson(mean, (draws, len(on))).astype(float) for mean in (model + alpha * rate, rate))
+    values = [statistic_sum(a, b, alpha, model) for a, b in zip(drawn_on, drawn_off, strict=True)]
     return float(np.mean(values)), float(np.std(values))
 
 

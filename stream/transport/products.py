@@ -14,7 +14,7 @@ from stream.errors import LinkError
 from stream.messages import Message, Product
 from stream.spectra.spectrum import Spectrum
 from stream.transport.fitsfile import disk_faults, new_file
-from stream.transport.ogip_writer import write_spectrum
+from stream.transport.ogip_writer import write_spectra
 
 Cards = Mapping[str, Any]
 
@@ -35,8 +35,8 @@ UNITS = {"TIME": "s", "COUNTS": "count", "EXPOSURE": "s", "START": "s", "STOP": 
 class Products:
     """Writes products of the process "sources" into the folder of their event list, each in the place of the last.
 
-    "images": images.fits, lightcurve.fits; "sources": sources.fits, spectra/source_N.pha. A disk that refuses costs the product, counted as `not_written`: the next
-    one holds all of it again. Other messages are not for it.
+    "images": images.fits, lightcurve.fits; "sources": sources.fits, spectra/source_N.pha. A disk that refuses costs
+    the product, counted as `not_written`: the next one holds all of it again. Other messages are not for it.
     """
 
     def __init__(self, out: Path) -> None:
@@ -94,13 +94,14 @@ def write_sources(product: Product, folder: Path) -> None:
         spectra.mkdir(exist_ok=True)
         old = {path.name for path in spectra.glob("source_*.pha")}
     files = {key: str(product.header.get(key, "none")) for key in ("RESPFILE", "ANCRFILE")}
+    new: dict[str, tuple[Spectrum, Mapping[str, str]]] = {}
     for row in product.tables.get("SPECTRA", ()):
         name, background = (f"source_{row['ID']:04d}{end}.pha" for end in ("", "_bkg"))
-        write_spectrum(spectra / background, _spectrum(row, "BACK_", product), {})
-        write_spectrum(spectra / name, _spectrum(row, "", product), {**files, "BACKFILE": background})
-        old -= {name, background}
+        new[background] = _spectrum(row, "BACK_", product), {}
+        new[name] = _spectrum(row, "", product), {**files, "BACKFILE": background}
+    write_spectra(spectra, new)
     with disk_faults(spectra):
-        for name in old:
+        for name in old - new.keys():
             (spectra / name).unlink()
 
 

@@ -111,7 +111,7 @@ def test_without_a_response_all_passes(field):
 
 
 def test_sources_without_images_are_refused():
-    with pytest.raises(ConfigError, match="expected accumulate.every_s above 0"):
+    with pytest.raises(ConfigError, match=r"expected accumulate.every_s above 0"):
         load("wfi", ["classify.rmf=a.rmf"])
 
 
