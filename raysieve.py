@@ -14,6 +14,7 @@ COMMANDS = {
     "glimpse": "stream.commands.glimpse:glimpse",
     "keys": "stream.commands.keys:keys",
     "process": "stream.commands.batch:process",
+    "catalogue": "stream.commands.catalogue:catalogue",
     "calibrate-dark": "stream.commands.batch:calibrate_dark",
     "convert": "stream.commands.convert:convert",
     "inspect": "stream.commands.inspect:inspect",

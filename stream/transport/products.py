@@ -159,4 +159,5 @@ def _image(pixels: NDArray[Any], name: str, unit: str, header: Cards) -> Any:
 
 def _put(header: Any, cards: Cards) -> None:
     for key, value in cards.items():
-        header[key] = (value, COMMENTS.get(key, ""))
+        long = isinstance(value, str) and len(value) > 40  # no room for a comment
+        header[key] = value if long else (value, COMMENTS.get(key, ""))

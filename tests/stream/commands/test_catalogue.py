@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from astropy.io import fits
+from click.testing import CliRunner
+
+from config.errors import ConfigError
+from raysieve import cli
+from sim.sources.camera import built_in
+from sim.sources.field import Setup, make_field
+from sim.sources.files import write_event_list
+from stream.transport.ogip_writer import write_arf, write_rmf
+from tests.event_lists import event_list, write
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("catalogue")
+    camera = built_in()
+    write_rmf(made / "camera.rmf", camera.response)
+    write_arf(made / "camera.arf", camera.response)
+    field = make_field(camera, Setup(exposure_s=1500.0, density=0.1, numbers={"LMXB": 3}), seed=2)
+    write_event_list(field, made / "field.fits")
+    return made
+
+
+def run(*words):
+    return CliRunner().invoke(cli, ["catalogue", *map(str, words)], catch_exceptions=False)
+
+
+def test_a_field_becomes_images_sources_and_spectra(folder, tmp_path):
+    camera = ("--rmf", folder / "camera.rmf", "--arf", folder / "camera.arf", "--set", "classify.model=")
+    said = run(folder / "field.fits", "-c", "wfi", *camera, "--out", tmp_path)
+    assert said.exit_code == 0
+    assert {path.name for path in tmp_path.glob("*.fits")} == {"images.fits", "lightcurve.fits", "sources.fits"}
+    with fits.open(tmp_path / "sources.fits") as hdus, fits.open(folder / "field.fits") as lists:
+        assert f"{len(hdus['SOURCES'].data)} sources" in said.output
+        assert hdus[0].header["EXPOSURE"] == pytest.approx(lists["EVENTS"].header["EXPOSURE"])
+        assert len(list((tmp_path / "spectra").glob("source_*_bkg.pha"))) == len(hdus["SOURCES"].data)
+
+
+def test_without_a_response_there_are_images_only(folder, tmp_path):
+    said = run(folder / "field.fits", "-c", "wfi", "--out", tmp_path)
+    assert said.exit_code == 0
+    assert not (tmp_path / "sources.fits").exists()
+    with fits.open(tmp_path / "images.fits") as images:
+        assert images[1].data.sum() > 0
+
+
+def test_the_lists_of_a_run_are_taken_together(tmp_path):
+    lists = [event_list(n) for n in range(40)]
+    paths = write(tmp_path / "run", lists, interval_s=0.05, roll_s=0.1)
+    assert len(paths) >= 2
+    said = run(*paths, "-c", "wfi", "--out", tmp_path / "out", "--set", "accumulate.bands_ev=[[0, 1e6]]")
+    assert said.exit_code == 0
+    valid = sum(int((one.events["reason"] == 0).sum()) for one in lists)
+    with fits.open(tmp_path / "out" / "images.fits") as images:
+        assert images[1].data.sum() == valid
+        assert images[0].header["NINTERV"] == len(paths)
+
+
+def test_another_kind_of_list_is_named(tmp_path):
+    rows = np.zeros(3, [("TIME", "<f8"), ("X", "<f4"), ("Y", "<f4")])
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(rows, name="EVENTS")]).writeto(tmp_path / "other.fits")
+    with pytest.raises(ConfigError, match=r"other.fits: expected an event list of raysieve; it has no LIVE_NS"):
+        run(tmp_path / "other.fits", "-c", "wfi", "--out", tmp_path / "out")
+
+
+def test_a_response_that_is_none_is_named(folder, tmp_path):
+    with pytest.raises(ConfigError, match=r"field.fits"):
+        run(folder / "field.fits", "-c", "wfi", "--rmf", folder / "field.fits", "--out", tmp_path)
