@@ -16,6 +16,7 @@ from sim.check import new_or_replaced, require
 from sim.sources.field import Setup, make_field
 from sim.sources.files import FieldFile, write_event_list
 from sim.sources.sets import Optics, Ranges, SetFile, make_set
+from stream.transport.ogip_writer import write_arf, write_rmf
 
 CAMERA = (
     click.option("--rmf", default="", help="Redistribution of the camera (FITS); none: the built-in WFI."),
@@ -46,9 +47,10 @@ def camera_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--diffuse", default=1.0, help="Diffuse light, likewise; 0: none.")
 @click.option("--texture", default=0.5, help="Rms of the log of its brightness.")
 @camera_options
+@click.option("--response", default="", metavar="NAME", help="Write that of the camera, too: NAME.rmf and NAME.arf.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same field.")
-def sources(out: Path, overwrite: bool, seed: int, numbers: tuple[str, ...], **options: Any) -> None:
+def sources(out: Path, response: str, overwrite: bool, seed: int, numbers: tuple[str, ...], **options: Any) -> None:
     """Write a field of the Galaxy: an event list OUT (.fits), and beside it what is true of it (.h5).
 
     The .h5 holds the sources, the origin of every event, the diffuse light, and the photons for
@@ -58,13 +60,16 @@ def sources(out: Path, overwrite: bool, seed: int, numbers: tuple[str, ...], **o
     """
     require(f"{out}", (out.suffix == ".fits", "a name that ends in .fits"))
     truth = out.with_suffix(".h5")
-    for path in (out, truth):
+    answers = [Path(f"{response}.{kind}") for kind in ("rmf", "arf")] if response else []
+    for path in (out, truth, *answers):
         new_or_replaced(path, overwrite)
     optics = optics_of(options)
     names = ("l_deg", "b_deg", "exposure_s", "density", "diffuse", "texture")
     setup = Setup(**{name: options[name] for name in names}, numbers=numbers_of(numbers))
     made = make_field(optics.camera(), setup, seed)
-    write_event_list(made, out, (optics.rmf, optics.arf))
+    write_event_list(made, out, (str(answers[0]), str(answers[1])) if response else (optics.rmf, optics.arf))
+    for path, write in zip(answers, (write_rmf, write_arf), strict=False):
+        write(path, made.camera.response)
     with FieldFile(truth) as file:
         file.write(made)
     counts = Counter(name.decode() for name in made.truth["class"])
