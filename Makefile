@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench simulation screening scaling soak hostile performance docs clean
+.PHONY: run test check bench simulation screening sources scaling soak hostile performance docs clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
@@ -13,7 +13,7 @@ BIN := .venv/bin
 run: .venv/ready  ## replay a simulated observation into the live daemon; results in out/
 	$(BIN)/raysieve demo --out out
 
-test: .venv/ready .venv/sim .venv/train check  ## formatting, types, floors, then every test
+test: .venv/ready .venv/sim .venv/train .venv/analyse check  ## formatting, types, floors, then every test
 	$(BIN)/python -m pytest
 
 check: .venv/ready
@@ -34,6 +34,11 @@ simulation: .venv/sim  ## the simulated cosmic rays beside what is known of them
 screening: .venv/train  ## models and sets of out/train judged beside the seed: docs/screening.md
 	$(BIN)/python -m bench.screening
 
+sources: .venv/train .venv/analyse  ## fits, images, classes of X-ray sources: docs/sources.md (two hours)
+	$(BIN)/raysieve simulate source-sets out/sources/train.h5 --fields 80 --seed 1 --overwrite
+	$(BIN)/raysieve simulate source-sets out/sources/test.h5 --fields 40 --seed 2 --overwrite
+	$(BIN)/python -m bench.sources
+
 scaling: .venv/ready  ## recordings on a cluster, and what a detector costs: docs/scaling.md (needs the extra `cluster`)
 	$(BIN)/python -m bench.scaling
 
@@ -45,6 +50,11 @@ scaling: .venv/ready  ## recordings on a cluster, and what a detector costs: doc
 # torch and what exports its models; as above.
 .venv/train: .venv/ready
 	-$(BIN)/python -m pip install --quiet -e '.[train]'
+	@touch $@
+
+# MCMC and the web service; as above.
+.venv/analyse: .venv/ready
+	-$(BIN)/python -m pip install --quiet -e '.[analyse,serve]'
 	@touch $@
 
 soak: .venv/ready  ## memory over a million frames
