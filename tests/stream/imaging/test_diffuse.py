@@ -5,6 +5,7 @@ from stream.errors import ConfigError
 from stream.imaging.detect import detect
 from stream.imaging.diffuse import diffuse_map, scores
 from stream.imaging.field import Grid, LogField, Spectrum
+from stream.imaging.morphology import measure
 from tests.stream.imaging.toys import SIGMA, drawn, ridge
 
 SPECTRUM = Spectrum(0.7, 6.0, 2.5)
@@ -154,3 +155,14 @@ def test_bad_pixels_are_one_clear_line():
     counts[2, 3] = -4
     with pytest.raises(ConfigError, match="row 2, column 3"):
         diffuse_map(counts, None, detections, SIGMA)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (1, 1), (5, 200)])
+@pytest.mark.parametrize("exposed", [True, False])
+def test_a_small_or_empty_image_has_a_map_of_its_shape(shape, exposed):
+    nothing = np.zeros(shape)
+    exposure = None if exposed else nothing
+    detections = detect(nothing, exposure, SIGMA)
+    found = diffuse_map(nothing, exposure, detections, SIGMA)
+    assert found.rate.shape == found.error.shape == found.first.shape == shape
+    assert measure(nothing, exposure, detections, SIGMA).shape == found.fluxes.shape == (0,)
