@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import FastAPI, File, Form, HTTPException, Query, Request, Response, UploadFile
+from fastapi import FastAPI, File, Form, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from serve.guard import Guard
 from serve.pool import Pool
@@ -186,7 +187,7 @@ def _add_catalogues(app: FastAPI, service: Service) -> None:
         coordinates: Annotated[Literal["auto", "sky", "detector"], Form()] = "auto",
     ) -> Any:
         """Find the sources of an event list (FITS), measure them and fit their spectra: a job."""
-        told = {"psf_fwhm_px": psf_fwhm_px, "threshold_sigma": threshold_sigma, "bin_px": bin_px}
+        told: dict[str, Any] = {"psf_fwhm_px": psf_fwhm_px, "threshold_sigma": threshold_sigma, "bin_px": bin_px}
         told |= {"coordinates": coordinates, "class_model": service.settings.model}
         if psf_fwhm_px < bin_px:
             raise RefusedError(422, "bin_px: expected psf_fwhm_px or less")

@@ -132,8 +132,9 @@ def _seen(events: NDArray[Any], frame: Frame, response: Response, optics: tuple[
     )
     good = np.isfinite(x) & np.isfinite(y) & np.isfinite(energy)
     time = np.asarray(events["TIME"], float)
-    columns = (each[good] for each in (x, y, energy, time, channel))
-    return Seen(*columns, np.full(frame.shape, exposure_s), response, fwhm_px / frame.bin_px / FWHM)
+    exposure = np.full(frame.shape, exposure_s)
+    sigma_px = fwhm_px / frame.bin_px / FWHM
+    return Seen(x[good], y[good], energy[good], time[good], channel[good], exposure, response, sigma_px)
 
 
 def _exposure(tables: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> float:

@@ -22,7 +22,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--key", type=FILE, metavar="FILE", help="TLS: its private key (PEM).")
 @click.option("--model", default="", help="Of source classes, for catalogues: a shipped name or an ONNX file.")
 @click.option("--workers", default=1, type=click.IntRange(1, 64), help="Jobs at a time; one more does fits only.")
-@click.option("--upload-mb", default=Limits.upload_mb, type=click.FloatRange(0.01), help="Of one request.")
+@click.option("--upload-mb", default=256.0, type=click.FloatRange(0.01), help="Of one request.")
 @click.option("--unpacked-mb", default=1024.0, type=click.FloatRange(0.01), help="Of its files after gunzip.")
 @click.option("--disk-mb", default=10_240.0, type=click.FloatRange(1), help="Of all uploads and results.")
 @click.option("--waiting", default=32, type=click.IntRange(1), help="Jobs that may wait.")
@@ -62,6 +62,7 @@ def serve(**told: object) -> None:
         )
     )  # fmt: skip
     socket = server.config.bind_socket()
+    socket.listen()  # from now on clients wait instead of being refused
     place = socket.getsockname()
     click.echo(f"ready: http{'s' if tls else ''}://{place[0]}:{place[1]}/v1, description at /openapi.json")
     server.run([socket])

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from starlette.exceptions import HTTPException
+from fastapi import HTTPException
 
 from serve.settings import MB, Settings
 from serve.store import Store
