@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, File, Form, Query, Request, Response, UploadFile
@@ -25,6 +26,7 @@ from serve.votable import votable
 
 VOTABLE: Final = "application/x-votable+xml"
 STATUS: Final = {"input": 422, "limit": 503, "service": 500}
+SAMPLERS: Final = {"emcee": ("analyse", "emcee"), "nuts": ("analyse", "numpyro")}  # packages of a method
 STEP_S: Final = 0.01
 ABOUT: Final = "Fits of X-ray spectra and catalogues of event lists. Long work is a job: 202 and its address."
 File1 = Annotated[UploadFile, File(description="FITS, gzipped or not")]
@@ -43,7 +45,7 @@ class JobState(BaseModel):
 
     id: str
     url: str
-    kind: Literal["fit", "catalogue"]
+    kind: Literal["fit", "sample", "catalogue"]
     phase: Literal["PENDING", "EXECUTING", "COMPLETED", "ERROR", "ABORTED"]
     created: datetime
     started: datetime | None
@@ -148,15 +150,19 @@ def _add_fits(app: FastAPI, service: Service) -> None:
         band_kev_low: Energy = 0.5,
         band_kev_high: Energy = 8.0,
         statistic: Annotated[Literal["auto", "cstat", "wstat"], Form()] = "auto",
-        method: Annotated[Literal["fit", "mcmc", "nuts"], Form()] = "fit",
+        method: Annotated[Literal["fit", "emcee", "nuts"], Form(description="others are jobs")] = "fit",
+        seed: Annotated[int, Form(ge=0, lt=2**31)] = 0,
     ) -> Any:
         """Fit a model to a spectrum (OGIP PHA, RMF, ARF). A short fit is answered at once, a long one as a job."""
-        if method != "fit":
-            raise RefusedError(501, f"method {method}: this service has no sampler; see raysieve analyse source")
-        told = {"model": model, "band_kev_low": band_kev_low, "band_kev_high": band_kev_high, "statistic": statistic}
+        if method != "fit" and not all(map(find_spec, SAMPLERS[method])):
+            raise RefusedError(501, f"method {method}: not installed here, pip install -e '.[analyse]'")
+        told: dict[str, Any] = {"model": model, "statistic": statistic, "method": method, "seed": seed}
+        told |= {"band_kev_low": band_kev_low, "band_kev_high": band_kev_high}
         if not band_kev_low < band_kev_high:
             raise RefusedError(422, "band_kev_low: expected less than band_kev_high")
         files = {"spectrum": spectrum, "rmf": rmf, "arf": arf, "background": background}
+        if method != "fit":
+            return service.accepted(await service.submit(request, "sample", files, told))
         job = await service.submit(request, "fit", files, told)
         until = time.monotonic() + service.settings.wait_s
         while job.phase in OPEN and time.monotonic() < until:

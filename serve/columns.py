@@ -21,8 +21,8 @@ class Column(NamedTuple):
 
 BAND: Final = "0.5-8 keV"
 _DEX: Final = {  # feature in dex: what it is
-    "log_flux": Column("flux_erg_cm2_s", "erg.cm**-2.s**-1", "phot.flux;em.X-ray", f"absorbed, {BAND}, tbabs*powerlaw"),
-    "log_nh": Column("nh_1e22_cm2", "1e22.cm**-2", "phys.absorption.columnDensity", "tbabs*powerlaw"),
+    "log_flux": Column("flux_erg_cm2_s", "erg.cm-2.s-1", "phot.flux;em.X-ray", f"absorbed, {BAND}, tbabs*powerlaw"),
+    "log_nh": Column("nh_1e22_cm2", "10+22cm-2", "phys.columnDensity", "tbabs*powerlaw"),
     "log_kt": Column("kt_kev", "keV", "phys.temperature", "tbabs*bremss"),
     "log_kt_bbody": Column("kt_bbody_kev", "keV", "phys.temperature", "tbabs*bbody"),
     "log_median_kev": Column("median_energy_kev", "keV", "em.energy;stat.median", f"of net counts, {BAND}"),
@@ -32,7 +32,7 @@ _PLAIN: Final = {
     "goodness": Column("goodness_sigma", "", "stat.fit.goodness", "(C - expected C) / sd, Kaastra 2017"),
     "hardness_soft": Column("hardness_soft", "", "phot.color;em.X-ray", "(M - S) / (M + S); 0.5, 1.2, 2, 8 keV"),
     "hardness_hard": Column("hardness_hard", "", "phot.color;em.X-ray", "(H - M) / (H + M)"),
-    "fwhm_px": Column("fwhm_px", "pixel", "phys.angSize;src", "of a Gaussian"),
+    "fwhm_px": Column("fwhm_px", "pix", "phys.angSize;src", "of a Gaussian"),
     "extent_sigma": Column("extent_sigma", "", "stat.snr;phys.angSize", "significance of its extent"),
 }
 _FOUND: Final = (
@@ -49,7 +49,7 @@ def measured(columns: Columns, sources: NDArray[Any], at: Mapping[str, Floats]) 
     ucds = {"ra_deg": "pos.eq.ra;meta.main", "dec_deg": "pos.eq.dec;meta.main"}
     ucds |= {"x_px": "pos.cartesian.x;instr.det", "y_px": "pos.cartesian.y;instr.det"}
     for name, values in at.items():
-        out.append((Column(name, "deg" if name in ("ra_deg", "dec_deg") else "pixel", ucds[name], ""), values))
+        out.append((Column(name, "deg" if name in ("ra_deg", "dec_deg") else "pix", ucds[name], ""), values))
     out += [(column, np.asarray(sources[column.name], float)) for column in _FOUND]
     for feature, column in _DEX.items():
         value = 10.0 ** columns[feature]
@@ -65,4 +65,6 @@ def measured(columns: Columns, sources: NDArray[Any], at: Mapping[str, Floats]) 
 
 
 def _error(column: Column) -> Column:
-    return Column(f"{column.name}_error", column.unit, f"stat.error;{column.ucd.split(';')[0]}", "1 sigma")
+    first = column.ucd.split(";")[0]
+    of = "" if first.startswith("stat.") else f";{first}"  # a primary word only
+    return Column(f"{column.name}_error", column.unit, f"stat.error{of}", "1 sigma")

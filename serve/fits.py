@@ -1,8 +1,10 @@
 """The fit of an uploaded spectrum: runs in a worker."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from config.errors import ConfigError
 from serve.numbers import number
 from stream.spectra.fit import Fit, fit_spectrum
 from stream.spectra.flux import Flux
@@ -18,12 +20,36 @@ FIELDS: Final = {  # XSPEC's name of a parameter: as a field, with its unit
     "norm": "norm",
 }
 
+SAMPLERS: Final = {  # by method: imported when asked for, they are of the `analyse` extra
+    "emcee": ("analyse.ensemble", "sample_ensemble"),
+    "nuts": ("analyse.nuts", "sample_nuts"),
+}
+
 
 def fit(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the fit of the files spectrum, rmf and, if they are there, background and arf.
 
     Files that a header names are not opened. Raises ConfigError for files or settings that do not fit.
     """
+    return _fitted(folder, settings)[1]
+
+
+def sample(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the fit with the posterior of its parameters. Raises ConfigError also for one that fails its gates."""
+    source, priors_of = (import_module(f"analyse.{name}") for name in ("source", "priors"))
+    found, result = _fitted(folder, settings)
+    if not found.data.counts.sum() > 0:
+        raise ConfigError("spectrum: no counts within the band: nothing to sample")
+    priors, seed = priors_of.Priors.of(found), settings["seed"]
+    module, name = SAMPLERS[settings["method"]]
+    draws = getattr(import_module(module), name)(found, priors, seed, None)
+    posterior = source.describe_posterior(priors, draws, seed)
+    if not posterior["passed"]:
+        raise ConfigError(f"the posterior fails its gates: {posterior['fault']}")
+    return result | {"kind": "sample", "posterior": posterior}
+
+
+def _fitted(folder: Path, settings: dict[str, Any]) -> tuple[Fit, dict[str, Any]]:
     spectrum_at, rmf, arf, background = (folder / f"{name}.fits" for name in ("spectrum", "rmf", "arf", "background"))
     spectrum, response = read_observation(
         spectrum_at, rmf, arf if arf.exists() else None, background if background.exists() else None, follow=False
@@ -32,7 +58,7 @@ def fit(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     model = parse_model(settings["model"])
     found = fit_spectrum(model, spectrum, response, band_kev=band, statistic=settings["statistic"])
     about = {key: spectrum.about[key] for key in ("TELESCOP", "INSTRUME", "OBJECT") if key in spectrum.about}
-    return {
+    return found, {
         "kind": "fit",
         "model": model.text,
         "band_kev_low": band[0],

@@ -1,4 +1,7 @@
-"""Results as VOTable 1.4 (IVOA), made of what the JSON holds."""
+"""Results as VOTable 1.3 (IVOA), made of what the JSON holds.
+
+Not 1.4: its units (VOUnit) frown on erg, which the field writes its fluxes in.
+"""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -7,13 +10,12 @@ from typing import Any, Final
 from astropy.io.votable.tree import Field, Info, Resource, TableElement, VOTableFile
 from numpy.ma import masked
 
-UNITS: Final = {"1e22 cm-2": "1e22.cm**-2", "keV": "keV"}  # others are XSPEC's prose: no units of the VO
 TEXT: Final = {"datatype": "char", "arraysize": "*"}
 
 
 def votable(result: Mapping[str, Any]) -> bytes:
     """Return the result of a job as a VOTable: a row for each source, or for each parameter."""
-    if result["kind"] == "fit":
+    if result["kind"] != "catalogue":
         return _write(result, _PARAMETERS, [_parameter(*item) for item in result["parameters"].items()])
     rows = [list(source.values()) for source in result["sources"]]
     return _write(result, result["columns"], rows)
@@ -40,15 +42,14 @@ def _parameter(name: str, facts: Mapping[str, Any]) -> list[Any]:
 
 
 def _write(result: Mapping[str, Any], columns: Sequence[Mapping[str, str]], rows: Sequence[Sequence[Any]]) -> bytes:
-    file = VOTableFile(version="1.4")
+    file = VOTableFile(version="1.3")
     resource = Resource()
     file.resources.append(resource)
     table = TableElement(file, name=result["kind"])
     resource.tables.append(table)
     for key, value in result.items():
         if isinstance(value, str | int | float) or value is None:
-            unit = "erg.cm**-2.s**-1" if key.endswith("erg_cm2_s") else None
-            resource.infos.append(Info(name=key, value="" if value is None else str(value), unit=unit))
+            resource.infos.append(Info(name=key, value="" if value is None else str(value)))
     for place, column in enumerate(columns):
         kind = _kind([row[place] for row in rows], column["name"])
         facts = {"ucd": column["ucd"] or None, "unit": column["unit"] or None}

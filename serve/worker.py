@@ -46,10 +46,10 @@ def answer(kind: str, folder: Path, settings: dict[str, Any]) -> dict[str, str]:
 
 def _task(kind: str) -> Callable[[Path, dict[str, Any]], dict[str, Any]]:
     """Return the function of a kind of job: imported here, in the worker, only."""
-    if kind == "fit":
-        from serve.fits import fit
+    if kind in ("fit", "sample"):
+        from serve.fits import fit, sample
 
-        return fit
+        return fit if kind == "fit" else sample
     from serve.catalogues import catalogue
 
     return catalogue
