@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from config.errors import ConfigError
 from serve.columns import Column, Columns, Floats, measured
-from serve.numbers import number
+from serve.texts import named, number
 from sim.sources.camera import built_in
 from stream.imaging.image import FWHM
 from stream.judges.catalogue import Seen, make_catalogue
@@ -52,11 +52,11 @@ def catalogue(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     seen = _seen(events, frame, response, (_exposure(tables, header), settings["psf_fwhm_px"]))
     found = make_catalogue(seen, settings["threshold_sigma"])
     at = _at(found.columns, frame, header)
-    columns = measured(found.columns, found.detections.sources, at)
+    columns = measured(_in_list_px(found.columns, frame.bin_px), found.detections.sources, at)
     columns += _judged(settings.get("class_model", ""), found.columns, at, notes)
     return {
         "kind": "catalogue",
-        **{key.lower(): str(header[key]) for key in ("TELESCOP", "INSTRUME", "OBJECT") if key in header},
+        **named(header),
         "exposure_s": number(seen.exposure_s.max(initial=0)),
         "threshold_sigma": settings["threshold_sigma"],
         "coordinates": frame.names,
@@ -66,6 +66,11 @@ def catalogue(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         "columns": [column._asdict() for column, _ in columns],
         "sources": [dict(zip([c.name for c, _ in columns], row, strict=True)) for row in _rows(columns)],
     }
+
+
+def _in_list_px(columns: Columns, bin_px: int) -> Columns:
+    """Return the columns with widths in pixels of the list."""
+    return {**columns, **{name: columns[name] * bin_px for name in ("fwhm_px", "fwhm_px_error")}}
 
 
 def _rows(columns: list[tuple[Column, NDArray[Any]]]) -> Any:

@@ -58,7 +58,7 @@ def serve(**told: object) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app, settings.host, port, access_log=False, server_header=False, proxy_headers=False, limit_concurrency=64,
-            log_level="warning", lifespan="on", timeout_graceful_shutdown=5, **tls,  # type: ignore[arg-type]
+            log_level="warning", lifespan="on", timeout_graceful_shutdown=5, **tls,
         )
     )  # fmt: skip
     socket = server.config.bind_socket()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from config.errors import ConfigError
-from serve.numbers import number
+from serve.texts import named, number
 from stream.spectra.fit import Fit, fit_spectrum
 from stream.spectra.flux import Flux
 from stream.spectra.model import parse_model
@@ -57,14 +57,13 @@ def _fitted(folder: Path, settings: dict[str, Any]) -> tuple[Fit, dict[str, Any]
     band = (settings["band_kev_low"], settings["band_kev_high"])
     model = parse_model(settings["model"])
     found = fit_spectrum(model, spectrum, response, band_kev=band, statistic=settings["statistic"])
-    about = {key: spectrum.about[key] for key in ("TELESCOP", "INSTRUME", "OBJECT") if key in spectrum.about}
     return found, {
         "kind": "fit",
         "model": model.text,
         "band_kev_low": band[0],
         "band_kev_high": band[1],
         "exposure_s": spectrum.exposure_s,
-        **{key.lower(): str(value) for key, value in about.items()},
+        **named(spectrum.about),
         **statistic_of(found),
         "parameters": parameters_of(found),
         **fluxes_of(found, band),
