@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "models.commands:train",
     "evaluate": "models.commands:evaluate",
     "export": "export.commands:export",
+    "serve": "serve.commands:serve",
     "demo": "sim.demo:demo",
 }
 

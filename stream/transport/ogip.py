@@ -67,13 +67,16 @@ def read_arf(arf: Path | str) -> tuple[Floats, Floats, Floats]:
     return low, high, area
 
 
-def read_spectrum(pha: Path | str, background: Path | str | None = None) -> Spectrum:
+def read_spectrum(pha: Path | str, background: Path | str | None = None, *, follow: bool = True) -> Spectrum:
     """Return a spectrum with its background: the given one, or that of its BACKFILE.
 
     `about` holds RESPFILE and ANCRFILE as paths where the header names files, beside the instrument's names.
+    follow=False: files that the header names are neither opened nor in `about`; for spectra of strangers.
     """
     path = Path(pha)
     spectrum = _read_pha(path)
+    if not follow:
+        spectrum = replace(spectrum, about={key: value for key, value in spectrum.about.items() if key in SAID})
     back = background if background is not None else spectrum.about.get("BACKFILE")
     if back is None:
         return spectrum
@@ -88,9 +91,11 @@ def read_observation(
     rmf: Path | str | None = None,
     arf: Path | str | None = None,
     background: Path | str | None = None,
+    *,
+    follow: bool = True,
 ) -> tuple[Spectrum, Response]:
-    """Return a spectrum and its response; files that are not given are those that its header names."""
-    spectrum = read_spectrum(pha, background)
+    """Return a spectrum and its response; files that are not given are those that its header names (`follow`)."""
+    spectrum = read_spectrum(pha, background, follow=follow)
     rmf = rmf or spectrum.about.get("RESPFILE")
     if rmf is None:
         raise ConfigError(f"{pha}: RESPFILE names no response: give an RMF")
