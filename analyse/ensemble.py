@@ -14,8 +14,8 @@ from stream.spectra.fit import Fit
 from stream.spectra.grid import Floats
 
 GROUPS: Final = 4  # ensembles that do not know of each other: the chains of R-hat
-FIRST_STEPS: Final = 1000
-MORE_STEPS: Final = 500
+FIRST_STEPS: Final = 600
+MORE_STEPS: Final = 400
 MOST_STEPS: Final = 6000
 KEPT: Final = 4000  # draws at most, thinned
 BURN_IN: Final = 0.3  # of all steps
@@ -74,7 +74,9 @@ def _gather(emcee: Any, groups: list[Any], seconds: float) -> Draws:
     log_prob = np.stack([g.get_log_prob(discard=burn) for g in groups])
     n, long, walkers, k = chains.shape
     together = chains.transpose(1, 0, 2, 3).reshape(long, n * walkers, k)
-    tau = np.maximum(np.nan_to_num(emcee.autocorr.integrated_time(together, tol=0), nan=float(long)), 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a walker that never moved has no autocorrelation
+        tau = emcee.autocorr.integrated_time(together, tol=0)
+    tau = np.maximum(np.where(np.isfinite(tau), tau, long), 1.0)
     thin = max(-(-n * long * walkers // KEPT), 1)
     kept, lp = chains[:, ::thin].reshape(n, -1, k), log_prob[:, ::thin].reshape(n, -1)
     every = chains.reshape(n, -1, k)  # step by step: halves are early and late

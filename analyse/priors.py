@@ -32,8 +32,8 @@ class Priors:
     def of(cls, fit: Fit) -> "Priors":
         """Return the priors of a fit: flat between limits; log-flat for a norm, and nH, whose lower limit is above 0.
 
-        A lone norm that may be 0 is log-flat between NORM_LIMITS; norms of a sum may well be 0: flat. Raises ConfigError
-        for a model without free parameters.
+        A lone norm that may be 0 is log-flat between NORM_LIMITS; norms of a sum may well be 0: flat.
+        Raises ConfigError for a model without free parameters.
         """
         places = np.array([i for i, p in enumerate(fit.model.parameters) if not p.frozen], np.intp)
         if not places.size:

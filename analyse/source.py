@@ -114,7 +114,7 @@ def show_fit(console: Console, report: dict[str, Any]) -> None:
     """Print the table of parameters and the goodness."""
     table = Table(title=f"{report['model']}, {report['band_kev'][0]:g}-{report['band_kev'][1]:g} keV")
     for column in ("parameter", "value", "1 sigma", "90 % by profile", "unit"):
-        table.add_column(column, justify="left" if column in ("parameter", "unit") else "right")
+        table.add_column(column, justify="left" if column in ("parameter", "unit") else "right", overflow="fold")
     for row in report["parameters"]:
         error = "frozen" if row["frozen"] else "at its bound" if row["at_bound"] else _shown(row["error"])
         ends = " to ".join(_shown(v) for v in row["interval_90"]) if "interval_90" in row else ""
@@ -142,7 +142,7 @@ def show_posterior(console: Console, posterior: dict[str, Any]) -> None:
     """Print the table of a posterior with its priors."""
     table = Table(title=f"posterior by {posterior['sampler']}, {posterior['seconds']:.1f} s, seed {posterior['seed']}")
     for column in ("parameter", "mean", "sd", "90 %", "ESS", "R-hat", "prior"):
-        table.add_column(column, justify="left" if column in ("parameter", "prior") else "right")
+        table.add_column(column, justify="left" if column in ("parameter", "prior") else "right", overflow="fold")
     for row in posterior["parameters"]:
         ends = " to ".join(_shown(v) for v in row["interval_90"])
         figures = (_shown(row["mean"]), _shown(row["sd"]), ends, _shown(row["ess"], 3), _shown(row["r_hat"], 4))
