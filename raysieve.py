@@ -20,6 +20,7 @@ COMMANDS = {
     "inspect": "stream.commands.inspect:inspect",
     "explain": "stream.commands.inspect:explain",
     "simulate": "sim.commands:simulate",
+    "analyse": "analyse.commands:analyse",
     "train": "models.commands:train",
     "evaluate": "models.commands:evaluate",
     "export": "export.commands:export",

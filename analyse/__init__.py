@@ -1,0 +1,1 @@
+"""Analyses off the stream that may take their time: posteriors of spectral models."""

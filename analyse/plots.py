@@ -1,0 +1,112 @@
+"""Pictures of a fit and of its posterior."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analyse.diagnostics import Draws
+from analyse.priors import Priors
+from stream.kernels.cstat import off_rate
+from stream.spectra.fit import Fit
+from stream.spectra.grid import Floats
+from stream.spectra.spectrum import group
+from stream.transport.fitsfile import new_file
+
+LEAST_SHOWN: Final = 15.0  # counts that bins are joined to for the eye
+WIDEST: Final = 40
+_INK, _DATA, _MODEL = "#222222", "#0072b2", "#d55e00"
+
+
+def plot_fit(path: Path, fit: Fit, edges_kev: tuple[Floats, Floats]) -> None:
+    """Draw counts, model and residuals; edges (b,) keV. Raises LinkError when the disk refuses."""
+    data = fit.data
+    on, model = data.counts, fit.source_counts
+    background = np.zeros_like(on)
+    if data.off.size:
+        each = zip(on, data.off, model, data.alpha, strict=True)
+        background = data.alpha * np.array([off_rate(*row) for row in each])
+    begins = np.flatnonzero(group(on, np.ones(len(on), bool), LEAST_SHOWN, WIDEST) >= 0)
+    low = edges_kev[0][begins]
+    high = edges_kev[1][np.append(begins[1:], len(on)) - 1]
+    counts, source, back = (np.add.reduceat(v, begins) for v in (on, model, background))
+    middle, half, wide = 0.5 * (low + high), 0.5 * (high - low), high - low
+    figure = Figure(figsize=(7.2, 5.4), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    errors = np.sqrt(np.maximum(counts, 1.0)) / wide
+    above.errorbar(middle, counts / wide, errors, half, fmt="none", color=_DATA, lw=0.9, label="counts")
+    steps = np.append(low, high[-1])
+    above.stairs((source + back) / wide, steps, color=_MODEL, lw=1.4, label="model")
+    if data.off.size:
+        above.stairs(back / wide, steps, color="0.55", lw=1.0, label="of it background")
+    top = float(((counts + np.sqrt(counts)) / wide).max())
+    floor = max(float((source + back).min()) / float(wide.max()), 1e-4 * top)
+    above.set(xscale="log", yscale="log", ylabel="counts keV$^{-1}$", ylim=(0.5 * floor, 2 * top))
+    above.legend(frameon=False)
+    above.set_title(f"{fit.model.text}: {fit.statistic} {fit.value:.1f}, expected {fit.expected:.1f}", fontsize=10)
+    misses = (counts - source - back) / np.sqrt(np.maximum(source + back, 1e-9))
+    below.errorbar(middle, misses, 1.0, half, fmt="none", color=_DATA, lw=0.9)
+    below.axhline(0, color=_MODEL, lw=1)
+    below.set(xlabel="energy (keV)", ylabel="(data - model) / sigma", xlim=(low[0], high[-1]))
+    ticks = [t for t in (0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 7, 10, 15) if low[0] <= t <= high[-1]]
+    below.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    below.minorticks_off()
+    with new_file(path) as file:
+        figure.savefig(file, format="png", dpi=130)
+
+
+def plot_posterior(path: Path, priors: Priors, draws: Draws, fit: Fit) -> None:
+    """Draw the marginal densities of all free parameters and pairs; contours hold 39 and 86 % (1 and 2 sigma)."""
+    values = priors.values(draws.variables).reshape(-1, len(priors.names))
+    k = len(priors.names)
+    figure = Figure(figsize=(2.3 * k + 0.8, 2.3 * k + 0.5), layout="constrained")
+    axes = figure.subplots(k, k, squeeze=False)
+    limits = [np.quantile(v, [0.001, 0.999]) for v in values.T]
+    limits = [(a, b) if b > a else (a - 0.5, a + 0.5) for a, b in limits]
+    best = fit.values[priors.places]
+    for i in range(k):
+        for j in range(k):
+            box = axes[i, j]
+            if j > i:
+                box.set_axis_off()
+                continue
+            if i == j:
+                box.hist(values[:, i], 40, range=limits[i], color=_DATA, histtype="stepfilled", alpha=0.5)
+                box.set_yticks([])
+            else:
+                box.plot(values[:, j], values[:, i], ",", color=_DATA, alpha=0.4, rasterized=True)
+                _contours(box, values[:, j], values[:, i], (limits[j], limits[i]))
+                box.axhline(best[i], color=_MODEL, lw=0.8)
+                box.set_ylim(*limits[i])
+            box.axvline(best[j], color=_MODEL, lw=0.8)
+            box.set_xlim(*limits[j])
+            box.locator_params(axis="x", nbins=3)
+            box.tick_params(labelsize=7, labelbottom=i == k - 1, labelleft=j == 0 and i > 0)
+            for ticks in (box.xaxis, box.yaxis):
+                ticks.get_offset_text().set_fontsize(7)
+            if i == k - 1:
+                box.set_xlabel(_label(priors, j), fontsize=8)
+            if j == 0 and i > 0:
+                box.set_ylabel(_label(priors, i), fontsize=8)
+    gates = "gates passed" if draws.fault(priors.names) is None else "GATES FAILED"
+    figure.suptitle(f"{fit.model.text}, {draws.sampler}, {gates}; lines: the fit", fontsize=9)
+    with new_file(path) as file:
+        figure.savefig(file, format="png", dpi=130)
+
+
+def _label(priors: Priors, i: int) -> str:
+    unit = {"1e22 cm-2": "$10^{22}$ cm$^{-2}$", "keV": "keV"}.get(priors.parameters[i].unit, "")
+    return f"{priors.names[i]} ({unit})" if unit else priors.names[i]
+
+
+def _contours(box, x, y, limits):  # type: ignore[no-untyped-def]
+    density, xs, ys = np.histogram2d(x, y, 30, range=limits)
+    if not density.sum():
+        return
+    padded = np.pad(density, 1, mode="edge")
+    smooth = sum(padded[a : a + 30, b : b + 30] for a in range(3) for b in range(3)) / 9
+    order = np.sort(smooth.ravel())[::-1]
+    held = np.cumsum(order) / order.sum()
+    levels = sorted({float(order[np.searchsorted(held, share)]) for share in (0.393, 0.865)})
+    box.contour(0.5 * (xs[1:] + xs[:-1]), 0.5 * (ys[1:] + ys[:-1]), smooth.T, levels, colors=_INK, linewidths=0.8)
