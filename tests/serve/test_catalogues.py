@@ -43,7 +43,7 @@ def test_the_image_holds_every_event_in_coarser_pixels_too():
 
 def test_channels_and_energies_are_made_of_each_other_where_one_is_missing():
     response = built_in().response
-    place = dict(X=[1.0, 2.0], Y=[1.0, 2.0], TIME=0.0)
+    place = {"X": [1.0, 2.0], "Y": [1.0, 2.0], "TIME": 0.0}
     middle = (response.e_min_kev + response.e_max_kev)[[100, 200]] / 2
     seen = _seen(events(**place, ENERGY=middle * 1000), FRAME, response, (1.0, 4.0))
     np.testing.assert_array_equal(seen.channel, response.channel[[100, 200]])
@@ -55,7 +55,7 @@ FRAME = Frame(("X", "Y"), (0.5, 0.5), 1, (4, 4))
 
 
 def test_lists_that_make_no_image_are_refused():
-    with pytest.raises(ConfigError, match="bin_px: .* expected 5 or more"):
+    with pytest.raises(ConfigError, match=r"bin_px: .* expected 5 or more"):
         _frame(events(X=[0, 9000.0], Y=[0, 1.0]), {}, told())
     with pytest.raises(ConfigError, match="no columns X/Y or DETX/DETY"):
         _frame(events(RAWX=0), {}, told())
