@@ -5,7 +5,7 @@ import multiprocessing
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import Any, Final
 
 from serve.settings import Limits
@@ -22,8 +22,7 @@ class Pool:
 
     def __init__(self, store: Store, workers: int, limits: Limits) -> None:
         self._store, self._limits = store, limits
-        self._stop, self._lock = Event(), Lock()
-        self._aborted: set[str] = set()
+        self._stop = Event()
         kinds: list[Iterable[str]] = [("fit",), *[KINDS] * workers]
         self._threads = [Thread(target=self._run, args=(each,), daemon=True) for each in kinds]
         self._threads.append(Thread(target=self._tidy, daemon=True))
@@ -31,9 +30,7 @@ class Pool:
             thread.start()
 
     def abort(self, job: str) -> None:
-        """End a job that waits or runs."""
-        with self._lock:
-            self._aborted.add(job)
+        """End a job that waits or runs; its process sees it within a step."""
         self._store.finish(job, "ABORTED")
 
     def close(self) -> None:
@@ -51,14 +48,8 @@ class Pool:
                 self._stop.wait(0.02)
                 continue
             found = self._do(job, process)
-            with self._lock:
-                aborted = job.id in self._aborted
-                self._aborted.discard(job.id)
-            if aborted:
-                self._store.finish(job.id, "ABORTED")
-            else:
-                phase = "ERROR" if found else "COMPLETED"
-                self._store.finish(job.id, phase, found.get("error", ""), found.get("fault", ""))
+            phase = "ERROR" if found else "COMPLETED"  # an aborted one stays so
+            self._store.finish(job.id, phase, found.get("error", ""), found.get("fault", ""))
         process.end()
 
     def _do(self, job: Job, process: "_Process") -> dict[str, str]:
@@ -68,7 +59,7 @@ class Pool:
         try:
             process.order({"kind": job.kind, "folder": str(self._store.place(job.id)), "settings": job.settings})
             while (found := process.answer(STEP_S)) is None:
-                if self._stop.is_set() or job.id in self._aborted:
+                if self._stop.is_set() or not self._store.is_running(job.id):
                     process.end()
                     return {"error": STOPPED, "fault": "service"}
                 if time.monotonic() > until:

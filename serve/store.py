@@ -134,6 +134,12 @@ class Store:
             self._base.execute("delete from jobs where id = ?", (job,))
         shutil.rmtree(self.place(job), ignore_errors=True)
 
+    def is_running(self, job: str) -> bool:
+        """Return whether a job executes: neither aborted nor ended."""
+        with self._lock:
+            row = self._base.execute("select phase = 'EXECUTING' from jobs where id = ?", (job,)).fetchone()
+        return bool(row and row[0])
+
     def expires(self, job: Job) -> float | None:
         """Return when a finished job is forgotten."""
         return None if job.ended is None else job.ended + self._keep_s

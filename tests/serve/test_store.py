@@ -70,6 +70,21 @@ def test_a_job_over_its_time_or_whose_process_ends_is_an_error_and_the_next_one_
     store.close()
 
 
+def test_a_running_job_that_is_aborted_ends_its_process(tmp_path, monkeypatch, until):
+    process = Scripted(["late"])
+    monkeypatch.setattr("serve.pool._Process", lambda memory_mb: process)
+    store = Store(tmp_path / "s", 3600)
+    job = store.new_place()
+    store.add(job, "local", "fit", {}, 9)
+    pool = Pool(store, 0, Limits())
+    until(lambda: process.now == "late")
+    pool.abort(job)
+    until(lambda: process.now == "")
+    assert store.get(job, "local").phase == "ABORTED"
+    pool.close()
+    store.close()
+
+
 class Scripted:
     """A process that does what it is told to."""
 
