@@ -6,7 +6,9 @@ from typing import Any
 import click
 from rich.console import Console
 
+from analyse.ensemble import sample_ensemble
 from analyse.extra import analyse_extra
+from analyse.nuts import sample_nuts
 from analyse.plots import plot_fit, plot_posterior
 from analyse.posterior import FAILED, GOOD, edges, publish
 from analyse.priors import Priors
@@ -84,10 +86,7 @@ def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> N
 
 def _sample(console: Console, out: Path, fit: Fit, ends: Any, report: dict[str, Any], options: dict[str, Any]) -> None:
     priors, seed = Priors.of(fit), options["seed"]
-    if options["sampler"] == "emcee":
-        from analyse.ensemble import sample_ensemble as sample
-    else:
-        from analyse.nuts import sample_nuts as sample
+    sample = {"emcee": sample_ensemble, "nuts": sample_nuts}[options["sampler"]]
     draws = sample(fit, priors, seed, options["steps"])
     report["posterior"] = describe_posterior(priors, draws, seed)
     show_posterior(console, report["posterior"])

@@ -66,23 +66,35 @@ def _off_rate(jnp: Any, counts: tuple[Any, Any], model: Any, alpha: Any) -> Any:
     return jnp.where(rising, one, (root - b) / (2.0 * a))
 
 
+def reflected(priors: Priors, variables: Any) -> Any:
+    """Return variables mirrored at the limits until they lie within: then limits are no walls to a trajectory.
+
+    Each mirror image is as likely as the original, so what is inside has the density of the posterior.
+    """
+    import jax.numpy as jnp
+
+    wide = priors.high - priors.low
+    return priors.low + wide - jnp.abs(jnp.mod(variables - priors.low, 2 * wide) - wide)
+
+
 def sample_nuts(fit: Fit, priors: Priors, seed: int, draws: int | None = None) -> Draws:
     """Return draws of CHAINS chains that begin about the fit; `draws` per chain, with as long a warm-up at most."""
     with analyse_extra():
         import jax
         import numpyro
-        from numpyro.distributions import Uniform, biject_to
+        from numpyro.distributions import ImproperUniform, constraints
         from numpyro.infer import MCMC, NUTS
     jax.config.update("jax_enable_x64", True)
-    began = time.perf_counter()
-    density = log_density(fit, priors)
-    prior = Uniform(priors.low, priors.high).to_event(1)
+    began, k = time.perf_counter(), len(priors.start)
+    density, everywhere = log_density(fit, priors), ImproperUniform(constraints.real_vector, (), (k,))
 
     def posterior() -> None:
-        numpyro.factor("likelihood", density(numpyro.sample("x", prior)))
+        steps = numpyro.sample("steps", everywhere)
+        variables = numpyro.deterministic("x", reflected(priors, priors.start + priors.scatter * steps))
+        numpyro.factor("likelihood", density(variables))
 
     points = priors.scattered(np.random.default_rng(seed), CHAINS)
-    begin = {"x": biject_to(prior.support).inv(points)}
+    begin = {"steps": (points - priors.start) / priors.scatter}
     kernel = NUTS(posterior, dense_mass=True, target_accept_prob=ACCEPTANCE)
     plan = {"num_warmup": min(WARM_UP, draws or WARM_UP), "num_samples": draws or DRAWS}
     chains = MCMC(kernel, **plan, num_chains=CHAINS, chain_method="vectorized", progress_bar=False)
@@ -91,6 +103,6 @@ def sample_nuts(fit: Fit, priors: Priors, seed: int, draws: int | None = None) -
     fields = chains.get_extra_fields(group_by_chain=True)
     stats = {key: np.asarray(fields[name]) for key, name in zip(KEYS, FIELDS, strict=True)}
     sizes, ratios = (np.array([f(variables[..., i]) for i in range(variables.shape[-1])]) for f in (ess, rhat))
-    about = {"chains": CHAINS, "warm_up": plan["num_warmup"], "steps": plan["num_samples"]}
+    about: dict[str, float] = {"chains": CHAINS, "warm_up": plan["num_warmup"], "steps": plan["num_samples"]}
     seconds = time.perf_counter() - began
     return Draws("nuts", variables, seconds, sizes, ratios, int(stats["diverging"].sum()), stats, about)

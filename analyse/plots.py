@@ -62,8 +62,8 @@ def plot_posterior(path: Path, priors: Priors, draws: Draws, fit: Fit) -> None:
     k = len(priors.names)
     figure = Figure(figsize=(2.3 * k + 0.8, 2.3 * k + 0.5), layout="constrained")
     axes = figure.subplots(k, k, squeeze=False)
-    limits = [np.quantile(v, [0.001, 0.999]) for v in values.T]
-    limits = [(a, b) if b > a else (a - 0.5, a + 0.5) for a, b in limits]
+    quantiles = [np.quantile(v, [0.001, 0.999]) for v in values.T]
+    limits = [(float(a), float(b)) if b > a else (float(a) - 0.5, float(a) + 0.5) for a, b in quantiles]
     best = fit.values[priors.places]
     for i in range(k):
         for j in range(k):
@@ -105,7 +105,7 @@ def _contours(box, x, y, limits):  # type: ignore[no-untyped-def]
     if not density.sum():
         return
     padded = np.pad(density, 1, mode="edge")
-    smooth = sum(padded[a : a + 30, b : b + 30] for a in range(3) for b in range(3)) / 9
+    smooth = np.mean([padded[a : a + 30, b : b + 30] for a in range(3) for b in range(3)], axis=0)
     order = np.sort(smooth.ravel())[::-1]
     held = np.cumsum(order) / order.sum()
     levels = sorted({float(order[np.searchsorted(held, share)]) for share in (0.393, 0.865)})

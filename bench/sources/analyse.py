@@ -71,7 +71,6 @@ def bright(response):
         table[f"{key} gates"] = (draws.fault(priors.names) or "passed", "")
         if key == "emcee":
             table["emcee autocorrelation"] = (draws.about["autocorrelation_steps"], "steps")
-        if key == "nuts":
             plot_posterior(PICTURE, priors, draws, fit)
     return table
 

@@ -77,9 +77,9 @@ def draw(found: dict[tuple[str, str], Judged], path: Path) -> None:
             axis.errorbar(at, value, [value - low, high - value], fmt="none", color="black", lw=0.8)
         axis.set_xticks(range(len(classes) + 1), [*classes, "macro"])
         axis.set_title(kind)
-        axis.set_ylim(0, 1)
+        axis.set_ylim(0, 1.2)
     axes[0].set_ylabel("F1, 68 % interval")
-    axes[0].legend(fontsize=8, loc="upper left")
+    axes[0].legend(fontsize=8, loc="upper left", ncols=2)
     figure.savefig(path, dpi=110)
 
 
