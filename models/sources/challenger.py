@@ -17,9 +17,9 @@ LEAST = 1e-6  # probability: no tree may rule out a class
 class Boosting:
     """What is chosen before training."""
 
-    steps: int = 100  # trees of each class
+    steps: int = 150  # trees of each class
     rate: float = 0.08
-    leaves: int = 8
+    leaves: int = 5
     least_leaf: int = 6  # sources
     tried: float = 0.4  # share of the features at a split
     bins: int = 48
