@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from config.errors import ConfigError
-from serve.catalogues import Frame, _at, _exposure, _frame, _seen
+from serve.catalogues import Frame, _at, _exposure, _frame, _judged, _seen
 from sim.sources.camera import built_in
 from stream.imaging.image import FWHM
 
@@ -65,3 +65,15 @@ def test_lists_that_make_no_image_are_refused():
         _exposure({}, {"EXPOSURE": float("nan")})
     with pytest.raises(ConfigError, match="no keyword EXPOSURE"):
         _exposure({}, {})
+
+
+def test_the_shipped_model_gives_classes_whose_probabilities_add_up():
+    columns = {"log_flux": np.array([-12.5, np.nan]), "photon_index": np.array([1.7, 2.5])}
+    places = {"x_px": np.zeros(2), "ra_deg": np.full(2, 266.4), "dec_deg": np.full(2, -29.0)}
+    given = {column.name: values for column, values in _judged("sources", columns, places, [])}
+    assert set(given["class"]) <= {"AGN", "CV", "LMXB", "NS", "diffuse", "star"}
+    total = sum(values for name, values in given.items() if name.startswith("p_"))
+    np.testing.assert_allclose(total, 1, atol=1e-5)
+    notes = []
+    assert _judged("", columns, places, notes) == []
+    assert notes == ["no classes: the service was started without --model"]

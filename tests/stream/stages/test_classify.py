@@ -121,3 +121,19 @@ def test_a_product_that_would_leave_the_folder_is_not_written(tmp_path, given):
                       header={**given[0].header, "FOLDER": "../else"}))  # fmt: skip
     assert sink.counters == {"not_written": 1}
     assert not (tmp_path / "else").exists()
+
+
+@pytest.mark.parametrize("model", ["sources", "sources_trees"])
+def test_the_shipped_models_judge_what_is_found(field, model):
+    given = run(field, f"classify.model={model}", "classify.latitude_deg=-1.5")[1]
+    table, header = given.tables["SOURCES"], given.header
+    classes = [header[f"CLASS{k}"] for k in range(table["P"].shape[1])]
+    assert classes == ["AGN", "CV", "LMXB", "NS", "diffuse", "star"]
+    assert table["P"].sum(axis=1) + table["P_OUTLIER"] == pytest.approx(1, abs=1e-5)
+    assert ((table["HYPERSCORE"] >= 100) & (table["HYPERSCORE"] < 110)).all()
+    bright = field.truth[field.truth["counts"] > 200]
+    told = []
+    for source in bright:
+        row = table[np.argmin(np.hypot(table["X"] - source["x"], table["Y"] - source["y"]))]
+        told.append(classes[row["CLASS"]] == source["class"].decode())
+    assert np.mean(told) >= 0.5  # of four
