@@ -11,7 +11,7 @@ from stream.errors import ConfigError
 from stream.imaging.image import FWHM
 from stream.judges.catalogue import Catalogue, Seen, make_catalogue
 from stream.judges.sources import Judge, Posterior, columns_to_features
-from stream.messages import Message, Product
+from stream.messages import Message, Product, Start
 from stream.spectra.response import Response
 
 LONGEST_CURVE = 4096  # bins of a light curve in the product: wider ones then
@@ -33,6 +33,7 @@ class Classify:
         self._response = response
         self._judge = Judge(self._section.model) if response is not None and self._section.model else None
         self.counters: Counter[str] = Counter()
+        self._last: Catalogue | None = None  # of the open observation
 
     @property
     def about(self) -> dict[str, str]:
@@ -44,6 +45,8 @@ class Classify:
 
     def process(self, message: Message) -> Iterable[Message]:
         """Product "images": pass it, then give what is in it."""
+        if isinstance(message, Start):
+            self._last = None
         if self._response is None or not isinstance(message, Product) or message.kind != "images":
             return (message,)
         return [message, self._sources(message, self._response)]
@@ -54,7 +57,7 @@ class Classify:
 
     def _sources(self, images: Product, response: Response) -> Product:
         seen = seen_in(images, response, self._section.psf_fwhm_px)
-        found = make_catalogue(seen, self._section.threshold_sigma)
+        found = self._last = make_catalogue(seen, self._section.threshold_sigma, self._last)
         told = self._told(found)
         self.counters["sources"] = len(found)
         self.counters["not fitted"] = sum(fit is None or not fit.converged for fit in next(iter(found.fits.values())))

@@ -153,3 +153,16 @@ def test_an_empty_field_has_an_empty_catalogue():
     assert isinstance(field, Field)
     assert len(catalogue_of(field, threshold=7)) == 0
     assert seen_of(field).image(0.5, 8.0).sum() == field.inside().sum()
+
+
+def test_fits_that_begin_where_earlier_ones_ended_end_there_too():
+    field = make_field(CAMERA, Setup(exposure_s=2000.0, density=0.15, numbers={"LMXB": 3}), seed=5)
+    seen = seen_of(field)
+    first = make_catalogue(seen)
+    again = make_catalogue(seen, like=first)
+    assert len(again) == len(first) > 5
+    for text in MODELS:
+        for one, other in zip(first.fits[text], again.fits[text], strict=True):
+            assert (one is None) == (other is None)
+            if one is not None and one.converged:
+                assert other.value <= one.value + 0.05
