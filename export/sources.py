@@ -127,7 +127,7 @@ def _metrics(trained: Trained, given: Sources, about: dict[str, Any]) -> tuple[s
 def describe(trained: Trained, out: Path, given: Sources) -> dict[str, Any]:
     """Return what the card says of an exported model, on a table of sources.
 
-    Sources that it has never seen, or those of its training, with metrics from a cross-validation then. Raises
+    Sources that it has never seen, or those of its training: then the metrics are from a cross-validation. Raises
     ConfigError for a table with other features or classes.
     """
     model = trained.model
