@@ -79,6 +79,25 @@ CHOSEN = [
         ["MIT lists, EM only: pixels per track, KS p-value"],
         "they agree",
     ),
+    (
+        "fit of tbabs*powerlaw, 512 channels",
+        "sources_spectra",
+        ["speed: fit of 512 channels, 15,474 counts"],
+        "<= 5 ms",
+    ),
+    (
+        "X-ray sources of a toy found, of 60; false",
+        "sources_imaging",
+        ["detection, own seed: found", "detection, own seed: false"],
+        ">= 54; <= 1",
+    ),
+    ("diffuse map: rms; bias", "sources_imaging", ["diffuse, own seed: rms", "diffuse, own seed: bias"], "<= 8; 1 %"),
+    (
+        "MUWCLASS, 5 folds: macro-F1 of Bayesian fusion; challenger",
+        "sources_classes",
+        [f"{kind}, latitude prior, 5-fold by source: macro-F1" for kind in ("fusion", "challenger")],
+        ">= .72; .80",
+    ),
     ("Geant4, aimed primaries, one core", "simulation", ["hits: aimed primaries"], ">= 2,000"),
     ("simulated frames, one core", "simulation", ["frames: quadrant frames"], ">= 400"),
 ]
