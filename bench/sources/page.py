@@ -31,8 +31,15 @@ ASKED = (
     ("diffuse map: rms", "imaging", "diffuse, own seed: rms", "<= 8 %"),
     ("diffuse map: bias", "imaging", "diffuse, own seed: bias", "within 1 %"),
     ("diffuse map: coverage of the 68 % error", "imaging", "diffuse, own seed: coverage", "68 %"),
-    ("sources found, fitted, classified in one interval: CPU for 100", "live", "the same, of 100 sources", "< 2 s"),
-    ("added to the daemon, a product a minute", "live", "added to the daemon, a product every 60 s", "< 5 %"),
+    ("a field in the daemon: sources in it", "live", "sources", "100"),
+    ("found, measured, fitted, classified in one interval: CPU", "live", "found, fitted and classified: CPU", ""),
+    ("of it, measured, fitted, classified anew", "live", "of it, measured, fitted and classified anew", "< 2 s"),
+    (
+        "added to the CPU of the daemon, a product a minute",
+        "live",
+        "added to the daemon, a product every 60 s",
+        "< 5 %",
+    ),
 )
 MODELS = {"powerlaw": "PhoIndex", "bremss": "kT", "bbody": "kT", "apec": "kT"}
 COUNTS = (50, 200, 1000, 10_000, 50_000)

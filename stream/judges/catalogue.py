@@ -169,7 +169,9 @@ def _regions(seen: Seen, found: Detections) -> Iterator[_Region]:
 
 
 def _events(pixels: NDArray[np.int64], begins: NDArray[np.int64], inside: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([np.empty(0, np.int64), *(inside[begins[p] : begins[p + 1]] for p in pixels)])
+    first, number = begins[pixels], begins[pixels + 1] - begins[pixels]
+    done = np.cumsum(number) - number  # events of the pixels before
+    return inside[np.repeat(first - done, number) + np.arange(number.sum())]
 
 
 def _spectrum(seen: Seen, region: _Region) -> Spectrum:
