@@ -75,8 +75,9 @@ performance: .venv/ready  ## the daemon at its rates, faults, hops, an hour of i
 	$(BIN)/python -m bench.realtime --hour 0.25
 	$(BIN)/python -m bench.performance
 
-docs: .venv/ready  ## docs/measured.md, the tables of docs/scaling.md and of the README, from docs/figures
+docs: .venv/ready  ## docs/measured.md, the tables of docs/scaling.md, docs/sources.md and of the README, from docs/figures
 	$(BIN)/python -m bench.pages
+	$(BIN)/python -m bench.sources.page --tables
 	$(BIN)/python -m bench.scaling --tables
 
 clean:
