@@ -95,6 +95,7 @@ def full_disk(run: Run) -> int:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(run.out)], check=True)
 
     def fill() -> None:
+        run.settle()
         before, ballast = run.pid("record"), run.out / "ballast"
         with suppress(OSError), ballast.open("wb", buffering=0) as file:
             while True:
@@ -105,7 +106,7 @@ def full_disk(run: Run) -> int:
         wait_for(lambda: run.pid("record") != before)
         run.recovery_s = max(run.recovery_s, time.monotonic() - at)
 
-    run.open()
+    run.open(*RESERVE)
     return run.several(fill)
 
 
