@@ -99,7 +99,7 @@ def draw_field(field: Field, rows: Any) -> None:
         axes[1].scatter(
             mine["x"], mine["y"], 90, marker=MARKS[name], linewidths=1.3, label=f"{name} ({len(mine)})", **face
         )
-    axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=6, frameon=False)
+    axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=6, facecolor="0.2", labelcolor="white")
     axes[0].set_title(f"l 0, b -1.5 deg, {field.setup.exposure_s:g} s: {len(field.events):,} events")
     axes[1].set_title(f"{len(rows)} found, with their true classes")
     axes[0].set_xlabel("red 0.5-1.2, green 1.2-2, blue 2-8 keV; 19 arcmin")

@@ -127,6 +127,14 @@ def plasma(found: Found) -> str:
     return "\n".join(["| the shipped plasma table beside APEC | |", "|---|---|", *rows])
 
 
+def posterior(found: Found) -> str:
+    """Return the table of the posteriors by both samplers."""
+    wanted = ("less fit", "over fit error", "ESS", "R-hat", "divergences", "CPU", "coverage")
+    chosen = {k: f for k, f in found.get("sources_analyse", {}).items() if any(word in k for word in wanted)}
+    rows = [f"| {key} | {pages.show(figure)} |" for key, figure in chosen.items()]
+    return "\n".join(["| posterior of tbabs*powerlaw, 15,324 counts | |", "|---|---|", *rows])
+
+
 def run() -> str:
     """Run the commands in a new folder; return them with what they said."""
     lines = ["```"]
@@ -142,7 +150,14 @@ def run() -> str:
 def main(anew: bool = True) -> None:
     """Fill the page; anew: with the commands run anew."""
     text, found = Path(PAGE).read_text(), pages.read()
-    blocks = {"asked": asked, "pulls": pulls, "classes": class_table, "gain": gain_table, "plasma": plasma}
+    blocks = {
+        "asked": asked,
+        "pulls": pulls,
+        "classes": class_table,
+        "gain": gain_table,
+        "plasma": plasma,
+        "posterior": posterior,
+    }
     for name, make in blocks.items():
         text = fill(text, name, make(found))
     if anew:
