@@ -7,7 +7,6 @@ import click
 from rich.console import Console
 
 from analyse.ensemble import sample_ensemble
-from analyse.extra import analyse_extra
 from analyse.nuts import sample_nuts
 from analyse.plots import plot_fit, plot_posterior
 from analyse.posterior import FAILED, GOOD, edges, publish
@@ -22,6 +21,7 @@ from analyse.source import (
     write_report,
 )
 from config.errors import ConfigError
+from config.extra import extra
 from stream.spectra.fit import Fit
 from stream.transport.ogip import read_observation
 
@@ -97,7 +97,7 @@ def _sample(console: Console, out: Path, fit: Fit, ends: Any, report: dict[str, 
 
 def _require(sampler: str) -> None:
     """Refuse before the work when a package is missing."""
-    with analyse_extra():
+    with extra("analyse"):
         import h5netcdf  # noqa: F401
         import xarray  # noqa: F401
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 
 from analyse.diagnostics import LEAST_ESS, MOST_RHAT, Draws, rhat
-from analyse.extra import analyse_extra
 from analyse.priors import Priors
+from config.extra import extra
 from stream.kernels.cstat import statistic_sum
 from stream.spectra.data_set import DataSet
 from stream.spectra.fit import Fit
@@ -47,7 +47,7 @@ def predict(fit: Fit, priors: Priors, variables: Floats) -> Floats:
 
 def sample_ensemble(fit: Fit, priors: Priors, seed: int, steps: int | None = None) -> Draws:
     """Return draws of GROUPS ensembles; without `steps`, of as many as the gates need, MOST_STEPS at most."""
-    with analyse_extra():
+    with extra("analyse"):
         import emcee
     began, k = time.perf_counter(), len(priors.start)
     walkers = 2 * max(8, 2 * k)

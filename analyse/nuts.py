@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from analyse.diagnostics import Draws, ess, rhat
-from analyse.extra import analyse_extra
 from analyse.priors import Priors
+from config.extra import extra
 from stream.kernels.cstat import LEAST
 from stream.spectra.data_set import DataSet
 from stream.spectra.fit import Fit
@@ -79,7 +79,7 @@ def reflected(priors: Priors, variables: Any) -> Any:
 
 def sample_nuts(fit: Fit, priors: Priors, seed: int, draws: int | None = None) -> Draws:
     """Return draws of CHAINS chains that begin about the fit; `draws` per chain, with as long a warm-up at most."""
-    with analyse_extra():
+    with extra("analyse"):
         import jax
         import numpyro
         from numpyro.distributions import ImproperUniform, constraints

@@ -8,8 +8,8 @@ import numpy as np
 
 from analyse.diagnostics import Draws, UnconvergedError
 from analyse.ensemble import predict
-from analyse.extra import analyse_extra
 from analyse.priors import Priors
+from config.extra import extra
 from stream.kernels.cstat import cstat_of, wstat_of
 from stream.spectra.fit import Fit
 from stream.spectra.grid import Floats
@@ -40,7 +40,7 @@ def publish(folder: Path, fitted: tuple[Fit, Edges], priors: Priors, draws: Draw
 
 def write(path: Path, fitted: tuple[Fit, Edges], priors: Priors, draws: Draws, about: dict[str, Any]) -> None:
     """Write groups posterior, sample_stats, log_likelihood (per bin), observed_data. Raises LinkError."""
-    with analyse_extra():
+    with extra("analyse"):
         import h5netcdf  # noqa: F401 - xarray finds it by name
         import xarray as xr
     fit, (low, high) = fitted

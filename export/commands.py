@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from config.extra import extra
 from config.load import load as load_config
-from models.extra import train_extra
 from sim.check import new_or_replaced
 from stream.commands.options import configured
 
@@ -33,7 +33,7 @@ def frames(weights: Path, out: Path, test: Path, int8: Path | None, overwrite: b
 
     Example: raysieve export frames frames.npz frames.onnx --test test.h5
     """
-    with train_extra():
+    with extra("train"):
         from export.bf16 import NOT_HERE
         from export.card import write_card
         from export.frames import describe, in_int8
@@ -69,7 +69,7 @@ def export_filter(forest: Path, out: Path, frames: Path, test: Path, beside: tup
 
     Example: raysieve export filter filter.npz filter.onnx --frames frames.onnx --test events.h5 --beside full.npz
     """
-    with train_extra():
+    with extra("train"):
         from export.bf16 import NOT_HERE
         from export.card import write_card
         from export.filter import describe, describe_rough, see, write
@@ -103,7 +103,7 @@ def export_islands(
 
     Example: raysieve export islands islands.npz islands.onnx -c wfi --test events.h5
     """
-    with train_extra():
+    with extra("train"):
         from export.card import write_card
         from export.islands import describe, write
         from models.candidates import Events
@@ -136,7 +136,7 @@ def export_sources(model: Path, out: Path, test: Path, overwrite: bool) -> None:
 
     Example: raysieve export sources sources.npz sources.onnx --test other_fields.h5
     """
-    with train_extra():
+    with extra("train"):
         from export.card import write_card
         from export.sources import describe, write
         from models.sources.dataset import read_sources

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from config.errors import ConfigError
-from models.extra import train_extra
+from config.extra import extra
 from models.filter.commands import train_filter
 from models.islands.commands import train_islands
 from models.screening.commands import evaluate_filter, evaluate_islands
@@ -55,7 +55,7 @@ def frames(frames: Path, validation: Path, out: Path, begin: Path | None, **plan
 
     Example: raysieve train frames train.h5 --validation test.h5 --out frames.npz
     """
-    with train_extra():
+    with extra("train"):
         from models.frames.dataset import Frames
         from models.frames.train import Plan, Standing
         from models.frames.train import train as fit
@@ -101,7 +101,7 @@ def evaluate_frames(weights: Path, frames: Path) -> None:
 
     Example: raysieve evaluate frames frames.npz test.h5
     """
-    with train_extra():
+    with extra("train"):
         from models.frames.evaluate import evaluate as judge
     shown = Table(box=None, pad_edge=False)
     for head in ("", "%", "68 % interval"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from config.errors import ConfigError
-from serve.extra import serve_extra
+from config.extra import extra
 from serve.settings import Limits, Settings, is_local, read_tokens
 
 FILE = click.Path(path_type=Path)
@@ -35,7 +35,7 @@ def serve(**told: object) -> None:
 
     Example: raysieve serve --port 8642
     """
-    with serve_extra():
+    with extra("serve"):
         import uvicorn
 
         from serve.app import make_app

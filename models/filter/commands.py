@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from models.extra import train_extra
+from config.extra import extra
 from sim.check import new_or_replaced
 
 FILE = click.Path(path_type=Path)
@@ -29,7 +29,7 @@ def train_filter(events: tuple[Path, ...], frames: Path, out: Path, overwrite: b
 
     Example: raysieve train filter events.h5 --frames frames.onnx --out filter.npz --trees 100 --least-leaf 50
     """
-    with train_extra():
+    with extra("train"):
         from models.candidates import Events
         from models.filter.features import Network
         from models.filter.forest import save

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from config.errors import ConfigError
+from config.extra import extra
 from config.load import load
-from models.extra import train_extra
 from sim.check import folder_for
 from stream.commands.options import configured
 
@@ -34,7 +34,7 @@ def train_islands(
 
     Example: raysieve train islands train.h5 -c wfi --validation other.h5 --out islands.npz
     """
-    with train_extra():
+    with extra("train"):
         from models.candidates import Events
         from models.islands.dataset import joined, scenes
         from models.islands.train import Plan, Standing, train

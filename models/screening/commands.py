@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from config.extra import extra
 from config.load import load
-from models.extra import train_extra
 from models.metrics import Interval
 from stream.commands.options import configured
 
@@ -47,7 +47,7 @@ def evaluate_filter(forest: Path, events: Path, frames: Path, islands: Path | No
 
     Example: raysieve evaluate filter filter.onnx test.h5 --frames frames.onnx --calibration other.h5 -c wfi
     """
-    with train_extra():
+    with extra("train"):
         from models.screening.evaluate import Models
     _judge(Models(frames, forest, islands), events, given)
 
@@ -61,7 +61,7 @@ def evaluate_islands(model: Path, events: Path, **given: Any) -> None:
 
     Example: raysieve evaluate islands islands.onnx test.h5 --calibration other.h5 -c wfi
     """
-    with train_extra():
+    with extra("train"):
         from models.screening.evaluate import Models
     _judge(Models(islands=model), events, given | {"training": ()})
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from models.extra import train_extra
+from config.extra import extra
 from models.metrics import Interval
 from sim.check import new_or_replaced, require
 
@@ -69,7 +69,7 @@ def train_sources(
 
     Example: raysieve train sources fields.h5 --out sources.npz --by-field
     """
-    with train_extra():
+    with extra("train"):
         from models.sources.store import save
         from models.sources.train import train
     new_or_replaced(out, overwrite)
@@ -98,7 +98,7 @@ def evaluate_sources(table: Path, model: Path | None, features: tuple[str, ...],
 
     Example: raysieve evaluate sources fields.h5 --by-field
     """
-    with train_extra():
+    with extra("train"):
         from models.sources.evaluate import cross_validate, intervals, judge_unseen
         from models.sources.store import load
     sources = table_of(table, features)

@@ -23,6 +23,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from config.extra import extra
 from stream.commands.job import Advance, Job, carry_out, naming
 from stream.errors import ConfigError, LinkError, RaysieveError, StageError
 from stream.transport.eventlist import EventListWriter
@@ -230,18 +231,9 @@ def _lost() -> type[BaseException]:
 
 
 @contextmanager
-def cluster_extra() -> Iterator[None]:
-    """Turn a missing package into one line that says how to install it."""
-    try:
-        yield
-    except ImportError as fault:
-        raise ConfigError(f"{fault}: expected the cluster extra, pip install -e '.[cluster]'") from None
-
-
-@contextmanager
 def _client(address: str, most: int) -> Iterator[Any]:
     """Yield a client of a scheduler, or of workers of our own: one for each core, no more than are wanted."""
-    with cluster_extra():
+    with extra("cluster"):
         import distributed
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what is lost is told here, in one line
     if address == LOCAL:
