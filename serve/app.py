@@ -5,12 +5,13 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import FastAPI, File, Form, Query, Request, Response, UploadFile
+from fastapi import Depends, FastAPI, File, Form, Query, Request, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -32,6 +33,18 @@ ABOUT: Final = "Fits of X-ray spectra and catalogues of event lists. Long work i
 File1 = Annotated[UploadFile, File(description="FITS, gzipped or not")]
 File0 = Annotated[UploadFile | None, File(description="FITS, gzipped or not")]
 Energy = Annotated[float, Form(gt=0, lt=1000)]
+
+
+@dataclass(frozen=True, slots=True)
+class FitForm:
+    """What to fit, as the fields of a form."""
+
+    model: Annotated[str, Form(max_length=200, pattern=r"^[A-Za-z+*() ]+$")] = "tbabs*powerlaw"
+    band_kev_low: Energy = 0.5
+    band_kev_high: Energy = 8.0
+    statistic: Annotated[Literal["auto", "cstat", "wstat"], Form()] = "auto"
+    method: Annotated[Literal["fit", "emcee", "nuts"], Form(description="others are jobs")] = "fit"
+    seed: Annotated[int, Form(ge=0, lt=2**31)] = 0
 
 
 class Fault(BaseModel):
@@ -144,24 +157,17 @@ def _add_fits(app: FastAPI, service: Service) -> None:
         request: Request,
         spectrum: File1,
         rmf: File1,
+        form: Annotated[FitForm, Depends()],
         arf: File0 = None,
         background: File0 = None,
-        model: Annotated[str, Form(max_length=200, pattern=r"^[A-Za-z+*() ]+$")] = "tbabs*powerlaw",
-        band_kev_low: Energy = 0.5,
-        band_kev_high: Energy = 8.0,
-        statistic: Annotated[Literal["auto", "cstat", "wstat"], Form()] = "auto",
-        method: Annotated[Literal["fit", "emcee", "nuts"], Form(description="others are jobs")] = "fit",
-        seed: Annotated[int, Form(ge=0, lt=2**31)] = 0,
     ) -> Any:
         """Fit a model to a spectrum (OGIP PHA, RMF, ARF). A short fit is answered at once, a long one as a job."""
-        if method != "fit" and not all(map(find_spec, SAMPLERS[method])):
-            raise RefusedError(501, f"method {method}: not installed here, pip install -e '.[analyse]'")
-        told: dict[str, Any] = {"model": model, "statistic": statistic, "method": method, "seed": seed}
-        told |= {"band_kev_low": band_kev_low, "band_kev_high": band_kev_high}
-        if not band_kev_low < band_kev_high:
+        if form.method != "fit" and not all(map(find_spec, SAMPLERS[form.method])):
+            raise RefusedError(501, f"method {form.method}: not installed here, pip install -e '.[analyse]'")
+        if not form.band_kev_low < form.band_kev_high:
             raise RefusedError(422, "band_kev_low: expected less than band_kev_high")
-        files = {"spectrum": spectrum, "rmf": rmf, "arf": arf, "background": background}
-        if method != "fit":
+        files, told = {"spectrum": spectrum, "rmf": rmf, "arf": arf, "background": background}, asdict(form)
+        if form.method != "fit":
             return service.accepted(await service.submit(request, "sample", files, told))
         job = await service.submit(request, "fit", files, told)
         until = time.monotonic() + service.settings.wait_s

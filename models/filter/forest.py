@@ -1,7 +1,6 @@
 """A forest as plain arrays: what is trained, kept on disk and exported. No pickle."""
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import ConfigError
+from models.arrays import load_arrays, save_arrays
 
 EXACT = 1 << 24  # whole numbers below it, and sums of them, are exact in float32
 AT_A_TIME = 4096  # events: what a tree needs of them stays in the caches
@@ -95,25 +95,16 @@ def joined(trees: Iterable[Any], number: int, features: tuple[str, ...], about: 
 
 def save(path: Path, forest: Forest) -> None:
     """Write a forest (.npz); it has its name only when it is whole. Raises ConfigError if it cannot be written."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            arrays = {name: getattr(forest, name) for name in ARRAYS}
-            np.savez_compressed(file, about=np.array(forest.about), features=np.array(forest.features), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as fault:
-        partial.unlink(missing_ok=True)
-        raise ConfigError(f"{path}: cannot be written: {fault.strerror}") from None
+    arrays = {name: getattr(forest, name) for name in ARRAYS}
+    save_arrays(path, {"about": np.array(forest.about), "features": np.array(forest.features), **arrays})
 
 
 def load(path: Path) -> Forest:
     """Return a forest. Raises ConfigError for a file that holds none, or a damaged one."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ARRAYS}
-            features, about = tuple(map(str, file["features"])), str(file["about"])
+        held = load_arrays(path)
+        arrays = {name: held[name] for name in ARRAYS}
+        features, about = tuple(map(str, held["features"])), str(held["about"])
         json.loads(about)
         _check(arrays, len(features))
     except Exception as fault:  # NumPy and zipfile have no class of their own for damaged files

@@ -1,7 +1,6 @@
 """A trained model of source classes on disk: plain arrays (.npz). No pickle."""
 
 import json
-import os
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from config.errors import ConfigError
+from models.arrays import load_arrays, save_arrays
 from models.sources.challenger import Boosting, Challenger, Trees
 from models.sources.fusion import Block, Fusion, Plan
 from models.sources.missing import Missing
@@ -39,23 +39,13 @@ def save(path: Path, trained: Trained) -> None:
         }
     told = {"kind": "fusion" if isinstance(model, Fusion) else "challenger", "plan": asdict(model.plan)}
     arrays["about"] = np.array(json.dumps(told | {"about": model.about}))
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as fault:
-        partial.unlink(missing_ok=True)
-        raise ConfigError(f"{path}: cannot be written: {fault.strerror}") from None
+    save_arrays(path, arrays)
 
 
 def load(path: Path) -> Trained:
     """Return a model. Raises ConfigError for a file that holds none, or a damaged one."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return _trained({name: file[name] for name in file.files})
+        return _trained(load_arrays(path))
     except Exception as fault:  # NumPy and zipfile have no class of their own for damaged files
         line = " ".join(str(fault).split())[:100] or type(fault).__name__
         raise ConfigError(

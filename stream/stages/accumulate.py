@@ -24,6 +24,7 @@ KEPT = np.dtype(
         ("PI", "<i4"),
     ]
 )
+MOST_BINS = 100_000  # of a light curve, wider ones then: a clock that leaps must not take all memory
 PASSED_ON = (
     "FOLDER",
     "TELESCOP",
@@ -74,7 +75,8 @@ class Accumulate:
 
     A product "images" is given `accumulate.every_s` of detector time after the last one, and at the end. Its exposure
     is that of the very intervals whose events it holds, so one that was lost on the way shortens it; the cards NINTERV
-    and MISSING count them. A pixel found bad has no exposure from that interval on. Everything else passes.
+    and MISSING count them, from the first interval of the run on. A pixel found bad has no exposure from that interval
+    on. Everything else passes.
     """
 
     name = "accumulate"
@@ -107,7 +109,7 @@ class Accumulate:
         self._due_ns: int | None = None
         self._stream = ""
         self._sequence = 0
-        self._first, self._seen, self._dropped = -1, set[int](), 0
+        self._seen = set[int]()  # numbers of the intervals that came
 
     def _take(self, product: Product) -> Sequence[Message]:
         if not self._header:
@@ -146,13 +148,12 @@ class Accumulate:
         ):
             gone = self._blocks.popleft()
             held -= len(gone.events)
-            self._dropped += 1
 
     def _give(self) -> Product:
         self._fresh = False
         self._sequence += 1
         blocks, numbers = self._blocks, [block.number for block in self._blocks]
-        missing = max(self._seen) - min(self._seen) + 1 - len(self._seen)
+        missing = max(self._seen) + 1 - len(self._seen)  # those of a run count from 0
         self.counters["intervals missing"] = missing
         events = np.concatenate([block.events for block in blocks])
         gti = np.concatenate([block.gti for block in blocks])
@@ -209,8 +210,8 @@ class Accumulate:
 
     def _light_curve(self, events: Table, gti: Table, header: Mapping[str, Card]) -> Table:
         """Return the light curve of the whole camera: rate of all bands, counts of each, exposed part of each bin."""
-        width, bands = self._section.light_curve_s, self._section.bands_ev
-        begin, end = float(header["TSTART"]), float(header["TSTOP"])
+        bands, begin, end = self._section.bands_ev, float(header["TSTART"]), float(header["TSTOP"])
+        width = max(self._section.light_curve_s, (end - begin) / MOST_BINS)
         edges = begin + width * np.arange(max(1, int(np.ceil((end - begin) / width))) + 1)
         columns = [("TIME", "<f8"), ("RATE", "<f4"), ("ERROR", "<f4"), ("FRACEXP", "<f4")]
         table = np.empty(len(edges) - 1, [*columns, ("COUNTS", "<i4", (len(bands),))])

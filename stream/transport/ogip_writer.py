@@ -29,7 +29,7 @@ def write_spectrum(path: Path, spectrum: Spectrum, files: Mapping[str, str] | No
 def write_spectra(folder: Path, spectra: Mapping[str, tuple[Spectrum, Mapping[str, str]]]) -> None:
     """Write many spectra of one camera, by file name, with the files that each names: as `write_spectrum`.
 
-    Forty times faster than one by one: their headers differ in a few cards. All must have the same channels, whole
+    Several times faster than one by one: their headers differ in a few cards. All must have the same channels, whole
     counts and one BACKSCAL and AREASCAL. Each file is whole or not there, but a power cut may take it.
     Raises LinkError when the disk refuses.
     """

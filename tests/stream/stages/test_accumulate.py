@@ -75,6 +75,21 @@ def test_an_interval_that_never_came_has_no_exposure_and_is_counted():
     assert difference[QUADRANTS[0].origin_y_px + 5, QUADRANTS[0].origin_x_px + 5] == pytest.approx(missing, rel=1e-5)
 
 
+def test_one_that_begins_in_the_middle_says_how_much_it_has_not_seen():
+    found = intervals()
+    _, images = accumulated(found[2:])
+    assert (images[-1].header["MISSING"], images[-1].header["OLDEST"]) == (2, 2)
+
+
+def test_a_clock_that_leaps_does_not_make_an_endless_light_curve():
+    late = placed(event_list(60, time_ns=10**18))  # thirty years on
+    found = products([placed(event_list(0)), late], interval_s=0.05)
+    _, images = accumulated(found, "accumulate.bands_ev=[[0, 1e6]]")
+    curve = images[-1].tables["LIGHTCURVE"]
+    assert len(curve) <= 100_001
+    assert curve["COUNTS"].sum() == len(images[-1].tables["EVENTS"])
+
+
 def test_an_interval_that_comes_twice_counts_once():
     found = intervals()
     stage, images = accumulated([*found[:2], found[1], *found[2:]])
