@@ -70,7 +70,7 @@ class Supervisor:
         self._overwrite = overwrite
         self._active: dict[str, Child] = {}
         self._standby: dict[str, Child] = {}
-        self._deaths: list[float] = []  # monotonic s
+        self._deaths: dict[str, list[float]] = {}  # monotonic s; "": of the way of the frames, all together
         self._replaced: dict[str, dict[str, Any]] = {}  # how often, and why the last time
 
     def run(self, show: Callable[[dict[str, Any]], None], ready: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -97,6 +97,7 @@ class Supervisor:
                     show(status)
                 if self._stopping:
                     self._stop_next()
+                self._let_go()
                 time.sleep(LOOK_S)
         finally:
             self._end()
@@ -164,16 +165,16 @@ class Supervisor:
         if unborn:
             child.over = True
             return
-        if name in self._aside and self._replaced.get(name, {}).get("restarts", 0) >= self._section.restarts:
+        restarts = self._replaced.get(name, {}).get("restarts", 0)
+        spent = self._too_often(name if name in self._aside else "")
+        if spent and name in self._aside:
             child.over = True  # recording goes on without it
-            self._tell(name, self._section.restarts, f"given up: {why}")
+            self._tell(name, restarts, f"given up: {why}")
             return
-        now = time.monotonic()
-        self._deaths = [at for at in self._deaths if now - at < self._section.restart_window_s] + [now]
-        if child.process.exitcode == REFUSED or len(self._deaths) > self._section.restarts:
+        if spent or child.process.exitcode == REFUSED:
             self._patience_s = DEAD_S  # the others wait for it in vain
             raise LinkError(f"process {name} died: {why}")
-        restarts = self._replaced.get(name, {}).get("restarts", 0) + 1
+        restarts += 1
         self._tell(name, restarts, why)
         (self._status / f"{name}.error").unlink(missing_ok=True)
         spare = self._standby.pop(name, None)
@@ -182,6 +183,13 @@ class Supervisor:
         self._active[name] = spare or self._start(name)
         self._active[name].turn.set()
         self._stand_by()
+
+    def _too_often(self, budget: str) -> bool:
+        """Note a death; return whether there were too many within the window. What runs aside has its own budget."""
+        now = time.monotonic()
+        recent = [at for at in self._deaths.get(budget, ()) if now - at < self._section.restart_window_s]
+        self._deaths[budget] = [*recent, now]
+        return len(self._deaths[budget]) > self._section.restarts
 
     def _tell(self, name: str, restarts: int, why: str) -> None:
         self._replaced[name] = {"restarts": restarts, "reason": why}
@@ -207,6 +215,18 @@ class Supervisor:
                     child.asked = True
                     _drain(child.process)
                 return
+
+    def _let_go(self) -> None:
+        """Ask what runs aside to end once nothing more can come: the end of the stream may have been skipped."""
+        way = [child for name, child in self._active.items() if name not in self._aside]
+        if not way or any(child.process.is_alive() or child.died for child in way):
+            return
+        for name in self._aside & self._active.keys():
+            child, path = self._active[name], self._status / f"{name}.json"
+            at_work = path.is_file() and json.loads(path.read_text())["pid"] == child.process.pid
+            if child.process.is_alive() and at_work and not child.asked:
+                child.asked = True
+                _drain(child.process)
 
     def _end(self) -> None:
         for child in self._standby.values():
