@@ -24,6 +24,7 @@ from config.errors import ConfigError
 from config.extra import extra
 from stream.spectra.fit import Fit
 from stream.transport.ogip import read_observation
+from stream.transport.pimms import read_plasma
 
 FILE = click.Path(path_type=Path)
 
@@ -44,6 +45,7 @@ def analyse() -> None:
 @click.option("--model", "text", default="tbabs*powerlaw", show_default=True, help="XSPEC names, joined by + and *.")
 @click.option("--band", nargs=2, type=float, default=(0.5, 8.0), show_default=True, help="keV, by EBOUNDS.")
 @click.option("--statistic", type=click.Choice(["auto", "cstat", "wstat"]), default="auto", show_default=True)
+@click.option("--plasma", type=FILE, help="Folder of APEC's spectra as PIMMS has them; else apec is the shipped table.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Where a parameter begins.")
 @click.option("--freeze", "frozen", multiple=True, metavar="NAME", help="A parameter that stays where it begins.")
 @click.option("--limits", multiple=True, metavar="NAME=LOW:HIGH", help="Of a parameter: of the fit and of its prior.")
@@ -64,9 +66,9 @@ def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> N
     console = Console()
     if options["sampler"] != "none":
         _require(options["sampler"])
-    model = build_model(
-        options["text"], _pairs(options["values"]), options["frozen"], _pairs(options["limits"], limits=True)
-    )
+    plasma = read_plasma(options["plasma"]) if options["plasma"] else None
+    values, limits = _pairs(options["values"]), _pairs(options["limits"], limits=True)
+    model = build_model(options["text"], values, options["frozen"], limits, plasma)
     spectrum, response = read_observation(pha, options["rmf"], options["arf"], options["background"])
     fit = fit_source(model, spectrum, response, band, options["statistic"])
     report = describe(fit, band, options["profiles"])

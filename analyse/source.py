@@ -15,14 +15,24 @@ from stream.spectra.model import Model, parse_model
 from stream.spectra.profile import profile
 from stream.spectra.response import Response
 from stream.spectra.spectrum import Spectrum
+from stream.spectra.table import PlasmaTable
 from stream.transport.fitsfile import new_file
 
 NINETY: Final = 2.7055  # of the statistic: 90 % of one parameter
 
 
-def build_model(text: str, values: dict[str, float], frozen: tuple[str, ...], limits: dict[str, Any]) -> Model:
-    """Return the model with values, frozen parameters and limits. Raises ConfigError for a name it lacks."""
-    model = parse_model(text)
+def build_model(
+    text: str,
+    values: dict[str, float],
+    frozen: tuple[str, ...],
+    limits: dict[str, Any],
+    plasma: PlasmaTable | None = None,
+) -> Model:
+    """Return the model with values, frozen parameters and limits; plasma: the table of apec, None: the shipped one.
+
+    Raises ConfigError for a name it lacks.
+    """
+    model = parse_model(text, plasma)
     for name, (low, high) in limits.items():
         model = model.set(**{name: {"low": low, "high": high}})
         inner = float(np.clip(model.defaults[model.names.index(name)], low, high))

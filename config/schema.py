@@ -249,6 +249,8 @@ class Classify(Section):
     threshold_sigma: Annotated[float, Field(ge=3, le=20)] = 4.5
     model: str = "sources"
     """Shipped name (models/store) or path of an ONNX file with its card beside it; empty: no classes."""
+    diffuse: bool = False
+    """Also a map of the light between the sources, with its error: seconds more for each product."""
     latitude_deg: Annotated[float, Field(ge=-90, le=90)] | None = None
     """Galactic latitude of the pointing, for the prior of the classes; none: that of the model's training."""
 

@@ -25,18 +25,27 @@ SHOWN = 20
 @configured
 @click.option("--rmf", default="", help="Response of the camera; instead of classify.rmf.")
 @click.option("--arf", default="", help="Effective area, for an RMF without it; instead of classify.arf.")
+@click.option("--diffuse", is_flag=True, help="Also a map of the light between the sources; as classify.diffuse.")
 @click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="Folder for the products.")
 def catalogue(
-    lists: tuple[Path, ...], config_name: str, overrides: tuple[str, ...], rmf: str, arf: str, out: Path
+    lists: tuple[Path, ...],
+    config_name: str,
+    overrides: tuple[str, ...],
+    rmf: str,
+    arf: str,
+    diffuse: bool,
+    out: Path,
 ) -> None:
     """Find the sources in the event lists of one observation, measure, fit and classify them.
 
-    OUT/images.fits (counts by band, exposure), lightcurve.fits, sources.fits, spectra/source_N.pha. Without a response
-    only images and the light curve. Event lists are those of `raysieve run`, `process` and `simulate sources`.
+    OUT/images.fits (counts by band, exposure), lightcurve.fits, sources.fits, spectra/source_N.pha, diffuse.fits.
+    Without a response only images and the light curve. Event lists are those of `raysieve run`, `process` and
+    `simulate sources`.
 
     Example: raysieve catalogue out/events.fits --config wfi --rmf wfi.rmf --arf wfi.arf --out out
     """
     more = [*([f"classify.rmf={rmf}"] if rmf else []), *([f"classify.arf={arf}"] if arf else [])]
+    more += ["classify.diffuse=true"] if diffuse else []
     config = load(config_name, ["accumulate.every_s=1e12", *overrides, *more])  # one product, at the end
     response = read_response(config.classify.rmf, config.classify.arf or None) if config.classify.rmf else None
     stages = [build(row.stage, config, None, response) for row in ASIDE]

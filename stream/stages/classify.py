@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from config.schema import Config
 from stream.errors import ConfigError
+from stream.imaging.diffuse import diffuse_map
 from stream.imaging.image import FWHM
-from stream.judges.catalogue import Catalogue, Seen, make_catalogue
+from stream.judges.catalogue import BAND_KEV, Catalogue, Seen, make_catalogue
 from stream.judges.sources import Judge, Posterior, columns_to_features
 from stream.messages import Message, Product, Start
 from stream.spectra.response import Response
@@ -21,8 +22,8 @@ class Classify:
     """Finds the sources of every product "images" anew, and gives "sources" after it: it knows more each time.
 
     Tables: SOURCES (a row for each, brightest first: place, features and errors, P of each class), SPECTRA (counts by
-    channel of the response, and those of its background), LIGHTCURVES. A response is needed; without a model there are
-    no classes. Everything passes.
+    channel of the response, and those of its background), LIGHTCURVES, and DIFFUSE if it was asked for. A response is
+    needed; without a model there are no classes. Everything passes.
     """
 
     name = "classify"
@@ -61,7 +62,7 @@ class Classify:
         told = self._told(found)
         self.counters["sources"] = len(found)
         self.counters["not fitted"] = sum(fit is None or not fit.converged for fit in next(iter(found.fits.values())))
-        header = {key: value for key, value in images.header.items() if key != "BIN_PX"}
+        header = dict(images.header)
         header |= {"RESPFILE": self._section.rmf, "ANCRFILE": self._section.arf or "none"}
         header |= {"CHANNEL1": int(response.channel[0])}
         header |= {"NSOURCES": len(found), "THRESH": self._section.threshold_sigma}
@@ -73,6 +74,8 @@ class Classify:
             "SPECTRA": spectrum_table(found),
             "LIGHTCURVES": light_curves(images, found),
         }
+        if self._section.diffuse:
+            tables["DIFFUSE"] = diffuse_table(seen, found)
         return Product(
             stream=images.stream,
             kind="sources",
@@ -157,6 +160,17 @@ def spectrum_table(found: Catalogue) -> NDArray[np.void]:
             if one is not None:
                 row[f"{prefix}COUNTS"], row[f"{prefix}EXPOSURE"] = np.rint(one.counts), one.exposure_s
                 row[f"{prefix}BACKSCAL"] = one.backscal[0]
+    return table
+
+
+def diffuse_table(seen: Seen, found: Catalogue) -> NDArray[np.void]:
+    """Return DIFFUSE, one row: RATE and ERROR of the light between the sources, (rows, columns) counts s-1 px-1.
+
+    Of the band that sources are looked for in. NaN without exposure.
+    """
+    made = diffuse_map(seen.image(*BAND_KEV), seen.exposure_s, found.detections, seen.psf_sigma_px)
+    table = np.empty(1, [(name, "<f4", made.rate.shape) for name in ("RATE", "ERROR")])
+    table["RATE"], table["ERROR"] = made.rate, made.error
     return table
 
 

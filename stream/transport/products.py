@@ -1,6 +1,7 @@
 """Products beside the event list on disk: images as FITS images, light curves and sources as FITS tables."""
 
 import io
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,8 +36,9 @@ UNITS = {"TIME": "s", "COUNTS": "count", "EXPOSURE": "s", "START": "s", "STOP": 
 class Products:
     """Writes products of the process "sources" into the folder of their event list, each in the place of the last.
 
-    "images": images.fits, lightcurve.fits; "sources": sources.fits, spectra/source_N.pha. A disk that refuses costs
-    the product, counted as `not_written`: the next one holds all of it again. Other messages are not for it.
+    "images": images.fits, lightcurve.fits; "sources": sources.fits, spectra/source_N.pha, and diffuse.fits if it was
+    asked for. A disk that refuses costs the product, counted as `not_written`: the next one holds all of it again.
+    Other messages are not for it.
     """
 
     def __init__(self, out: Path) -> None:
@@ -82,18 +84,22 @@ def write_images(product: Product, folder: Path) -> None:
 
 
 def write_sources(product: Product, folder: Path) -> None:
-    """Write sources.fits (SOURCES, LIGHTCURVES) and spectra/source_N.pha with its background. Raises LinkError.
+    """Write sources.fits (SOURCES, LIGHTCURVES), spectra/source_N.pha with its background, and diffuse.fits.
 
-    Spectra of sources that are no more found are removed.
+    Raises LinkError. Spectra of sources that are no more found are removed.
     """
     hdus = [_primary(product)]
     hdus += [table_hdu(product.tables[name], name, product.header) for name in SOURCE_TABLES if name in product.tables]
     save(folder / "sources.fits", hdus)
+    if "DIFFUSE" in product.tables:
+        row = product.tables["DIFFUSE"][0]
+        maps = [_image(row[name], name, unit, product.header) for name, unit in DIFFUSE.items()]
+        save(folder / "diffuse.fits", [_primary(product), *maps])
     spectra = folder / "spectra"
     with disk_faults(spectra):
         spectra.mkdir(exist_ok=True)
         old = {path.name for path in spectra.glob("source_*.pha")}
-    files = {key: str(product.header.get(key, "none")) for key in ("RESPFILE", "ANCRFILE")}
+    files = {key: _from(spectra, str(product.header.get(key, "none"))) for key in ("RESPFILE", "ANCRFILE")}
     new: dict[str, tuple[Spectrum, Mapping[str, str]]] = {}
     for row in product.tables.get("SPECTRA", ()):
         name, background = (f"source_{row['ID']:04d}{end}.pha" for end in ("", "_bkg"))
@@ -103,6 +109,11 @@ def write_sources(product: Product, folder: Path) -> None:
     with disk_faults(spectra):
         for name in old - new.keys():
             (spectra / name).unlink()
+
+
+def _from(folder: Path, name: str) -> str:
+    """Return a file's name as seen from a folder: that of the spectrum, where readers look for it."""
+    return name if name == "none" else os.path.relpath(Path(name).absolute(), folder.absolute())
 
 
 def _spectrum(row: Any, prefix: str, product: Product) -> Spectrum:
@@ -118,6 +129,7 @@ def _spectrum(row: Any, prefix: str, product: Product) -> Spectrum:
 
 
 SOURCE_TABLES = ("SOURCES", "LIGHTCURVES")
+DIFFUSE = {"RATE": "count / s", "ERROR": "count / s"}  # of a pixel of the image
 WRITERS = {"images": write_images, "sources": write_sources}
 
 

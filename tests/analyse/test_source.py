@@ -190,3 +190,20 @@ def test_a_missing_package_is_one_line_before_any_work(files, tmp_path, monkeypa
     assert isinstance(done.exception, ConfigError)
     assert "pip install -e '.[analyse]'" in str(done.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_apec_may_be_that_of_pimms(files, tmp_path):
+    energy = np.arange(0.1, 12, 0.01)
+    for log_t in (650, 680, 710, 740):
+        kt = 10 ** (log_t / 100) / 1.160451812e7
+        rows = np.stack([energy, np.exp(-energy / kt) / energy / np.sqrt(kt)], axis=1)
+        np.savetxt(tmp_path / f"apec10_{log_t}.mdl", rows)
+    words = (files / "a.pha", "--model", "tbabs*apec", "--out", tmp_path / "out")
+    assert run(*words, "--plasma", tmp_path).exit_code == 0
+    given = json.loads((tmp_path / "out" / "fit.json").read_text())
+    assert run(*words).exit_code == 0
+    shipped = json.loads((tmp_path / "out" / "fit.json").read_text())
+    assert given["value"] != shipped["value"]
+    done = run(*words, "--plasma", tmp_path / "none")
+    assert isinstance(done.exception, ConfigError)
+    assert "expected apec10_NNN.mdl files of at least four temperatures, found 0" in str(done.exception)

@@ -12,7 +12,8 @@ from sim.sources.files import product_of
 from stream.messages import Product
 from stream.stages.accumulate import Accumulate
 from stream.stages.classify import Classify
-from stream.transport.ogip import read_spectrum
+from stream.transport.ogip import read_observation, read_spectrum
+from stream.transport.ogip_writer import write_arf, write_rmf
 from stream.transport.products import Products
 
 CAMERA = built_in()
@@ -137,3 +138,28 @@ def test_the_shipped_models_judge_what_is_found(field, model):
         row = table[np.argmin(np.hypot(table["X"] - source["x"], table["Y"] - source["y"]))]
         told.append(classes[row["CLASS"]] == source["class"].decode())
     assert np.mean(told) >= 0.5  # of four
+
+
+def test_the_light_between_the_sources_is_mapped_if_asked_for(field, tmp_path):
+    given = run(field, "classify.diffuse=true", "classify.latitude_deg=-1.5")[1]
+    row = given.tables["DIFFUSE"][0]
+    truth = field.diffuse() / field.setup.exposure_s
+    assert row["RATE"].mean() == pytest.approx(truth.mean(), rel=0.1)
+    assert np.median(np.abs(row["RATE"] / truth - 1)) < 0.25
+    assert (row["ERROR"] > 0).all()
+    sink = Products(tmp_path)
+    sink.send(given)
+    with fits.open(tmp_path / "diffuse.fits", checksum=True) as hdus:
+        assert [hdu.name for hdu in hdus[1:]] == ["RATE", "ERROR"]
+        assert hdus["RATE"].data == pytest.approx(row["RATE"])
+
+
+def test_a_spectrum_names_its_response_as_seen_from_where_it_lies(field, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_rmf(tmp_path / "camera.rmf", CAMERA.response)
+    write_arf(tmp_path / "camera.arf", CAMERA.response)
+    given = run(field, "classify.rmf=camera.rmf", "classify.arf=camera.arf")[1]
+    Products(tmp_path / "out").send(given)
+    spectrum, response = read_observation(tmp_path / "out" / "spectra" / "source_0001.pha")
+    assert spectrum.background is not None
+    assert len(response.channel) == len(spectrum.counts)
