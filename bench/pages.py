@@ -39,8 +39,8 @@ CHOSEN = [
     ("its std, 2; 50 events", "quality", [f"{n} events: std of energy error" for n in (2, 50)], "<= 14 e-"),
     (FALSE, "quality", [FALSE], "<= 0.055 per frame"),
     ("daemon, 800 frames/s for 10 minutes: lost", "realtime", ["live, ipc: frames not taken or lost"], "0"),
-    ("daemon: frame to events, p99", "realtime", ["live, ipc: frame to events, p99"], "< 10 ms"),
-    ("daemon with screening: frame to decision, p99", "realtime", ["live, ipc: frame to decision, p99"], "< 20 ms"),
+    ("daemon: frame to events, p99", "realtime", ["live, ipc: frame to events, p99"], "< 5 ms"),
+    ("daemon with screening: frame to decision, p99", "realtime", ["live, ipc: frame to decision, p99"], "< 15 ms"),
     (
         "particles like X-rays, islands: lost X-rays; fewer unrejected",
         "screening",

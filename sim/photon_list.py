@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from config.schema import Detector as Layout
 from sim.photons import PHOTON, XRays
-from sim.places import place
+from sim.places import on_quadrant, place
 from sim.silicon import draw_depth_um
 
 
@@ -36,15 +36,9 @@ class PhotonList(XRays):
         corner = layout.quadrants[0]
         x, y = mine["x"].astype(float) + corner.origin_x_px, mine["y"].astype(float) + corner.origin_y_px
         quadrant, own_x, own_y = place(x, y, layout)
-        which = np.concatenate([np.flatnonzero(_on(x, y, q, layout)) for q in layout.quadrants])
+        which = np.concatenate([np.flatnonzero(on_quadrant(x, y, q, layout)) for q in layout.quadrants])
         photons = np.zeros(quadrant.size, PHOTON)
         photons["frame"], photons["quadrant"], photons["x"], photons["y"] = readout, quadrant, own_x, own_y
         photons["energy_ev"] = mine["energy_ev"][which]
         photons["depth_um"] = draw_depth_um(photons["energy_ev"].astype(float), self.sensor.thickness_um, rng)
         return photons
-
-
-def _on(x: NDArray[np.float64], y: NDArray[np.float64], quadrant: Any, layout: Layout) -> NDArray[np.bool_]:
-    """Return which places lie on a quadrant, as `place` has it."""
-    across = abs(x - quadrant.origin_x_px + 0.5 - layout.columns / 2) < layout.columns / 2
-    return across & (abs(y - quadrant.origin_y_px + 0.5 - layout.rows / 2) < layout.rows / 2)

@@ -6,9 +6,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from config.schema import Detector as Layout
+from config.schema import QuadrantLayout
 from sim.charge import how_many
 from sim.check import require
 
@@ -69,19 +70,34 @@ class PointSource:
         if self.psf == "gaussian":
             radius = half_px * np.sqrt(-np.log2(outside))
         else:
-            core = half_px / math.sqrt(0.5 ** (1 / (1 - KING_SLOPE)) - 1)
-            radius = core * np.sqrt(outside ** (1 / (1 - KING_SLOPE)) - 1)
+            radius = king_radius(half_px, outside)
         angle = rng.uniform(0, 2 * math.pi, n)
         return place(self.x_px + radius * np.cos(angle), self.y_px + radius * np.sin(angle), layout)
+
+
+def king_radius(half: ArrayLike, outside: ArrayLike) -> NDArray[np.float64]:
+    """Return the radius beyond which a King profile has a share of its photons, in the unit of `half`; any shape.
+
+    half: the radius that holds half of them; outside: the share, in (0, 1].
+    """
+    core = np.asarray(half) / math.sqrt(0.5 ** (1 / (1 - KING_SLOPE)) - 1)
+    return np.asarray(core * np.sqrt(np.asarray(outside) ** (1 / (1 - KING_SLOPE)) - 1))
 
 
 def place(x: NDArray[np.float64], y: NDArray[np.float64], layout: Layout) -> Places:
     """Return quadrant, x and y in it of the places of the focal plane (pixels) that lie on a quadrant."""
     found: list[Places] = []
     for quadrant in layout.quadrants:
-        own_x, own_y = x - quadrant.origin_x_px, y - quadrant.origin_y_px
-        on_x, on_y = abs(own_x + 0.5 - layout.columns / 2), abs(own_y + 0.5 - layout.rows / 2)
-        on = (on_x < layout.columns / 2) & (on_y < layout.rows / 2)
-        found.append((np.full(int(on.sum()), quadrant.id, np.uint8), own_x[on], own_y[on]))
+        on = on_quadrant(x, y, quadrant, layout)
+        own_x, own_y = x[on] - quadrant.origin_x_px, y[on] - quadrant.origin_y_px
+        found.append((np.full(own_x.size, quadrant.id, np.uint8), own_x, own_y))
     ids, columns, rows = zip(*found, strict=True)
     return np.concatenate(ids), np.concatenate(columns), np.concatenate(rows)
+
+
+def on_quadrant(
+    x: NDArray[np.float64], y: NDArray[np.float64], quadrant: QuadrantLayout, layout: Layout
+) -> NDArray[np.bool_]:
+    """Return which places (n,) of the focal plane, pixels, lie on a quadrant."""
+    across = abs(x - quadrant.origin_x_px + 0.5 - layout.columns / 2) < layout.columns / 2
+    return np.asarray(across & (abs(y - quadrant.origin_y_px + 0.5 - layout.rows / 2) < layout.rows / 2))

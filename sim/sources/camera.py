@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from sim.check import require
-from sim.places import KING_SLOPE
+from sim.places import king_radius
 from sim.sources.emission import Shapes
+from stream.imaging.image import FWHM
 from stream.spectra.response import Response
 from stream.transport.ogip import read_response
 
 Floats = NDArray[np.float64]
-FWHM: Final = 2 * np.sqrt(2 * np.log(2))  # of a Gaussian, in sigma
 MOST_PIXELS: Final = 4096
 
 # Effective area, cm2, at energies in keV: points of the WFI's on-axis curve with its filter, 1.4 m2 configuration
@@ -110,8 +110,7 @@ class Camera:
             step = rng.standard_normal((2, len(x))) * (self.sigma_px * wide)
             return x + step[0], y + step[1]
         half = self.fwhm_arcsec / self.arcsec_per_px / 2
-        core = half / np.sqrt(0.5 ** (1 / (1 - KING_SLOPE)) - 1)
-        radius = core * wide * np.sqrt((1 - rng.random(len(x))) ** (1 / (1 - KING_SLOPE)) - 1)
+        radius = king_radius(half * wide, 1 - rng.random(len(x)))
         angle = rng.uniform(0, 2 * np.pi, len(x))
         return x + radius * np.cos(angle), y + radius * np.sin(angle)
 
