@@ -67,10 +67,7 @@ class PointSource:
         n = int(how_many(rng, per_frame, fixed, 1)[0])
         half_px = self.hew_arcsec / self.arcsec_per_px / 2
         outside = 1 - rng.random(n)  # the share of the photons that fall further out, in (0, 1]
-        if self.psf == "gaussian":
-            radius = half_px * np.sqrt(-np.log2(outside))
-        else:
-            radius = king_radius(half_px, outside)
+        radius = half_px * np.sqrt(-np.log2(outside)) if self.psf == "gaussian" else king_radius(half_px, outside)
         angle = rng.uniform(0, 2 * math.pi, n)
         return place(self.x_px + radius * np.cos(angle), self.y_px + radius * np.sin(angle), layout)
 

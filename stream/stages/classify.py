@@ -29,12 +29,16 @@ class Classify:
     name = "classify"
 
     def __init__(self, config: Config, response: Response | None) -> None:
-        """Raises ModelError for a model that cannot be used."""
+        """Raises ModelError for a model that cannot be used, ConfigError for a response without channels to fit."""
         self._section = config.classify
         self._response = response
         self._judge = Judge(self._section.model) if response is not None and self._section.model else None
         self.counters: Counter[str] = Counter()
         self._last: Catalogue | None = None  # of the open observation
+        if response is not None:
+            made = warm_up(response)
+            if self._section.diffuse:
+                diffuse_table(*made)
 
     @property
     def about(self) -> dict[str, str]:
@@ -92,6 +96,22 @@ class Classify:
         latitude = self._section.latitude_deg
         prior = None if latitude is None else self._judge.prior_at(np.full(len(found), latitude))
         return self._judge.judge(x, error, prior)
+
+
+def warm_up(response: Response) -> tuple[Seen, Catalogue]:
+    """Find and fit one made source, so that every kernel is compiled; return both. Raises ConfigError if no fit is possible."""
+    try:
+        response.band(*BAND_KEV)
+    except ValueError as fault:
+        raise ConfigError(f"classify.rmf: {fault}") from None
+    rng, side, counts = np.random.default_rng(0), 48, 400
+    energy = rng.uniform(*BAND_KEV, counts)
+    place = np.clip(np.searchsorted(np.sort(response.e_min_kev), energy) - 1, 0, len(response.channel) - 1)
+    near = rng.random(counts) < 0.7
+    x, y = np.where(near, side / 2 + 1.7 * rng.standard_normal((2, counts)), rng.uniform(0, side - 1, (2, counts)))
+    even = np.ones((side, side))
+    seen = Seen(x, y, energy, rng.random(counts), response.channel[place], even, response, 1.7)
+    return seen, make_catalogue(seen)
 
 
 def seen_in(images: Product, response: Response, psf_fwhm_px: float) -> Seen:

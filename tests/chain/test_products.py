@@ -18,6 +18,7 @@ SETTINGS = ("--set", "accumulate.every_s=0.1", "--set", "record.interval_s=0.05"
 
 
 def feed(daemon, folder, *more):
+    wait_for((daemon.out / ".status" / "sources.json").is_file, 300)  # a fresh checkout compiles all kernels
     assert raysieve("replay", folder / "sky.h5", "--to", daemon.url, *more).returncode == 0
 
 
@@ -49,7 +50,7 @@ def test_it_may_die_and_nothing_is_lost(folder, tmp_path):
     out = tmp_path / "out"
     daemon = Daemon(folder, out, *SETTINGS)
     status = out / ".status" / "sources.json"
-    wait_for(status.is_file)
+    wait_for(status.is_file, 300)
     os.kill(json.loads(status.read_text())["pid"], signal.SIGKILL)
     feed(daemon, folder, "--loop", "8")
     code, said = daemon.end()
@@ -63,7 +64,7 @@ def test_one_that_dies_again_and_again_is_given_up(folder, tmp_path):
     out = tmp_path / "out"
     daemon = Daemon(folder, out, *SETTINGS, "--set", "supervise.restarts=0")
     status = out / ".status" / "sources.json"
-    wait_for(status.is_file)
+    wait_for(status.is_file, 300)
     os.kill(json.loads(status.read_text())["pid"], signal.SIGKILL)
     feed(daemon, folder)
     code, said = daemon.end()

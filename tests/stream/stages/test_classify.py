@@ -1,5 +1,7 @@
 """From the event list of a field of known truth to sources on disk."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -10,6 +12,7 @@ from sim.sources.camera import built_in
 from sim.sources.field import Setup, make_field
 from sim.sources.files import product_of
 from stream.messages import Product
+from stream.stages import classify
 from stream.stages.accumulate import Accumulate
 from stream.stages.classify import Classify
 from stream.transport.ogip import read_observation, read_spectrum
@@ -163,3 +166,19 @@ def test_a_spectrum_names_its_response_as_seen_from_where_it_lies(field, tmp_pat
     spectrum, response = read_observation(tmp_path / "out" / "spectra" / "source_0001.pha")
     assert spectrum.background is not None
     assert len(response.channel) == len(spectrum.counts)
+
+
+def test_a_response_without_the_band_of_the_fits_is_refused_at_once():
+    far = replace(CAMERA.response, e_min_kev=CAMERA.response.e_min_kev + 50, e_max_kev=CAMERA.response.e_max_kev + 50)
+    with pytest.raises(ConfigError, match=r"classify.rmf: no channel within"):
+        Classify(settings(), replace(far, _bands={}))
+
+
+def test_what_is_built_has_its_kernels_compiled(monkeypatch):
+    """Else the first product of a daemon would wait for a compiler: the made source is found, and fitted by all."""
+    made = []
+    original = classify.make_catalogue
+    monkeypatch.setattr(classify, "make_catalogue", lambda seen: made.append(original(seen)))
+    classify.warm_up(CAMERA.response)
+    assert len(made[0]) >= 1
+    assert all(fits[0] is not None for fits in made[0].fits.values())
