@@ -1,7 +1,7 @@
 """Pictures of a fit and of its posterior."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -100,7 +100,7 @@ def _label(priors: Priors, i: int) -> str:
     return f"{priors.names[i]} ({unit})" if unit else priors.names[i]
 
 
-def _contours(box, x, y, limits):  # type: ignore[no-untyped-def]
+def _contours(box: Any, x: Floats, y: Floats, limits: Any) -> None:
     density, xs, ys = np.histogram2d(x, y, 30, range=limits)
     if not density.sum():
         return

@@ -13,12 +13,12 @@ from scipy.optimize import minimize
 
 from bench import figures
 from bench.sources.apec import Spectra, read_pimms, read_response, read_table
+from sim.sources.chianti import K_KEV
 
 COMMAND = "python -m bench.sources.plasma"
 DATA = Path(os.environ.get("RAYSIEVE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 TABLE = Path(__file__).parents[2] / "stream" / "spectra" / "data" / "plasma.npz"
 PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "sources_plasma.png"
-K_KEV = 8.617333e-8
 COUNTS = 10_000  # of the spectra whose temperature is fitted: sets nothing but the weight of empty channels
 BANDS = np.round(np.arange(0.3, 8.01, 0.1), 2)
 PARTS = {  # of the unfolded spectrum, keV

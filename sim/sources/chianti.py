@@ -4,6 +4,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 from config.errors import ConfigError
 
 Floats = NDArray[np.float64]
-CM_KEV = 1.239841984e-7  # keV of 1 cm-1
+CM_KEV: Final = 1.239841984e-7  # keV of 1 cm-1; this and what follows: CODATA 2018
+ANGSTROM_KEV: Final = 12.39841984  # keV of a photon of 1 Angstrom
+RYDBERG_KEV: Final = 0.013605693
+K_KEV: Final = 8.617333e-8  # keV of 1 K
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def read_decays(text: str) -> list[tuple[int, int, float, float]]:
         fields = line.split()
         wavelength = abs(float(fields[2]))
         decays.append(
-            (int(fields[0]), int(fields[1]), 12.39841984 / wavelength if wavelength else 0.0, float(fields[4]))
+            (int(fields[0]), int(fields[1]), ANGSTROM_KEV / wavelength if wavelength else 0.0, float(fields[4]))
         )
     return decays
 

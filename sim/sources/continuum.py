@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
 
 from config.errors import ConfigError
+from sim.sources.chianti import K_KEV, RYDBERG_KEV
 
 Floats = NDArray[np.float64]
-RYDBERG_KEV: Final = 0.013605693
 ELECTRON_KEV: Final = 510.99895
 C_CM_S: Final = 2.99792458e10
 # 2^5 pi e^6 / (3 m c^3) (2 pi / 3 k m)^1/2 / h in photons cm3 s-1 K^1/2, Rybicki & Lightman 1979 eq. 5.14a
@@ -38,7 +38,7 @@ class Gaunt:
 
     def __call__(self, energy_kev: Floats, temperature: float, charge: int) -> Floats:
         """Return the factor (n,) for photons of these energies."""
-        log_u = np.log10(energy_kev / (temperature * 8.617333e-8))
+        log_u = np.log10(energy_kev / (temperature * K_KEV))
         log_gamma = float(np.log10(charge**2 * 157887.5 / temperature))
         inside, log_t = np.clip(log_u, -4, 1), float(np.clip(np.log10(temperature), 6, 8.5))
         at_limit = float(np.log10(charge**2 * 157887.5)) - log_t
@@ -51,7 +51,7 @@ class Gaunt:
 
 def free_free(edges_kev: Floats, temperature: float, charge: int, gaunt: Gaunt) -> Floats:
     """Return photons per bin (n,), cm3 s-1 for each electron and ion of this charge."""
-    kt = temperature * 8.617333e-8
+    kt = temperature * K_KEV
     mid, width = 0.5 * (edges_kev[1:] + edges_kev[:-1]), np.diff(edges_kev)
     spectrum = np.exp(-mid / kt) * gaunt(mid, temperature, charge) / mid
     return FREE_FREE * charge**2 / np.sqrt(temperature) * spectrum * width
@@ -78,7 +78,7 @@ def recombine(edges_kev: Floats, temperature: float, n: int, binding_kev: float,
         vacancies: empty places.
 
     """
-    kt = temperature * 8.617333e-8
+    kt = temperature * K_KEV
     low, high = np.maximum(edges_kev[:-1], binding_kev), np.maximum(edges_kev[1:], binding_kev)
     mid = 0.5 * (low + high)
     exponential = kt * (np.exp(-(low - binding_kev) / kt) - np.exp(-(high - binding_kev) / kt))

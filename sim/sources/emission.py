@@ -143,11 +143,7 @@ def components(model: Model) -> dict[str, slice]:
 
 def energy_flux(model: Model, values: Floats, *, absorbed: bool = True) -> float:
     """Return the flux in the band, erg cm-2 s-1, of the values (p,)."""
-    return _energy(model.on(BAND, values, absorbed=absorbed))
-
-
-def _energy(photons: Floats) -> float:
-    return float(photons @ BAND.middle) * ERG_PER_KEV
+    return float(model.on(BAND, values, absorbed=absorbed) @ BAND.middle) * ERG_PER_KEV
 
 
 def _log_normal(rng: Generator, n: int, middle: float, dex: float, ends: tuple[float, float]) -> Floats:

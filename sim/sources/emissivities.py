@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from config.errors import ConfigError
 from sim.sources.abundances import SYMBOLS, split_ion
+from sim.sources.chianti import ANGSTROM_KEV, K_KEV
+from stream.spectra.flux import ERG_PER_KEV
 
 Floats = NDArray[np.float64]
-K_KEV: Final = 8.617333e-8
-ERG_KEV: Final = 1.602176634e-9
 # The emissivities hold these abundances (log10 + 12, CHIANTI's sun_coronal_2021) and hydrogen nuclei per electron.
 CORONAL_2021: Final = {
     "c": 8.46,
@@ -54,8 +54,8 @@ class Emissivities:
                 ion, wavelength, g, log_t, log_n = (file[key] for key in KEYS)
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(f"{path}: expected an npz with {', '.join(KEYS)} ({error})") from None
-        energy = 12.39841984 / wavelength.astype(float)
-        rate = 4 * np.pi * g[:, :, int(np.argmin(log_n))].astype(float) / (energy[:, None] * ERG_KEV)
+        energy = ANGSTROM_KEV / wavelength.astype(float)
+        rate = 4 * np.pi * g[:, :, int(np.argmin(log_n))].astype(float) / (energy[:, None] * ERG_PER_KEV)
         with np.errstate(divide="ignore", invalid="ignore"):
             for name in np.unique(ion):
                 share = np.interp(log_t, fraction_log_t, fractions[split_ion(str(name))])

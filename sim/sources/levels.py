@@ -13,11 +13,9 @@ from scipy.interpolate import CubicSpline
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import splu
 
-from sim.sources.chianti import Excitation, Ion
+from sim.sources.chianti import K_KEV, RYDBERG_KEV, Excitation, Ion
 
 Floats = NDArray[np.float64]
-RYDBERG_KEV: Final = 0.013605693
-K_KEV: Final = 8.617333e-8  # keV of 1 K
 COLLISION: Final = 8.62913e-6  # cm3 s-1 K^1/2: h^2 / (2 pi m)^1.5 / k^0.5
 SAHA: Final = 2.07066e-16  # cm3 K^1.5: (h^2 / (2 pi m k))^1.5 / 2
 

@@ -20,7 +20,7 @@ from scipy.interpolate import CubicSpline
 
 from config.errors import ConfigError
 from sim.sources.abundances import ASPL, NAMES, SETS, split_ion
-from sim.sources.chianti import Database, Ion
+from sim.sources.chianti import K_KEV, RYDBERG_KEV, Database, Ion
 from sim.sources.continuum import Gaunt, free_bound, free_free, recombine, two_photon
 from sim.sources.emissivities import Emissivities
 from sim.sources.levels import Lines, cascade
@@ -28,7 +28,6 @@ from sim.sources.sequence import BORROWED, SATELLITES, SATELLITES_FROM, borrow, 
 from sim.sources.weak import NEIGHBOURS, count_strong, move, weak
 
 Floats = NDArray[np.float64]
-RYDBERG_KEV: Final = 0.013605693
 NORM: Final = 1e14  # norm 1 of XSPEC's apec: emission measure / (4 pi D^2) = 1e14 cm-5
 TRACE: Final = 1e-7  # share of an element below which an ion is left out
 GROUND_WEIGHT: Final = (1, 2, 1, 2, 1, 2, 1, 4, 5, 4, 1, 2, 1)  # 2J + 1 by number of electrons
@@ -177,7 +176,7 @@ def hydrogen_like(ion: Ion, charge: int, temperature: Floats) -> dict[int, Float
 
 def _shell_rate(charge: int, n: int, temperature: Floats) -> Floats:
     binding = charge**2 * RYDBERG_KEV / n**2
-    edges = binding + np.concatenate([[0], np.geomspace(1e-5 * charge**2, 60 * 8.617333e-8 * temperature.max(), 600)])
+    edges = binding + np.concatenate([[0], np.geomspace(1e-5 * charge**2, 60 * K_KEV * temperature.max(), 600)])
     return np.array([recombine(edges, float(t), n, binding, 2.0 * n * n).sum() for t in temperature])
 
 

@@ -99,7 +99,7 @@ class Classify:
 
 
 def warm_up(response: Response) -> tuple[Seen, Catalogue]:
-    """Find and fit one made source, so that every kernel is compiled; return both. Raises ConfigError if no fit is possible."""
+    """Find and fit one made source, so that all is compiled; return both. Raises ConfigError if none can be fitted."""
     try:
         response.band(*BAND_KEV)
     except ValueError as fault:

@@ -13,10 +13,19 @@ from scipy.special import exp1, kv
 
 from config.errors import ConfigError
 from sim.sources.abundances import ANGR, ASPL, split_ion
-from sim.sources.chianti import Database, Excitation, Ion, read_excitations, read_fractions, read_levels
+from sim.sources.chianti import (
+    K_KEV,
+    RYDBERG_KEV,
+    Database,
+    Excitation,
+    Ion,
+    read_excitations,
+    read_fractions,
+    read_levels,
+)
 from sim.sources.continuum import Gaunt, free_bound, free_free, gaunt_bound, recombine, shells, two_photon
 from sim.sources.emissivities import Emissivities
-from sim.sources.levels import K_KEV, RYDBERG_KEV, capture, cascade, excite, strength
+from sim.sources.levels import capture, cascade, excite, strength
 from sim.sources.plasma import EDGES_KEV, LOG_T, Plasma, write
 from sim.sources.sequence import borrow, borrow_satellites, resonance_kev
 from sim.sources.weak import move, weak
