@@ -43,7 +43,7 @@ def bright(response):
     """The spectrum of the peers' comparison: absorbed power law, ACIS, 15,474 counts expected."""
     model, seconds = scale(parse_model("tbabs*powerlaw"), TRUTH, response, COUNTS)
     fit = fit_spectrum(parse_model("tbabs*powerlaw"), simulate(model, response, seconds, 1), response)
-    priors, table = Priors.of(fit), {"counts": (float(fit.data.counts.sum()), "counts")}
+    priors, table = Priors.of(fit), {"counts": (int(fit.data.counts.sum()), "counts")}
     for name in fit.names:
         value, error = fit[name]
         table[f"fit {name}"] = (value, unit_of(fit, name), (value - error, value + error))

@@ -129,10 +129,13 @@ def plasma(found: Found) -> str:
 
 def posterior(found: Found) -> str:
     """Return the table of the posteriors by both samplers."""
-    wanted = ("less fit", "over fit error", "ESS", "R-hat", "divergences", "CPU", "coverage")
-    chosen = {k: f for k, f in found.get("sources_analyse", {}).items() if any(word in k for word in wanted)}
-    rows = [f"| {key} | {pages.show(figure)} |" for key, figure in chosen.items()]
-    return "\n".join(["| posterior of tbabs*powerlaw, 15,324 counts | |", "|---|---|", *rows])
+    wanted = ("less fit", "over fit error", "ESS", "R-hat", "divergences", "CPU", "counts: ")
+    all_of_them = found.get("sources_analyse", {})
+    chosen = {k: f for k, f in all_of_them.items() if any(word in k for word in wanted)}
+    words = (key.replace(" in ", ": truth within the interval of ") for key in chosen)
+    rows = [f"| {name} | {pages.show(figure).strip()} |" for name, figure in zip(words, chosen.values(), strict=True)]
+    head = f"| posterior of tbabs*powerlaw, {cell(found, 'analyse', 'counts')} | |"
+    return "\n".join([head, "|---|---|", *rows])
 
 
 def run() -> str:
