@@ -23,13 +23,11 @@ def keep(source: BinaryIO, path: Path, most: int) -> int:
 
     Raises RefusedError (413, 422) for a larger one and for what is no FITS file, gzipped or not.
     """
-    name = path.stem
+    name, size = path.stem, 0
     first = source.read(CHUNK)
-    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if first.startswith(GZIP) else None
-    size = 0
     with path.open("xb") as out:
         try:
-            for part in _parts(first, source, unpack):
+            for part in (_unpacked if first.startswith(GZIP) else _plain)(first, source):
                 if not size and not part.startswith(FITS):
                     raise RefusedError(422, f"{name}: expected a FITS file, gzipped or not")
                 size += len(part)
@@ -38,22 +36,35 @@ def keep(source: BinaryIO, path: Path, most: int) -> int:
                 out.write(part)
         except zlib.error:
             raise RefusedError(422, f"{name}: its gzip is damaged") from None
-    if not size or (unpack is not None and not unpack.eof):
-        raise RefusedError(422, f"{name}: {'its gzip is cut' if unpack else 'expected a FITS file, got an empty one'}")
+        except EOFError:
+            raise RefusedError(422, f"{name}: its gzip is cut") from None
+    if not size:
+        raise RefusedError(422, f"{name}: expected a FITS file, got an empty one")
     return size
 
 
-def _parts(first: bytes, source: BinaryIO, unpack: "zlib._Decompress | None") -> Iterator[bytes]:
-    given = first
+def _plain(given: bytes, source: BinaryIO) -> Iterator[bytes]:
     while given:
-        if unpack is None:
-            yield given
-        else:
-            while given and not unpack.eof:
-                part = unpack.decompress(given, CHUNK)
-                given = unpack.unconsumed_tail
-                if part:
-                    yield part
-            if unpack.eof:
-                return
+        yield given
         given = source.read(CHUNK)
+
+
+def _unpacked(given: bytes, source: BinaryIO) -> Iterator[bytes]:
+    """Yield parts of all members; zeros after one are padding. Raises EOFError, zlib.error."""
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    while given:
+        while given and not unpack.eof:
+            part = unpack.decompress(given, CHUNK)
+            given = unpack.unconsumed_tail
+            if part:
+                yield part
+        if not unpack.eof:
+            given = source.read(CHUNK)
+            continue
+        given = unpack.unused_data.lstrip(b"\0")
+        while not given and (more := source.read(CHUNK)):
+            given = more.lstrip(b"\0")
+        if given:
+            unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    if not unpack.eof:
+        raise EOFError
