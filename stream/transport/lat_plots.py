@@ -1,0 +1,123 @@
+"""The gamma-ray sky as PNG, for the screen and for print: all of it, or a patch, with what was found."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import astropy_healpix.healpy as hp
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+from numpy.typing import NDArray
+
+from stream.lat.sphere import separation
+from stream.transport.fitsfile import disk_faults
+
+Rows = NDArray[Any]
+_INK, _KNOWN, _NEW = "#222222", "#56b4e9", "#009e73"
+ALL_SKY: Final = 500  # pixels of the picture in latitude; twice as many in longitude
+PATCH: Final = 400
+LABELLED: Final = 40.0  # sqrt(TS) above which a source of a patch has its number beside it
+
+
+def plot_sky(png: Path, counts: Rows, found: Rows, known: NDArray[np.bool_] | None = None, title: str = "") -> Path:
+    """Draw a HEALPix map of counts (npix,) RING, galactic, with detections (n,) DETECTION; return `png`.
+
+    known: which of them are sources of a catalogue (n,). Mollweide, longitude 0 in the middle, rising to the left.
+    Raises LinkError if `png` cannot be written.
+    """
+    lon = np.radians(np.linspace(-180, 180, 2 * ALL_SKY + 1))
+    lat = np.radians(np.linspace(-90, 90, ALL_SKY + 1))
+    middle = [(edge[1:] + edge[:-1]) / 2 for edge in (lon, lat)]
+    grid_lon, grid_lat = np.meshgrid(*(np.degrees(each) for each in middle))
+    side = hp.npix2nside(len(counts))
+    image = np.asarray(counts, float)[hp.ang2pix(side, grid_lon % 360, grid_lat, lonlat=True)]
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    axes = figure.add_subplot(projection="mollweide")
+    mesh = axes.pcolormesh(
+        -lon, lat, np.maximum(image, _floor(image)), norm=_norm(image), cmap="magma", rasterized=True
+    )
+    _mark(axes, -np.radians((found["glon_deg"] + 180) % 360 - 180), np.radians(found["glat_deg"]), known)
+    axes.grid(alpha=0.2, lw=0.5)
+    axes.set_xticklabels([])
+    axes.tick_params(labelsize=7, colors=_INK)
+    bar = figure.colorbar(mesh, ax=axes, shrink=0.6, pad=0.02)
+    bar.set_label(f"counts per pixel of {np.degrees(np.sqrt(4 * np.pi / len(counts))):.2f}°")
+    axes.set_title(title or f"{len(found):,} sources", fontsize=10, color=_INK)
+    if len(found):
+        axes.legend(loc="lower right", fontsize=8, frameon=False)
+    return _save(figure, png)
+
+
+def plot_patch(
+    png: Path, counts: Rows, found: Rows, place_deg: tuple[float, float], side_deg: float = 10.0, title: str = ""
+) -> Path:
+    """Draw a patch about a place (longitude, latitude): counts, and the 95 % circles of detections; return `png`.
+
+    A gnomonic (tangent) projection, longitude rising to the left. Raises LinkError if `png` cannot be written.
+    """
+    half = side_deg / 2
+    edge = np.linspace(-half, half, PATCH + 1)
+    middle = (edge[1:] + edge[:-1]) / 2
+    x, y = np.meshgrid(middle, middle)
+    lon, lat = _from_plane(x, y, place_deg)
+    image = np.asarray(counts, float)[hp.ang2pix(hp.npix2nside(len(counts)), lon % 360, lat, lonlat=True)]
+    figure = Figure(figsize=(7.2, 6.4), layout="constrained")
+    axes = figure.add_subplot()
+    shown = np.maximum(image, _floor(image))
+    mesh = axes.imshow(shown, origin="lower", extent=(-half, half, -half, half), norm=_norm(image), cmap="magma")
+    near = found[separation(found["glon_deg"], found["glat_deg"], *place_deg) < 80]
+    px, py = _to_plane(near["glon_deg"], near["glat_deg"], place_deg)
+    for row, a, b in zip(near, px.tolist(), py.tolist(), strict=True):
+        if max(abs(a), abs(b)) > half:
+            continue
+        axes.add_patch(Circle((a, b), max(float(row["r95_deg"]), side_deg / 150), fill=False, ec=_KNOWN, lw=1))
+        if row["ts"] > LABELLED**2:
+            axes.annotate(str(row["id"]), (a, b), (4, 4), textcoords="offset points", color=_KNOWN, fontsize=7)
+    axes.set(xlabel="degrees to the west of the middle (Galactic)", ylabel="degrees to the north", aspect="equal")
+    axes.set_title(title or f"l {place_deg[0]:.2f}°, b {place_deg[1]:.2f}°", fontsize=10, color=_INK)
+    figure.colorbar(mesh, ax=axes, shrink=0.86).set_label("counts per pixel")
+    return _save(figure, png)
+
+
+def _floor(image: Rows) -> float:
+    return max(0.5, float(np.quantile(image, 0.02)))
+
+
+def _norm(image: Rows) -> LogNorm:
+    low = _floor(image)
+    return LogNorm(low, max(float(np.quantile(image, 0.999)), 4 * low))
+
+
+def _mark(axes: Axes, x: Rows, y: Rows, known: NDArray[np.bool_] | None) -> None:
+    if not len(x):
+        return
+    if known is None:
+        axes.scatter(x, y, s=5, facecolors="none", edgecolors=_KNOWN, lw=0.5, label=f"{len(x):,} sources")
+        return
+    for which, colour, name in ((known, _KNOWN, "in the catalogue"), (~known, _NEW, "not in it")):
+        label = f"{int(which.sum()):,} {name}"
+        axes.scatter(x[which], y[which], s=5, facecolors="none", edgecolors=colour, lw=0.5, label=label)
+
+
+def _from_plane(x_deg: Rows, y_deg: Rows, place_deg: tuple[float, float]) -> tuple[Rows, Rows]:
+    """Return places of points of the tangent plane, x to the west (Calabretta and Greisen 2002, A&A 395, 1077)."""
+    x, y, (lon0, lat0) = -np.radians(x_deg), np.radians(y_deg), np.radians(place_deg)
+    lat = np.arctan2(np.sin(lat0) + y * np.cos(lat0), np.hypot(np.cos(lat0) - y * np.sin(lat0), x))
+    return np.degrees(lon0 + np.arctan2(x, np.cos(lat0) - y * np.sin(lat0))), np.degrees(lat)
+
+
+def _to_plane(lon_deg: Rows, lat_deg: Rows, place_deg: tuple[float, float]) -> tuple[Rows, Rows]:
+    lon, lat, (lon0, lat0) = np.radians(lon_deg), np.radians(lat_deg), np.radians(place_deg)
+    turn = lon - lon0
+    down = np.sin(lat0) * np.sin(lat) + np.cos(lat0) * np.cos(lat) * np.cos(turn)
+    x = -np.cos(lat) * np.sin(turn) / down
+    y = (np.cos(lat0) * np.sin(lat) - np.sin(lat0) * np.cos(lat) * np.cos(turn)) / down
+    return np.degrees(x), np.degrees(y)
+
+
+def _save(figure: Figure, png: Path) -> Path:
+    with disk_faults(png):
+        figure.savefig(png, dpi=160, metadata={"Software": None})
+    return png
