@@ -79,7 +79,7 @@ class Instrument:
     def acceptance_cm2_sr(self, kind: int, energy_mev: ArrayLike, least_cosine: float = 0.2) -> Floats:
         """Return the effective area integrated over the field of view, (n,) cm2 sr."""
         cosine = np.linspace(least_cosine, 1.0, 161)
-        return 2 * np.pi * np.trapezoid(self.area_cm2(kind, energy_mev, cosine), cosine, axis=1)
+        return np.asarray(2 * np.pi * np.trapezoid(self.area_cm2(kind, energy_mev, cosine), cosine, axis=1))
 
 
 def _king(x2: Floats, sigma: Floats, gamma: Floats) -> Floats:
