@@ -8,57 +8,85 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.kernels.patches import cut_patch
-from stream.lat.bands import GRIDS, NSIDE, TYPES, channels_of
+from stream.lat.bands import BANDS, GRIDS, channels_of
 
 Floats = NDArray[np.float64]
+DEG_PER_NSIDE: Final = 58.6  # side of a HEALPix pixel times nside
 INNER_DEG: Final = 10.0  # sources are looked for in this square
 SIDE_DEG: Final = 16.0  # and what lies around is there for their PSFs
-PIXEL_DEG: Final = (0.4, 0.4, 0.2, 0.1, 0.1, 0.1)  # by band
-SIDES: Final = tuple(round(SIDE_DEG / pixel) for pixel in PIXEL_DEG)
-_SIZES: Final = [side * side for side in SIDES for _ in TYPES]
-LAYOUT: Final = np.stack([np.cumsum([0, *_SIZES[:-1]]), np.repeat(SIDES, len(TYPES))], axis=1).astype(np.int64)
-SCALE: Final = np.repeat(PIXEL_DEG, len(TYPES))
-LENGTH: Final = sum(_SIZES)
-# What moves photons besides the PSF: pixels of the patch and of the sphere, evenly within each.
-BLUR_DEG: Final = np.sqrt((SCALE**2 + np.repeat([(58.6 / n) ** 2 for n in NSIDE], len(TYPES))) / 12)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """The channels of a patch, and where each lies in one row of values."""
+
+    grids: tuple[tuple[int, float, tuple[int, ...]], ...]  # nside, pixel in degrees, channels; in the order of the maps
+    groups: tuple[tuple[int, ...], ...]  # channels that share a background: bands
+    layout: NDArray[np.int64]  # (channels, 2): first value, pixels along a side
+    scale: Floats  # (channels,) size of a pixel, degrees
+
+    @classmethod
+    def of(cls, grids: tuple[tuple[int, float, tuple[int, ...]], ...], groups: tuple[tuple[int, ...], ...]) -> "Plan":
+        """Return a plan; each grid divides SIDE_DEG evenly."""
+        scale = np.empty(sum(len(channels) for _, _, channels in grids))
+        for _, pixel, channels in grids:
+            scale[list(channels)] = pixel
+        sides = np.rint(SIDE_DEG / scale).astype(np.int64)
+        begin = np.concatenate([[0], np.cumsum(sides[:-1] ** 2)])
+        return cls(grids, groups, np.stack([begin, sides], axis=1), scale)
+
+    @property
+    def length(self) -> int:
+        """How many values there are."""
+        return int(self.layout[-1, 0] + self.layout[-1, 1] ** 2)
+
+    @property
+    def blur_deg(self) -> Floats:
+        """Return what moves photons besides the PSF, (channels,): half a pixel of the sphere and of the patch."""
+        sphere = np.empty(len(self.scale))
+        for nside, _, channels in self.grids:
+            sphere[list(channels)] = DEG_PER_NSIDE / nside
+        return np.sqrt((self.scale**2 + sphere**2) / 12)
+
+    def image(self, values: Floats, channel: int) -> Floats:
+        """Return a channel of values (length,) as (rows, columns), a view."""
+        begin, side = self.layout[channel]
+        return values[begin : begin + side * side].reshape(side, side)
+
+
+_PIXEL: Final = {256: 0.4, 512: 0.2, 1024: 0.1}
+LAT: Final = Plan.of(
+    tuple((nside, _PIXEL[nside], tuple(channels_of(bands))) for nside, bands in GRIDS),
+    tuple(tuple(channels_of((band,))) for band in range(BANDS)),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """All channels of a patch in one row, as LAYOUT says; first column at the highest longitude, first row lowest."""
+    """All channels of a patch in one row, as its plan says; first column at the highest longitude, first row lowest."""
 
+    plan: Plan
     glon_deg: float
     glat_deg: float
-    counts: Floats  # (LENGTH,)
-    lit: Floats  # (LENGTH,) solid angle of the HEALPix pixels in each, sr
-    at: Floats  # (LENGTH, 2) x and y of their mean centre, degrees from the corner
-
-    def image(self, channel: int, values: Floats) -> Floats:
-        """Return a channel of values (LENGTH,) as (rows, columns), a view."""
-        return image_of(values, channel)
+    counts: Floats  # (length,)
+    lit: Floats  # (length,) solid angle of the HEALPix pixels in each, sr
+    at: Floats  # (length, 2) x and y of their mean centre, degrees from the corner
 
 
-def image_of(values: Floats, channel: int) -> Floats:
-    """Return a channel of values (LENGTH,) as (rows, columns), a view."""
-    begin, side = LAYOUT[channel]
-    return values[begin : begin + side * side].reshape(side, side)
-
-
-def cut(maps: Sequence[NDArray[Any]], glon_deg: float, glat_deg: float) -> Patch:
-    """Return the patch around a place. maps: an array (channels, 12 nside^2) of counts for each of GRIDS."""
-    values, lit, at = np.zeros(LENGTH), np.empty(LENGTH), np.empty((LENGTH, 2))
-    for (nside, bands), grid in zip(GRIDS, maps, strict=True):
-        channels = channels_of(bands)
-        side, pixel = SIDES[bands[0]], float(np.radians(PIXEL_DEG[bands[0]]))
+def cut(maps: Sequence[NDArray[Any]], glon_deg: float, glat_deg: float, plan: Plan = LAT) -> Patch:
+    """Return the patch around a place. maps: counts (channels, 12 nside^2) for each grid of the plan."""
+    values, lit, at = np.zeros(plan.length), np.empty(plan.length), np.empty((plan.length, 2))
+    for (nside, pixel_deg, channels), grid in zip(plan.grids, maps, strict=True):
+        side, pixel = round(SIDE_DEG / pixel_deg), float(np.radians(pixel_deg))
         counts, share, middle = (np.zeros((n, side, side)) for n in (len(channels), 1, 2))
         cut_patch(nside, np.radians([glon_deg, glat_deg]), side, pixel, grid, counts, share[0], middle)
-        middle = np.where(share > 0, middle / np.maximum(share, 1e-30), _corner_to_middle(side)) * PIXEL_DEG[bands[0]]
+        middle = np.where(share > 0, middle / np.maximum(share, 1e-30), _corner_to_middle(side)) * pixel_deg
         for channel, image in zip(channels, counts, strict=True):
-            image_of(values, channel)[:] = image
-            image_of(lit, channel)[:] = share[0] * pixel**2
+            plan.image(values, channel)[:] = image
+            plan.image(lit, channel)[:] = share[0] * pixel**2
             for axis in (0, 1):
-                image_of(at[:, axis], channel)[:] = middle[axis]
-    return Patch(glon_deg, glat_deg, values, lit, at)
+                plan.image(at[:, axis], channel)[:] = middle[axis]
+    return Patch(plan, glon_deg, glat_deg, values, lit, at)
 
 
 def _corner_to_middle(side: int) -> Floats:

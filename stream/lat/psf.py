@@ -1,6 +1,6 @@
 """The PSF of each channel: the mean over its energies and over the angles at which the LAT sees a source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -17,12 +17,13 @@ COSINE: Final = np.linspace(0.3, 0.97, 8)
 INDEX: Final = 2.2  # of the spectrum that the mean over a band is for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Profiles:
     """Radial profiles of all channels at 0, STEP_DEG, ...: sr-1, integral 1."""
 
     values: Floats  # (CHANNELS, n)
     r68_deg: Floats  # (CHANNELS,)
+    stamps: dict[int, Floats] = field(default_factory=dict, repr=False)  # kept by the search: around a pixel
 
     def at(self, channel: int, r_deg: Floats) -> Floats:
         """Return the profile of a channel at separations, degrees, any shape."""

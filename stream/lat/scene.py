@@ -1,0 +1,155 @@
+"""What is expected on a patch of the sky: background whose norms are free, and sources that are fitted one by one.
+
+In each group of channels (a band) the interstellar and isotropic light have free norms, and the first a gradient. A
+channel's likelihood has the weight 1 / (1 + DOUBT^2 x (counts of background under the PSF)), so that none is trusted
+beyond DOUBT (as 4FGL: 3 %; Abdollahi et al. 2020, ApJS 247, 33, section 3.2).
+"""
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.kernels.sky_fit import INDEX_LOW, INDEX_STEP, PARAMETERS, add_source, fit_source
+from stream.lat.bands import CHANNELS
+from stream.lat.exposure import Exposure, counts, power_law
+from stream.lat.patch import Patch, Plan
+from stream.lat.psf import STEP_DEG, Profiles
+
+Floats = NDArray[np.float64]
+UNIT: Final = 1e-10  # photons cm-2 s-1, 1 to 100 GeV: of the kernel's fluxes
+INDICES: Final = INDEX_LOW + INDEX_STEP * np.arange(36)
+DOUBT: Final = 0.03
+REACH: Final = 2.5  # of the likelihood: 68 % radii
+FARTHEST_DEG: Final = 2.5  # at most
+WINGS: Final = 6.0  # of a source in the model, likewise
+WINGS_DEG: Final = 8.0
+MOVE_DEG: Final = 0.5  # from where the filter saw it
+PRIOR: Final = (2.3, 0.4)  # of the index: mean and sd of DR2's
+BOUNDS: Final = (1.0, 4.4)
+FAINTEST: Final = 1e-3  # UNIT
+NORM: Final = (1.0, 1.0, 0.0, 0.0)  # interstellar, isotropic, gradient of the first by half the patch's side
+NORM_SD: Final = (0.3, 0.5, 0.1, 0.1)
+CELL_DEG: Final = 0.8  # of the fit of the background, which has no structure below the patch's size
+
+
+@dataclass(slots=True)
+class Source:
+    """One that was fitted, as the kernel has it."""
+
+    at: Floats  # x and y, degrees from the corner, ln flux / UNIT, index
+    ts: float
+    covariance: Floats = field(default_factory=lambda: np.zeros((PARAMETERS, PARAMETERS)))
+    settled: bool = False
+    fresh: bool = True  # to be fitted (again)
+
+
+@dataclass(slots=True)
+class Scene:
+    """A patch, what is expected on it, and what was found."""
+
+    patch: Patch
+    iem: Floats  # (length,) counts of interstellar light expected for a norm of 1
+    iso: Floats  # of isotropic light
+    rate: Floats  # (channels, k) counts per UNIT of flux at INDICES
+    profiles: Profiles
+    norms: Floats = field(init=False)  # (groups, 4)
+    background: Floats = field(init=False)  # (length,) counts
+    light: Floats = field(init=False)  # (length,) counts of the sources
+    sources: list[Source] = field(default_factory=list)
+    prior: tuple[float, float] = PRIOR
+
+    def __post_init__(self) -> None:
+        """Begin with norms of 1 and no source."""
+        self.norms = np.tile(NORM, (len(self.plan.groups), 1))
+        self.background, self.light = self.iem + self.iso, np.zeros(len(self.iem))
+
+    @property
+    def plan(self) -> Plan:
+        """Where the channels lie."""
+        return self.patch.plan
+
+    @property
+    def weights(self) -> Floats:
+        """The weight of each channel's likelihood, (channels,), from the mean background of the patch."""
+        mean = [float(self.plan.image(self.background, c).mean()) for c in range(len(self.rate))]
+        under = np.array(mean) * np.pi * (self.profiles.r68_deg / self.plan.scale) ** 2
+        return 1 / (1 + DOUBT**2 * under)
+
+    def add(self, source: Floats, sign: float = 1.0) -> None:
+        """Add the light of a source to what is expected, or take it away."""
+        wings = np.minimum(WINGS * self.profiles.r68_deg, WINGS_DEG)
+        add_source(
+            self.light, self.plan.layout, self.plan.scale, self.patch.lit, self.patch.at, self.profiles.values,
+            STEP_DEG, self.rate, source, sign, wings,
+        )  # fmt: skip
+
+    def fit(self, source: Source, weights: Floats, steps: int = 6) -> None:
+        """Fit a source with all else as it is."""
+        self.add(source.at, -1.0)
+        reach = np.minimum(REACH * self.profiles.r68_deg, FARTHEST_DEG)
+        limits = np.array([*self.prior, MOVE_DEG, *BOUNDS, np.log(FAINTEST)])
+        source.ts, source.settled = fit_source(
+            self.patch.counts, self.background + self.light, self.plan.layout, self.plan.scale, self.patch.lit,
+            self.patch.at, self.profiles.values, STEP_DEG, self.rate, source.at, reach, weights, limits, steps,
+            source.covariance,
+        )  # fmt: skip
+        self.add(source.at)
+        source.fresh = not source.settled
+
+    def fit_background(self) -> None:
+        """Fit the norms with the sources as they are: Newton on the penalised likelihood, group by group."""
+        for group, channels in enumerate(self.plan.groups):
+            parts = [self._cells(c) for c in channels]
+            design, observed, known = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+            self.norms[group] = fit_norms(design, observed, known, self.norms[group])
+        for c, (a, b, by_x, by_y) in zip(self._channels(), self._norms_by_channel(), strict=True):
+            x, y = _tilt(int(self.plan.layout[c, 1]))
+            iem, iso = self.plan.image(self.iem, c), self.plan.image(self.iso, c)
+            self.plan.image(self.background, c)[:] = iem * np.maximum(a + by_x * x + by_y * y, 0.05) + iso * b
+
+    def _channels(self) -> list[int]:
+        return [c for channels in self.plan.groups for c in channels]
+
+    def _norms_by_channel(self) -> list[Floats]:
+        return [self.norms[g] for g, channels in enumerate(self.plan.groups) for _ in channels]
+
+    def _cells(self, channel: int) -> tuple[Floats, Floats, Floats]:
+        """Return design (4, m), counts (m,) and counts of the sources (m,) of a channel in coarse cells."""
+        side = int(self.plan.layout[channel, 1])
+        step = max(1, int(CELL_DEG / self.plan.scale[channel]))
+        x, y = _tilt(side)
+        iem = self.plan.image(self.iem, channel)
+        images = [iem, self.plan.image(self.iso, channel), iem * x, iem * y]
+        images += [self.plan.image(v, channel) for v in (self.patch.counts, self.light)]
+        n = side // step * step
+        sums = np.stack(images)[:, :n, :n].reshape(len(images), n // step, step, n // step, step).sum(axis=(2, 4))
+        flat = sums.reshape(len(images), -1)
+        return flat[:4], flat[4], flat[5]
+
+
+@cache
+def _tilt(side: int) -> tuple[Floats, Floats]:
+    at = (np.arange(side) + 0.5) / side * 2 - 1
+    return at[None, :], at[:, None]
+
+
+def fit_norms(design: Floats, observed: Floats, known: Floats, norms: Floats) -> Floats:
+    """Return norms (4,) of design (4, m) whose sum with `known` (m,) fits the counts (m,) best; Gaussian prior."""
+    prior, norms = 1 / np.array(NORM_SD) ** 2, norms.copy()
+    for _ in range(4):
+        expected = np.maximum(norms @ design + known, 1e-9)
+        gradient = design @ (observed / expected - 1) - prior * (norms - NORM)
+        norms += np.linalg.solve((design / expected) @ design.T + np.diag(prior), gradient)
+        norms[:2] = np.maximum(norms[:2], 0.05)
+    return norms
+
+
+def scene_of(patch: Patch, diffuse: tuple[Floats, Floats], exposure: Exposure, profiles: Profiles) -> Scene:
+    """Return a scene of the LAT without sources. diffuse: counts sr-1 of interstellar, isotropic light, (length,)."""
+    at = exposure.at(patch.glon_deg, patch.glat_deg)[..., 0]
+    rate = counts(power_law(np.full(len(INDICES), UNIT), INDICES), at)
+    by_channel = np.ascontiguousarray(rate.transpose(2, 1, 0).reshape(CHANNELS, len(INDICES)))
+    return Scene(patch, diffuse[0] * patch.lit, diffuse[1] * patch.lit, by_channel, profiles)
