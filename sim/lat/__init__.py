@@ -1,0 +1,1 @@
+"""The gamma-ray sky of known truth: mock catalogues, background that is never quite the model, photons."""

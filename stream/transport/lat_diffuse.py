@@ -1,0 +1,63 @@
+"""Reads the diffuse models of the LAT: the interstellar cube (FITS, plate carree, galactic) and the isotropic tables."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from stream.errors import ConfigError
+from stream.lat.exposure import ENERGY_MEV
+from stream.lat.sky import Diffuse, stand_in
+
+NAMES = ("FRONT", "BACK")
+FAULT_DEG = 0.25  # of a latitude grid that is not even about the plane: half a pixel of the files that are known
+
+
+def read_diffuse(iem: Path | None, iso: Path | None) -> Diffuse:
+    """Return the diffuse sky of an interstellar cube and a folder of iso_*_FRONT_*.txt and iso_*_BACK_*.txt.
+
+    What is not given is the stand-in's. Raises ConfigError for files that are not these, and for a cube whose grid of
+    latitudes lies askew: a widespread low-resolution v07 does by 0.69 degrees.
+    """
+    ours = stand_in()
+    isotropic = read_isotropic(iso) if iso else ours.isotropic
+    if iem is None:
+        return Diffuse(ours.energy_mev, ours.planes, ours.first_deg, ours.step_deg, isotropic, ours.about)
+    with fits.open(iem) as file:
+        header, cube = file[0].header, file[0].data
+        axes = str(header.get("CTYPE1", "")), str(header.get("CTYPE2", ""))
+        if cube is None or cube.ndim != 3 or not (axes[0].startswith("GLON-CAR") and axes[1].startswith("GLAT-CAR")):
+            raise ConfigError(f"{iem}: expected a cube of energies on GLON-CAR, GLAT-CAR, found {axes[0]}, {axes[1]}")
+        if "ENERGIES" not in file:
+            raise ConfigError(f"{iem}: no table ENERGIES")
+        energy = np.asarray(file["ENERGIES"].data.field(0), float)
+        planes = np.log(np.maximum(np.asarray(cube, float), 1e-40))
+    lat, lon = (_first(header, axis) for axis in (2, 1))
+    step = float(header["CDELT2"]), float(header["CDELT1"])
+    last = lat + step[0] * (planes.shape[1] - 1)
+    if abs(lat + last) / 2 > FAULT_DEG:
+        raise ConfigError(f"{iem}: latitudes from {lat:.4f} to {last:.4f}, not even about 0: CRPIX2 is off")
+    if len(energy) != len(planes) or np.any(np.diff(energy) <= 0):
+        raise ConfigError(f"{iem}: ENERGIES: expected {len(planes)} rising ones, found {len(energy)}")
+    return Diffuse(energy, planes, (lat, lon), step, isotropic, iem.name)
+
+
+def _first(header: fits.Header, axis: int) -> float:
+    return float(header[f"CRVAL{axis}"] + (1 - header[f"CRPIX{axis}"]) * header[f"CDELT{axis}"])
+
+
+def read_isotropic(folder: Path) -> NDArray[np.float64]:
+    """Return intensities (TYPES, BANDS, NODES), photons cm-2 s-1 sr-1 MeV-1. Raises ConfigError without the files."""
+    out = []
+    for name in NAMES:
+        found = sorted(folder.glob(f"iso_*_{name}_*.txt"))
+        if len(found) != 1:
+            raise ConfigError(f"{folder}: expected one iso_*_{name}_*.txt, found {len(found)}")
+        try:
+            table = np.loadtxt(found[0])
+            energy, intensity = table[:, 0], table[:, 1]
+        except (ValueError, IndexError) as fault:
+            raise ConfigError(f"{found[0]}: expected columns energy in MeV and intensity ({fault})") from None
+        out.append(np.exp(np.interp(np.log(ENERGY_MEV), np.log(energy), np.log(intensity))))
+    return np.stack(out)
