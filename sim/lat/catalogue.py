@@ -34,25 +34,27 @@ SOURCE: Final = np.dtype(
 class Group:
     """One kind of source."""
 
+    kind: int  # place in CLASSES
     above: float  # how many of the whole sky are above 8e-10 photons cm-2 s-1
     slope: float  # N(>S) ~ S^-slope
-    least: float  # flux of the faintest, photons cm-2 s-1
+    fluxes: tuple[float, float]  # of the faintest and the brightest, photons cm-2 s-1
     index: tuple[float, float]  # mean and sd at the pivot
-    beta: tuple[float, float]  # curvature of a log-parabola (ln): scale of an exponential, share without any
+    curve: tuple[float, float]  # log-parabola: scale of an exponential, share without any; pulsars: median, ln width
     log_pivot: tuple[float, float]  # dex of MeV
     sky: tuple[tuple[float, float], ...]  # share and sd of latitudes, degrees; none: even over the sphere
     longitude_deg: float  # sd
     year: tuple[float, float]  # median and ln width of the sd of ln of the yearly flux
 
 
-# N(>8e-10): blazars are BLL, FSRQ and BCU of DR2 (624), these shared out 62 : 38 as the known ones.
+# N(>8e-10): blazars are BLL, FSRQ and BCU of DR2 (624), these shared out 62 : 38 as the known ones. Pulsars: young ones
+# and old (millisecond) ones, none of which is brighter than 2e-8.
 GROUPS: Final = (
-    Group(387, 0.95, 2e-11, (1.95, 0.25), (0.12, 0.5), (3.39, 0.3), (), 0.0, (0.35, 0.5)),
-    Group(237, 0.95, 2e-11, (2.42, 0.22), (0.12, 0.4), (2.91, 0.25), (), 0.0, (0.65, 0.35)),
-    Group(212, 0.60, 1e-10, (0.98, 0.5), (0.0114, 0.5), (3.21, 0.0), ((0.55, 1.5), (0.45, 25.0)), 70.0, (0.0, 0.0)),
-    Group(117, 0.60, 1e-10, (2.32, 0.33), (0.25, 0.3), (3.43, 0.3), ((0.7, 0.7), (0.3, 4.0)), 55.0, (0.0, 0.0)),
-)
-BRIGHTEST: Final = 1.3e-6  # Vela
+    Group(0, 387, 0.95, (2e-11, 3e-8), (1.95, 0.25), (0.12, 0.5), (3.39, 0.3), (), 0.0, (0.35, 0.5)),
+    Group(1, 237, 0.95, (2e-11, 1e-7), (2.42, 0.22), (0.12, 0.4), (2.91, 0.25), (), 0.0, (0.65, 0.35)),
+    Group(2, 125, 0.55, (1e-10, 1.3e-6), (0.98, 0.5), (0.0114, 0.5), (3.21, 0.0), ((1.0, 1.5),), 60.0, (0.0, 0.0)),
+    Group(2, 85, 0.90, (1e-10, 2e-8), (0.98, 0.5), (0.0114, 0.5), (3.21, 0.0), ((1.0, 25.0),), 80.0, (0.0, 0.0)),
+    Group(3, 117, 0.6, (1e-10, 2e-7), (2.32, 0.33), (0.25, 0.3), (3.43, 0.3), ((0.7, 0.7), (0.3, 4.0)), 55.0, (0, 0)),
+)  # fmt: skip
 STEEPER_AT: Final = 4e-9  # N(>S) of blazars is steeper above
 STEEPER_BY: Final = 0.35
 CUTOFF_B: Final = 2 / 3  # of the pulsars' spectra, as DR2 fixes it for all but the brightest
@@ -62,21 +64,22 @@ YEAR_TO_YEAR: Final = 0.35  # correlation of ln flux from one year to the next
 
 def make_catalogue(rng: np.random.Generator, density: float = 1.0) -> NDArray[Any]:
     """Return SOURCE rows of a whole sky, brightest first. density: times as many as there are."""
-    parts = [_group(kind, group, rng, density) for kind, group in enumerate(GROUPS)]
-    table = np.concatenate(parts)
+    table = np.concatenate([_group(group, rng, density) for group in GROUPS])
     return table[np.argsort(-table["flux"], kind="stable")]
 
 
-def _group(kind: int, group: Group, rng: np.random.Generator, density: float) -> NDArray[Any]:
-    number = rng.poisson(density * group.above * (8e-10 / group.least) ** group.slope)
+def _group(group: Group, rng: np.random.Generator, density: float) -> NDArray[Any]:
+    least, most = group.fluxes
+    number = rng.poisson(density * group.above * (8e-10 / least) ** group.slope)
     table = np.zeros(number, SOURCE)
-    flux = group.least * rng.random(number) ** (-1 / group.slope)
-    if kind < 2:  # those beyond the break are thinned out
-        gone = rng.random(number) > np.minimum(1, (flux / STEEPER_AT) ** -STEEPER_BY)
-        flux[gone] = group.least * rng.random(int(gone.sum())) ** (-0.2 / group.slope)
-    table["class"], table["flux"] = kind, np.minimum(flux, BRIGHTEST)
+    flux = least * rng.random(number) ** (-1 / group.slope)
+    again = flux > most
+    if not group.sky:  # blazars beyond the break are thinned out
+        again |= rng.random(number) > np.minimum(1, (flux / STEEPER_AT) ** -STEEPER_BY)
+    flux[again] = np.minimum(least * rng.random(int(again.sum())) ** (-1 / group.slope), STEEPER_AT)
+    table["class"], table["flux"] = group.kind, flux
     table["glon_deg"], table["glat_deg"] = _places(group, rng, number)
-    shape = cut_off_law(group, rng, number) if CLASSES[kind] == "PSR" else log_parabola(group, rng, number)
+    shape = cut_off_law(group, rng, number) if CLASSES[group.kind] == "PSR" else log_parabola(group, rng, number)
     table["spectrum"] = shape(ENERGY_MEV) * (table["flux"] / integral(shape))[:, None, None]
     table["yearly"] = _yearly(group, rng, number)
     return table
@@ -109,15 +112,15 @@ class Spectra:
 
 def log_parabola(group: Group, rng: np.random.Generator, number: int) -> Spectra:
     """Return log-parabolas drawn for a group."""
-    curve = rng.exponential(group.beta[0], number) * (rng.random(number) > group.beta[1])
+    curve = rng.exponential(group.curve[0], number) * (rng.random(number) > group.curve[1])
     index = rng.normal(*group.index, number)
     return Spectra(index, curve, 10 ** rng.normal(*group.log_pivot, number), False)
 
 
 def cut_off_law(group: Group, rng: np.random.Generator, number: int) -> Spectra:
-    """Return power laws with exponential cut-offs drawn for a group; its beta: median and ln width of a."""
+    """Return power laws with exponential cut-offs drawn for a group; its curve: median and ln width of a."""
     index = np.clip(rng.normal(*group.index, number), 0.0, 2.2)
-    curve = group.beta[0] * np.exp(rng.normal(0, group.beta[1], number))
+    curve = group.curve[0] * np.exp(rng.normal(0, group.curve[1], number))
     return Spectra(index, curve, np.full(number, 10 ** group.log_pivot[0]), True)
 
 

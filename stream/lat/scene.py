@@ -32,6 +32,8 @@ BOUNDS: Final = (1.0, 4.4)
 FAINTEST: Final = 1e-3  # UNIT
 NORM: Final = (1.0, 1.0, 0.0, 0.0)  # interstellar, isotropic, gradient of the first by half the patch's side
 NORM_SD: Final = (0.3, 0.5, 0.1, 0.1)
+NORM_BOUNDS: Final = (np.array([0.05, 0.05, -0.6, -0.6]), np.array([5.0, 10.0, 0.6, 0.6]))
+NEWTON: Final = 6  # steps
 CELL_DEG: Final = 0.8  # of the fit of the background, which has no structure below the patch's size
 
 
@@ -138,12 +140,27 @@ def _tilt(side: int) -> tuple[Floats, Floats]:
 
 def fit_norms(design: Floats, observed: Floats, known: Floats, norms: Floats) -> Floats:
     """Return norms (4,) of design (4, m) whose sum with `known` (m,) fits the counts (m,) best; Gaussian prior."""
-    prior, norms = 1 / np.array(NORM_SD) ** 2, norms.copy()
-    for _ in range(4):
-        expected = np.maximum(norms @ design + known, 1e-9)
+    prior = 1 / np.array(NORM_SD) ** 2
+
+    def rated(trial: Floats) -> tuple[float, Floats]:
+        expected = np.maximum(trial @ design + known, 1e-9)
+        penalty = 0.5 * float(prior @ (trial - NORM) ** 2)
+        return float(observed @ np.log(expected) - expected.sum()) - penalty, expected
+
+    best, expected = rated(norms)
+    for _ in range(NEWTON):
         gradient = design @ (observed / expected - 1) - prior * (norms - NORM)
-        norms += np.linalg.solve((design / expected) @ design.T + np.diag(prior), gradient)
-        norms[:2] = np.maximum(norms[:2], 0.05)
+        step = np.linalg.solve((design / expected) @ design.T + np.diag(prior), gradient)
+        for length in (1.0, 0.5, 0.1):
+            trial = np.clip(norms + length * step, *NORM_BOUNDS)
+            value, made = rated(trial)
+            if value > best:
+                break
+        else:
+            return norms
+        rise, norms, best, expected = value - best, trial, value, made
+        if rise < 0.01:
+            break
     return norms
 
 

@@ -15,8 +15,8 @@ from scipy.ndimage import maximum_filter, zoom
 
 from stream.kernels.sky_fit import INDEX_LOW, INDEX_STEP
 from stream.lat.bands import AT_BOUND, BANDS, CONFUSED, DETECTION, EDGE, NOT_SETTLED
-from stream.lat.patch import INNER_DEG, SIDE_DEG, to_sky
-from stream.lat.scene import BOUNDS, INDICES, UNIT, Scene, Source
+from stream.lat.patch import INNER_DEG, SIDE_DEG, to_patch, to_sky
+from stream.lat.scene import BOUNDS, INDICES, UNIT, WINGS_DEG, Scene, Source
 
 Floats = NDArray[np.float64]
 FILTER_INDEX: Final = 2.2
@@ -26,15 +26,23 @@ NEAR_DEG: Final = 0.12  # peaks so near to a source are its own
 SAME_DEG: Final = 0.06  # and sources so near to each other are one
 BESIDE_DEG: Final = 1.5  # a new source has those so near fitted again
 RIM: Final = 3  # pixels along the edges where the filter sees the other side
+RIM_DEG: Final = 0.5  # within it, a known source stays as it is
 LEAST: Final = 1e-4  # counts per pixel in its variance
 
 
-def search(scene: Scene, least_ts: float = 16.0, rounds: tuple[float, ...] = ROUNDS) -> NDArray[Any]:
+def search(
+    scene: Scene, least_ts: float = 16.0, known: NDArray[Any] | None = None, rounds: tuple[float, ...] = ROUNDS
+) -> NDArray[Any]:
     """Find the sources of a scene above a TS; return DETECTION rows, most significant first, none: no rows.
 
-    Those in the margin are found as well, with the flag EDGE.
+    Those in the margin are found as well, with the flag EDGE. known: DETECTION rows of bright sources, from an earlier
+    search: those on the patch are where its fit begins, those beyond shine into it.
     """
+    if known is not None:
+        _begin_with(scene, known)
     scene.fit_background()
+    if scene.sources:
+        settle(scene)
     for threshold in (*(t for t in rounds if t > least_ts), least_ts):
         if add_peaks(scene, threshold):
             settle(scene)
@@ -45,6 +53,18 @@ def search(scene: Scene, least_ts: float = 16.0, rounds: tuple[float, ...] = ROU
         settle(scene)
     drop(scene, least_ts)
     return detections_of(scene)
+
+
+def _begin_with(scene: Scene, known: NDArray[Any]) -> None:
+    x, y = to_patch(scene.patch.glon_deg, scene.patch.glat_deg, known["glon_deg"], known["glat_deg"])
+    with np.errstate(invalid="ignore"):
+        off = np.maximum(np.maximum(-x, x - SIDE_DEG), np.maximum(-y, y - SIDE_DEG))
+    for row, at_x, at_y, beyond in zip(known, x, y, off, strict=True):
+        at = np.array([at_x, at_y, np.log(row["flux"] / UNIT), row["index"]])
+        if beyond < -RIM_DEG:
+            scene.sources.append(Source(at, float(row["ts"])))
+        if beyond < WINGS_DEG:
+            scene.add(at)
 
 
 def filter_map(scene: Scene) -> tuple[Floats, Floats]:
