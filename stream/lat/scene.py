@@ -1,8 +1,9 @@
 """What is expected on a patch of the sky: background whose norms are free, and sources that are fitted one by one.
 
 In each group of channels (a band) the interstellar and isotropic light have free norms, and the first a gradient. A
-channel's likelihood has the weight 1 / (1 + DOUBT^2 x (counts of background under the PSF)), so that none is trusted
-beyond DOUBT (as 4FGL: 3 %; Abdollahi et al. 2020, ApJS 247, 33, section 3.2).
+channel's likelihood has the weight 1 / (1 + doubt^2 x (counts of background under the PSF)), so that none is trusted
+beyond that (as 4FGL's, Abdollahi et al. 2020, ApJS 247, 33, section 3.2, which doubts 3 %): what a model of 1.5 degrees
+does not know of the gas is 6 % of the light away from the plane, and three times as much in it.
 """
 
 from dataclasses import dataclass, field
@@ -15,13 +16,13 @@ from numpy.typing import NDArray
 from stream.kernels.sky_fit import INDEX_LOW, INDEX_STEP, PARAMETERS, add_source, fit_source
 from stream.lat.bands import CHANNELS
 from stream.lat.exposure import Exposure, counts, power_law
-from stream.lat.patch import Patch, Plan
+from stream.lat.patch import SIDE_DEG, Patch, Plan
 from stream.lat.psf import STEP_DEG, Profiles
 
 Floats = NDArray[np.float64]
 UNIT: Final = 1e-10  # photons cm-2 s-1, 1 to 100 GeV: of the kernel's fluxes
 INDICES: Final = INDEX_LOW + INDEX_STEP * np.arange(36)
-DOUBT: Final = 0.03
+DOUBT: Final = (0.03, 0.09, 4.0)  # far from the plane, more in it, within so many degrees
 REACH: Final = 2.5  # of the likelihood: 68 % radii
 FARTHEST_DEG: Final = 2.5  # at most
 WINGS: Final = 6.0  # of a source in the model, likewise
@@ -73,12 +74,26 @@ class Scene:
         """Where the channels lie."""
         return self.patch.plan
 
-    @property
-    def weights(self) -> Floats:
-        """The weight of each channel's likelihood, (channels,), from the mean background of the patch."""
-        mean = [float(self.plan.image(self.background, c).mean()) for c in range(len(self.rate))]
-        under = np.array(mean) * np.pi * (self.profiles.r68_deg / self.plan.scale) ** 2
-        return 1 / (1 + DOUBT**2 * under)
+    def doubt(self, y_deg: Floats | float) -> Floats:
+        """Return how far the background is doubted at places y (...), degrees from the lower edge."""
+        far, more, width = DOUBT
+        lat = np.clip(self.patch.glat_deg + np.asarray(y_deg) - SIDE_DEG / 2, -90, 90)
+        return np.asarray(far + more * np.exp(-np.abs(lat) / width))
+
+    def weight_image(self, channel: int) -> Floats:
+        """Return the weight of a channel's likelihood at each of its pixels, (rows, columns)."""
+        image = self.plan.image(self.background, channel)
+        y = (np.arange(len(image)) + 0.5) * self.plan.scale[channel]
+        under = image * np.pi * (self.profiles.r68_deg[channel] / self.plan.scale[channel]) ** 2
+        return np.asarray(1 / (1 + self.doubt(y)[:, None] ** 2 * under))
+
+    def weights_at(self, x_deg: float, y_deg: float) -> Floats:
+        """Return the weight of each channel's likelihood at a place, (channels,)."""
+        side, scale = self.plan.layout[:, 1], self.plan.scale
+        column, row = (np.clip((at / scale).astype(int), 0, side - 1) for at in (x_deg, y_deg))
+        background = self.background[self.plan.layout[:, 0] + row * side + column]
+        under = background * np.pi * (self.profiles.r68_deg / scale) ** 2
+        return np.asarray(1 / (1 + self.doubt(y_deg) ** 2 * under))
 
     def add(self, source: Floats, sign: float = 1.0) -> None:
         """Add the light of a source to what is expected, or take it away."""
@@ -88,10 +103,11 @@ class Scene:
             STEP_DEG, self.rate, source, sign, wings,
         )  # fmt: skip
 
-    def fit(self, source: Source, weights: Floats, steps: int = 6) -> None:
+    def fit(self, source: Source, steps: int = 6) -> None:
         """Fit a source with all else as it is."""
         self.add(source.at, -1.0)
         reach = np.minimum(REACH * self.profiles.r68_deg, FARTHEST_DEG)
+        weights = self.weights_at(float(source.at[0]), float(source.at[1]))
         limits = np.array([*self.prior, MOVE_DEG, *BOUNDS, np.log(FAINTEST)])
         source.ts, source.settled = fit_source(
             self.patch.counts, self.background + self.light, self.plan.layout, self.plan.scale, self.patch.lit,

@@ -69,7 +69,7 @@ def _begin_with(scene: Scene, known: NDArray[Any]) -> None:
 
 def filter_map(scene: Scene) -> tuple[Floats, Floats]:
     """Return TS and flux, UNIT, of one more source of FILTER_INDEX at each pixel of the finest grid."""
-    plan, model, weights = scene.plan, scene.background + scene.light, scene.weights
+    plan, model = scene.plan, scene.background + scene.light
     rate = scene.rate[:, round((FILTER_INDEX - INDEX_LOW) / INDEX_STEP)]
     fine = int(plan.layout[:, 1].max())
     pull, power, noise = np.zeros((3, fine, fine))
@@ -79,12 +79,12 @@ def filter_map(scene: Scene) -> tuple[Floats, Floats]:
         for c in channels:
             n, lit = plan.image(scene.patch.counts, c), plan.image(scene.patch.lit, c)
             m, stamp = np.maximum(plan.image(model, c), LEAST), _stamp(scene, c)
-            light = rate[c] * lit
+            light, weight = rate[c] * lit, scene.weight_image(c)
             variance = m + FILTER_FLUX * rate[c] * float(stamp.max() * lit.mean())
             once, squared = rfft2(stamp), rfft2(stamp**2)
-            sums[0] += weights[c] * rfft2(light * (n - m) / variance) * once
-            sums[1] += weights[c] * rfft2(light**2 / variance) * squared
-            sums[2] += weights[c] * rfft2(light**2 * m / variance**2) * squared
+            sums[0] += rfft2(weight * light * (n - m) / variance) * once
+            sums[1] += rfft2(weight * light**2 / variance) * squared
+            sums[2] += rfft2(weight * light**2 * m / variance**2) * squared
         for image, transform in zip((pull, power, noise), sums, strict=True):
             image += _enlarged(irfft2(transform, (side, side)), fine)
     ts = np.where(pull > 0, pull**2 / np.maximum(noise, 1e-12), 0.0)
@@ -128,10 +128,9 @@ def add_peaks(scene: Scene, threshold: float) -> int:
 
 def settle(scene: Scene) -> None:
     """Fit the fresh sources in turn, strongest first, then the background."""
-    weights = scene.weights
     for source in sorted(scene.sources, key=lambda s: -s.ts):
         if source.fresh:
-            scene.fit(source, weights)
+            scene.fit(source)
     scene.fit_background()
 
 
