@@ -67,8 +67,8 @@ def _begin_with(scene: Scene, known: NDArray[Any]) -> None:
             scene.add(at)
 
 
-def filter_map(scene: Scene) -> tuple[Floats, Floats]:
-    """Return TS and flux, UNIT, of one more source of FILTER_INDEX at each pixel of the finest grid."""
+def filter_map(scene: Scene) -> tuple[Floats, Floats, Floats]:
+    """Return TS, flux and the flux of one sigma, UNIT, of one more source of FILTER_INDEX at each finest pixel."""
     plan, model = scene.plan, scene.background + scene.light
     rate = scene.rate[:, round((FILTER_INDEX - INDEX_LOW) / INDEX_STEP)]
     fine = int(plan.layout[:, 1].max())
@@ -88,7 +88,8 @@ def filter_map(scene: Scene) -> tuple[Floats, Floats]:
         for image, transform in zip((pull, power, noise), sums, strict=True):
             image += _enlarged(irfft2(transform, (side, side)), fine)
     ts = np.where(pull > 0, pull**2 / np.maximum(noise, 1e-12), 0.0)
-    return ts, pull / np.maximum(power, 1e-12)
+    power = np.maximum(power, 1e-12)
+    return ts, pull / power, np.sqrt(np.maximum(noise, 1e-12)) / power
 
 
 def _enlarged(image: Floats, side: int) -> Floats:
@@ -109,7 +110,7 @@ def _stamp(scene: Scene, channel: int) -> Floats:
 
 def add_peaks(scene: Scene, threshold: float) -> int:
     """Add a source at each peak of the filter above a threshold; return how many."""
-    ts, flux = filter_map(scene)
+    ts, flux, _ = filter_map(scene)
     peak = (ts == maximum_filter(ts, 5)) & (ts > threshold)
     peak[:RIM] = peak[-RIM:] = peak[:, :RIM] = peak[:, -RIM:] = False
     pixel = SIDE_DEG / len(ts)

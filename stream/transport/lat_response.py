@@ -7,6 +7,7 @@ import numpy as np
 from astropy.io import fits
 
 from stream.errors import ConfigError
+from stream.lat.builtin import stand_in
 from stream.lat.instrument import KING, Grid, Instrument, Optics
 
 Table = Any
@@ -48,3 +49,8 @@ def _grid(row: Table) -> Grid:
     low, high = (np.asarray(row[key], float) for key in ("ENERG_LO", "ENERG_HI"))
     begin, end = (np.asarray(row[key], float) for key in ("CTHETA_LO", "CTHETA_HI"))
     return Grid((np.log(low) + np.log(high)) / 2, (begin + end) / 2)
+
+
+def instrument_of(folder: str) -> Instrument:
+    """Return the responses of a folder, or the coarse ones of our own for an empty name."""
+    return read_instrument(Path(folder)) if folder else stand_in()

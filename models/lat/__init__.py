@@ -1,0 +1,1 @@
+"""Models of the gamma-ray sky: where sources are, and what they are."""

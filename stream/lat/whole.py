@@ -1,0 +1,101 @@
+"""The search of the whole sky: patch by patch, twice, and what overlapping patches both found is one.
+
+First only the brightest, which shine into the patches around theirs; then all, beginning with these. A source is taken
+from the patch whose centre is nearest to it.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.lat.bands import DETECTION
+from stream.lat.exposure import Exposure
+from stream.lat.patch import centres, cut
+from stream.lat.psf import Profiles
+from stream.lat.scene import WINGS_DEG, Scene, scene_of
+from stream.lat.search import search
+from stream.lat.sky import Expected
+from stream.lat.sphere import separation
+
+BRIGHT: Final = 400.0  # TS of those that the first pass looks for
+SAME_DEG: Final = 0.1  # two so near, of different patches, are one
+AROUND_DEG: Final = 12.0 + WINGS_DEG  # of a patch's centre: what may shine into it
+
+Maps = Sequence[NDArray[Any]]  # counts (channels, 12 nside^2) for each of GRIDS
+Rate = Callable[[Scene, NDArray[Any]], NDArray[Any]]  # fills in `probability`
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """What a search of the sky needs besides the counts."""
+
+    expected: Expected
+    exposure: Exposure
+    profiles: Profiles
+    rate: Rate | None = None  # the network's judgement of what was found on a scene
+    threads: int = 1
+
+    def scene(self, maps: Maps, glon_deg: float, glat_deg: float) -> Scene:
+        """Return the scene of a patch."""
+        patch = cut(maps, glon_deg, glat_deg)
+        return scene_of(patch, self.expected.on(patch), self.exposure, self.profiles)
+
+
+def search_sky(survey: Survey, maps: Maps, least_ts: float = 16.0, known: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Return DETECTION rows of the whole sky, most significant first; no photons: no rows.
+
+    known: bright sources of an earlier search; none: a first pass looks for them.
+    """
+    places = centres()
+    if known is None:
+        first = _all(survey, places, lambda at: _bright(survey, maps, at))
+        known = merge(places, first)
+    begin = known
+    found = merge(places, _all(survey, places, lambda at: _full(survey, maps, at, least_ts, begin)))
+    found = found[np.argsort(-found["ts"], kind="stable")]
+    found["id"] = np.arange(1, len(found) + 1)
+    return found
+
+
+def _all(
+    survey: Survey, places: NDArray[np.float64], one: Callable[[NDArray[np.float64]], NDArray[Any]]
+) -> list[NDArray[Any]]:
+    with ThreadPoolExecutor(survey.threads) as pool:
+        return list(pool.map(one, places))
+
+
+def _bright(survey: Survey, maps: Maps, at: NDArray[np.float64]) -> NDArray[Any]:
+    scene = survey.scene(maps, *at)
+    return search(scene, BRIGHT, rounds=(4 * BRIGHT,))
+
+
+def _full(survey: Survey, maps: Maps, at: NDArray[np.float64], least_ts: float, known: NDArray[Any]) -> NDArray[Any]:
+    scene = survey.scene(maps, *at)
+    near = separation(known["glon_deg"], known["glat_deg"], *at) < AROUND_DEG
+    found = search(scene, least_ts, known[near])
+    if survey.rate is not None and len(found):
+        found = survey.rate(scene, found)
+    return found
+
+
+def merge(places: NDArray[np.float64], found: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return the detections of all patches, each from the patch nearest to it, strongest first, none twice."""
+    parts = [np.zeros(0, DETECTION)]
+    for number, rows in enumerate(found):
+        away = separation(rows["glon_deg"][:, None], rows["glat_deg"][:, None], places[:, 0], places[:, 1])
+        parts.append(rows[away.argmin(axis=1) == number] if len(rows) else rows)
+    every = np.concatenate(parts)
+    every = every[np.argsort(-every["ts"], kind="stable")]
+    kept = np.ones(len(every), bool)
+    for i in range(len(every)):
+        if kept[i]:
+            near = np.abs(every["glat_deg"][i + 1 :] - every["glat_deg"][i]) < SAME_DEG
+            place = np.flatnonzero(near & kept[i + 1 :]) + i + 1
+            later, this = every[place], every[i]
+            away = separation(later["glon_deg"], later["glat_deg"], this["glon_deg"], this["glat_deg"])
+            kept[place[away < SAME_DEG]] = False
+    return every[kept]
