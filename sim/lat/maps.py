@@ -15,13 +15,13 @@ TEXTURE_NSIDE: Final = 256  # 0.23 degrees: half of the shortest wave
 AT_A_TIME: Final = 400_000  # pixels
 
 
-def draw_maps(truth: Truth, scatter: Scatter, rng: np.random.Generator) -> list[NDArray[np.uint16]]:
+def draw_maps(truth: Truth, scatter: Scatter, rng: np.random.Generator) -> list[NDArray[Any]]:
     """Return counts (channels, 12 nside^2) for each of GRIDS: diffuse light, then the photons of all sources."""
     texture = _texture(truth)
-    maps: list[NDArray[np.uint16]] = []
+    maps: list[NDArray[Any]] = []
     for nside, bands in GRIDS:
         channels = channels_of(bands)
-        grid: NDArray[np.uint16] = np.empty((len(channels), 12 * nside**2), np.uint16)
+        grid: NDArray[Any] = np.empty((len(channels), 12 * nside**2), np.uint16)
         for begin in range(0, grid.shape[1], AT_A_TIME):
             part = np.arange(begin, min(begin + AT_A_TIME, grid.shape[1]))
             lon, lat = hp.pix2ang(nside, part, lonlat=True)
