@@ -21,23 +21,24 @@ def draw_maps(truth: Truth, scatter: Scatter, rng: np.random.Generator) -> list[
     maps: list[NDArray[Any]] = []
     for nside, bands in GRIDS:
         channels = channels_of(bands)
-        grid: NDArray[Any] = np.empty((len(channels), 12 * nside**2), np.uint16)
-        for begin in range(0, grid.shape[1], AT_A_TIME):
-            part = np.arange(begin, min(begin + AT_A_TIME, grid.shape[1]))
+        grid: Any = np.empty((len(channels), 12 * nside**2), np.uint16)
+        number = 12 * int(nside) ** 2
+        for begin in range(0, number, AT_A_TIME):
+            part = np.arange(begin, min(begin + AT_A_TIME, number))
             lon, lat = hp.pix2ang(nside, part, lonlat=True)
             smooth, weights = hp.get_interp_weights(SMOOTH_NSIDE, lon, lat, lonlat=True)
             factor = texture[hp.ang2pix(TEXTURE_NSIDE, lon, lat, lonlat=True)]
-            solid_angle = 4 * np.pi / grid.shape[1]
+            solid_angle = 4 * np.pi / number
             for row, c in enumerate(channels):
                 iem = (truth.expected.iem[c][smooth] * weights).sum(axis=0)
                 iso = (truth.expected.iso[c][smooth] * weights).sum(axis=0)
                 grid[row, part] = rng.poisson((iem * factor + iso) * solid_angle)
         maps.append(grid)
     photons = scatter.draw(truth.sources, truth.exposure, rng)
-    for counts, (nside, bands) in zip(maps, GRIDS, strict=True):
+    for counts, (level, bands) in zip(maps, GRIDS, strict=True):
         for row, c in enumerate(channels_of(bands)):
             mine = photons[photons["channel"] == c]
-            pixel = hp.ang2pix(nside, mine["glon_deg"], mine["glat_deg"], lonlat=True)
+            pixel = hp.ang2pix(level, mine["glon_deg"], mine["glat_deg"], lonlat=True)
             counts[row] += np.bincount(pixel, minlength=counts.shape[1]).astype(np.uint16)
     return maps
 

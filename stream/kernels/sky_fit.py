@@ -2,9 +2,10 @@
 
 Pixels of all channels lie in one row: those of channel c from layout[c, 0] on, layout[c, 1] along a side, rows first;
 scale[c] is their size in degrees. A source is (x, y, ln flux, index): degrees from the corner of the patch, flux in
-units that `rate` (CHANNELS, k) turns into counts for k indices at steps of INDEX_STEP from INDEX_LOW. In a pixel it
-makes rate x PSF x `lit` counts, lit being the solid angle of the pixel, sr, and `place` (n, 2) where it is, degrees. `weight` (CHANNELS,) multiplies ln L of
-each channel: below 1 where the background is not known well enough (as 4FGL does, Abdollahi et al. 2020, ApJS 247, 33).
+units that `rate` (channels, k) turns into counts for k indices at steps of INDEX_STEP from INDEX_LOW. In a pixel it
+makes rate x PSF x `lit` counts, lit being the solid angle of the pixel, sr, and `place` (n, 2) where it is, degrees.
+`weight` (channels,) multiplies ln L of each channel: below 1 where the background is not known well enough (as 4FGL
+does, Abdollahi et al. 2020, ApJS 247, 33).
 """
 
 import numpy as np
@@ -98,7 +99,8 @@ def fit_source(
 ):
     """Fit a source to what `model` leaves over, in place; return 2 ln of the likelihood ratio, and whether it settled.
 
-    limits (6,): prior mean and sd of the index, farthest move in degrees, lowest and highest index, lowest ln flux. covariance (4, 4), out: the inverse information. Fisher's scoring, damped where it does not rise.
+    limits (6,): prior mean and sd of the index, farthest move in degrees, lowest and highest index, lowest ln flux.
+    covariance (4, 4), out: the inverse information. Fisher's scoring, damped where it does not rise.
     """
     begun = source.copy()
     mean, sd, farthest, low, high, faintest = limits

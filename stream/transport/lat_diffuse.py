@@ -1,4 +1,4 @@
-"""Reads the diffuse models of the LAT: the interstellar cube (FITS, plate carree, galactic) and the isotropic tables."""
+"""Reads the diffuse models of the LAT: the interstellar cube (FITS, plate carree) and the isotropic tables."""
 
 from pathlib import Path
 
