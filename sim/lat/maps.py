@@ -35,8 +35,8 @@ def draw_maps(truth: Truth, scatter: Scatter, rng: np.random.Generator) -> list[
                 grid[row, part] = rng.poisson((iem * factor + iso) * solid_angle)
         maps.append(grid)
     photons = scatter.draw(truth.sources, truth.exposure, rng)
-    for counts, (level, bands) in zip(maps, GRIDS, strict=True):
-        for row, c in enumerate(channels_of(bands)):
+    for counts, (level, these) in zip(maps, GRIDS, strict=True):
+        for row, c in enumerate(channels_of(these)):
             mine = photons[photons["channel"] == c]
             pixel = hp.ang2pix(level, mine["glon_deg"], mine["glat_deg"], lonlat=True)
             counts[row] += np.bincount(pixel, minlength=counts.shape[1]).astype(np.uint16)
