@@ -154,6 +154,36 @@ def export_sources(model: Path, out: Path, test: Path, overwrite: bool) -> None:
     )
 
 
+@export.command("lat-classify")
+@click.argument("model", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--catalogue", required=True, type=FILE, help="That of the training: cross-validation and parity.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing model and its card.")
+def export_lat_classify(model: Path, out: Path, catalogue: Path, overwrite: bool) -> None:
+    """Export a model of the classes of gamma-ray sources (.npz): OUT (.onnx) and its card (.toml).
+
+    Example: raysieve export lat-classify lat_classes.npz lat_classes.onnx --catalogue gll_psc_v27.fit
+    """
+    with extra("train"):
+        from export.card import write_card
+        from export.lat_classify import describe, write
+        from models.lat.classify_store import load
+        from models.lat.classify_table import KINDS, read_table
+    new_or_replaced(out, overwrite)
+    trained = load(model)
+    kind = next(name for name, classes in KINDS.items() if classes == trained.classes)
+    given = read_table(catalogue, kind)  # type: ignore[arg-type]
+    with whole(out) as partial:
+        write(trained, partial)
+        facts = describe(trained, partial, given)
+    card = write_card(out, facts)
+    parity = facts["parity"]
+    click.echo(
+        f"{out}: {out.stat().st_size / 1e3:.0f} kB; on {parity['sources']:,} sources and {parity['made_up']:,} made up "
+        f"largest difference {parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
+    )
+
+
 @contextmanager
 def whole(out: Path) -> Iterator[Path]:
     """Give a name to write to; what is there takes its own only when all went well."""

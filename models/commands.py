@@ -12,6 +12,7 @@ from config.errors import ConfigError
 from config.extra import extra
 from models.filter.commands import train_filter
 from models.islands.commands import train_islands
+from models.lat.classify_commands import evaluate_lat_classify, train_lat_classify
 from models.screening.commands import evaluate_filter, evaluate_islands
 from models.sources.commands import evaluate_sources, train_sources
 from sim.check import folder_for
@@ -30,6 +31,7 @@ def train() -> None:
 train.add_command(train_filter)
 train.add_command(train_islands)
 train.add_command(train_sources)
+train.add_command(train_lat_classify)
 
 
 @train.command()
@@ -89,7 +91,7 @@ def evaluate() -> None:
     """
 
 
-for command in (evaluate_filter, evaluate_islands, evaluate_sources):
+for command in (evaluate_filter, evaluate_islands, evaluate_lat_classify, evaluate_sources):
     evaluate.add_command(command)
 
 

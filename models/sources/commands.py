@@ -114,13 +114,14 @@ def evaluate_sources(table: Path, model: Path | None, features: tuple[str, ...],
         click.echo(json.dumps(figures, indent=1))
     else:
         for name, rows in figures.items():
-            _show(name, rows)
+            shown(name, rows)
 
 
-def _show(title: str, rows: dict[str, Interval]) -> None:
-    shown = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+def shown(title: str, rows: dict[str, Interval]) -> None:
+    """Print figures with their intervals."""
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for head in ("", "value", "68 % interval"):
-        shown.add_column(head, justify="right" if head else "left")
+        table.add_column(head, justify="right" if head else "left")
     for name, (value, low, high) in rows.items():
-        shown.add_row(name, f"{value:.3f}", f"{low:.3f} - {high:.3f}")
-    Console(highlight=False).print(shown)
+        table.add_row(name, f"{value:.3f}", f"{low:.3f} - {high:.3f}")
+    Console(highlight=False).print(table)

@@ -127,20 +127,20 @@ def scores(judged: Judged) -> dict[str, float]:
     return told
 
 
-def intervals(judged: Judged, seed: int = 0) -> dict[str, Interval]:
+def intervals(judged: Judged, seed: int = 0, of: Callable[[Judged], dict[str, float]] = scores) -> dict[str, Interval]:
     """Return the scores with 68 % intervals from drawing whole groups anew.
 
     That of the ECE lies high: a draw scatters more in its bins than the sources that it is drawn from.
     """
     order = np.argsort(judged.group, kind="stable")
     _, start, count = np.unique(judged.group[order], return_index=True, return_counts=True)
-    rng, rest = np.random.default_rng(seed), scores(judged)
+    rng, rest = np.random.default_rng(seed), of(judged)
     drawn: dict[str, list[float]] = {name: [] for name in rest}
     for _ in range(SAMPLES):
         which = rng.integers(start.size, size=start.size)
         begin, own = start[which], count[which]
         rows = np.arange(own.sum()) + np.repeat(begin - (np.cumsum(own) - own), own)
-        for name, value in scores(judged.pick(order[rows])).items():
+        for name, value in of(judged.pick(order[rows])).items():
             drawn[name].append(value)
     ends = {name: np.quantile(values, QUANTILES) if values else (np.nan, np.nan) for name, values in drawn.items()}
     return {name: (rest[name], float(low), float(high)) for name, (low, high) in ends.items()}
