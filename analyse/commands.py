@@ -48,6 +48,7 @@ def analyse() -> None:
 @click.option("--plasma", type=FILE, help="Folder of APEC's spectra as PIMMS has them; else apec is the shipped table.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Where a parameter begins.")
 @click.option("--freeze", "frozen", multiple=True, metavar="NAME", help="A parameter that stays where it begins.")
+@click.option("--thaw", "thawed", multiple=True, metavar="NAME", help="One that is frozen unless told: apec.Abundanc.")
 @click.option("--limits", multiple=True, metavar="NAME=LOW:HIGH", help="Of a parameter: of the fit and of its prior.")
 @click.option("--sampler", type=click.Choice(["none", "emcee", "nuts"]), default="none", show_default=True)
 @click.option("--steps", type=click.IntRange(1), help="Of each walker, or draws of each chain; else as many as needed.")
@@ -68,7 +69,7 @@ def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> N
         _require(options["sampler"])
     plasma = read_plasma(options["plasma"]) if options["plasma"] else None
     values, limits = _pairs(options["values"]), _pairs(options["limits"], limits=True)
-    model = build_model(options["text"], values, options["frozen"], limits, plasma)
+    model = build_model(options["text"], values, (options["frozen"], options["thawed"]), limits, plasma)
     spectrum, response = read_observation(pha, options["rmf"], options["arf"], options["background"])
     fit = fit_source(model, spectrum, response, band, options["statistic"])
     report = describe(fit, band, options["profiles"])
