@@ -229,9 +229,19 @@ class Accumulate(Section):
     """Kept at most, 24 bytes each; the oldest intervals go first, and their exposure with them."""
     light_curve_s: Positive = 1.0
     """Width of a bin of the light curves."""
+    vignetting: list[Pair] = Field(default=[])
+    """Off-axis angle, arcmin, and the share of the area on axis that is left there; the exposure is multiplied with it.
+    Between them a straight line. None: the exposure is time alone."""
+    axis_px: Pair = Field(default=[0.0, 0.0])
+    """Where the optical axis is, pixels of the focal plane."""
+    arcsec_per_px: Positive = 2.2346
+    """WFI: 130 micrometres at 12 m."""
 
     @model_validator(mode="after")
     def _bands(self) -> "Accumulate":
+        angles = [angle for angle, _ in self.vignetting]
+        if angles != sorted(set(angles)) or any(angle < 0 or not 0 < left <= 1 for angle, left in self.vignetting):
+            raise ValueError("vignetting: expected pairs of rising angles from 0 on, shares above 0 up to 1")
         if any(not 0 <= low < high for low, high in self.bands_ev):
             raise ValueError("bands_ev: expected pairs, 0 <= from < up to")
         return self
@@ -251,6 +261,10 @@ class Classify(Section):
     """Shipped name (models/store) or path of an ONNX file with its card beside it; empty: no classes."""
     diffuse: bool = False
     """Also a map of the light between the sources, with its error: seconds more for each product."""
+    regions: str = ""
+    """DS9 region file (pixels of images.fits): spectra and light curves of these regions, too."""
+    embed: Annotated[int, Field(ge=0, le=8)] = 0
+    """Coordinates of a diffusion map of the sources' shapes, in SOURCES; 0: none. Of 50 sources and more."""
     latitude_deg: Annotated[float, Field(ge=-90, le=90)] | None = None
     """Galactic latitude of the pointing, for the prior of the classes; none: that of the model's training."""
 

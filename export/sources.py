@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from models.sources.evaluate import cross_validate, intervals, judge_unseen
 from models.sources.fusion import Fusion
 from models.sources.train import Trained
 from stream.judges.sources import INPUTS, OUTPUTS
+from stream.transport.hdf5 import read_text
 
 MADE_UP = 2000  # sources with features that no source has
 Array = NDArray[np.float64]
@@ -124,6 +126,19 @@ def _metrics(trained: Trained, given: Sources, about: dict[str, Any]) -> tuple[s
     )
 
 
+def camera_of(table: Path) -> dict[str, dict[str, float]]:
+    """Return the table `[camera]` of a card: of which PSF the features in pixels are; empty for a table of the sky."""
+    if not h5py.is_hdf5(table):
+        return {}
+    with h5py.File(table) as file:
+        made_of = json.loads(read_text(file, "made_of")) if "made_of" in file.attrs else {}
+    changed = dict(made_of.get("optics", {}).get("changes", ()))
+    if not changed:
+        return {}
+    scale = float(changed["arcsec_per_px"])
+    return {"camera": {"psf_fwhm_px": round(float(changed["fwhm_arcsec"]) / scale, 4), "arcsec_per_px": scale}}
+
+
 def describe(trained: Trained, out: Path, given: Sources) -> dict[str, Any]:
     """Return what the card says of an exported model, on a table of sources.
 
@@ -149,6 +164,7 @@ def describe(trained: Trained, out: Path, given: Sources) -> dict[str, Any]:
             "log_evidence": {"shape": ["n"], "dtype": "float32"},
             "outlier": {"shape": ["n"], "dtype": "float32"},
         },
+        **camera_of(given.path),
         "prior": prior,
         "decision": {"threshold": trained.rule.threshold.tolist()},
         "training": about,

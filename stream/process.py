@@ -19,7 +19,7 @@ from config.schema import Config, Links
 from stream.errors import ConfigError, LinkError, ModelError, RaysieveError
 from stream.messages import End, Message, Product, Start
 from stream.runner import Runner
-from stream.stage import Stage
+from stream.stage import Source, Stage
 from stream.stages.record import Record
 from stream.transport.eventlist import EventListWriter
 from stream.transport.inproc import Sink
@@ -29,6 +29,8 @@ from stream.transport.maps import read_maps
 from stream.transport.notes import Notes
 from stream.transport.ogip import read_response
 from stream.transport.products import Products
+from stream.transport.recalled import Recalled
+from stream.transport.regions import read_regions
 from stream.transport.shed import Shed
 from stream.transport.tap import Tap
 from stream.wiring import ASIDE, TAP, aside, build, limits_of, link_after, policy_of, processes, rows_of, url_of
@@ -93,7 +95,8 @@ def _stages(process: str, config: Config) -> list[Stage]:
     response = None
     if config.classify.rmf and any(row.stage == "classify" for row in rows):
         response = read_response(config.classify.rmf, config.classify.arf or None)
-    return [build(row.stage, config, maps, response) for row in rows]
+    regions = read_regions(Path(config.classify.regions)) if response is not None and config.classify.regions else None
+    return [build(row.stage, config, maps, response, regions) for row in rows]
 
 
 def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Callable[[], bool]) -> None:
@@ -102,7 +105,10 @@ def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Call
     keys = daemon_keys(Path(links.keys), inside=not first) if links.keys else None
     fed, limits, samples = rows[0], limits_of(rows[0].link, config), out / ".quarantine"
     pull = Pull(url_of(fed.link, links), queue=fed.queue, bind=True, limits=limits, quarantine=samples, keys=keys)
-    source = Shed(pull, fed.queue) if policy_of(fed, links) == "shed" else pull
+    source: Source = Shed(pull, fed.queue) if policy_of(fed, links) == "shed" else pull
+    if order.process not in processes():  # it may have died, or been too slow: all is on the disk
+        known = _notes(order).read()
+        source = Recalled(pull, out, known[0].run_id if known else "")
     # Only the first process hears the source itself; the others are told of its end.
     silence_s = links.silence_s if first else math.inf
     try:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from config.schema import Config, Links, is_loopback
 from stream.errors import ConfigError
+from stream.imaging.regions import Regions
 from stream.messages import Maps
 from stream.spectra.response import Response
 from stream.stage import Stage
@@ -50,9 +51,13 @@ TAP = Row("glimpse",   "EventList",      "",               200, "",       "tap",
 
 
 def build(
-    stage: str, config: Config, maps: Mapping[int, Maps] | None = None, response: Response | None = None
+    stage: str,
+    config: Config,
+    maps: Mapping[int, Maps] | None = None,
+    response: Response | None = None,
+    regions: Regions | None = None,
 ) -> Stage:
-    """Build one stage of the table from the configuration; built means ready. response: of `classify`."""
+    """Build one stage of the table from the configuration; built means ready. response, regions: of `classify`."""
     if stage == "receive":
         from stream.stages.receive import Receive
 
@@ -80,7 +85,7 @@ def build(
     if stage == "classify":
         from stream.stages.classify import Classify
 
-        return Classify(config, response)
+        return Classify(config, response, regions)
     raise ValueError(f"no stage {stage!r} in the table")
 
 

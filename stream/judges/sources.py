@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from stream.errors import ModelError
 from stream.infer import open_model
 
+SAME_PSF = 0.1  # by which the PSF may differ from that of the training, ln
 BETA, GAMMA, KAPPA = 5.4, -np.log(2), 2.1  # of seed 000, section 3
 AT_A_TIME = 1024  # sources: what a model needs of them stays in the caches
 INPUTS, OUTPUTS = ("x", "error", "log_prior"), ("log_evidence", "outlier", "p")
@@ -93,6 +94,8 @@ class Judge:
         self.features: tuple[str, ...] = tuple(card.get("input.x.names"))
         self.classes: tuple[str, ...] = tuple(card.get("output.p.names"))
         self.log_prior = np.log(np.asarray(card.get("prior.p"), np.float64))  # (C,) of the classes where it was trained
+        camera = card.facts.get("camera", {})
+        self.psf_fwhm_px: float | None = camera.get("psf_fwhm_px")  # of its training; None: features of the sky only
         self._threshold = np.asarray(card.get("decision.threshold"), np.float64)
         wide, classes = len(self.features), len(self.classes)
         for key, shape in (
@@ -105,6 +108,10 @@ class Judge:
         for name, numbers in (("prior.p", self.log_prior), ("decision.threshold", self._threshold)):
             if numbers.shape != (classes,):
                 raise ModelError(f"{card.path}: {name}: expected {classes} numbers, one for each class")
+
+    def fits(self, psf_fwhm_px: float) -> bool:
+        """Return whether features in pixels of a camera with this PSF are those of its training, to SAME_PSF."""
+        return self.psf_fwhm_px is None or abs(np.log(psf_fwhm_px / self.psf_fwhm_px)) <= SAME_PSF
 
     def prior_at(self, latitude_deg: ArrayLike) -> NDArray[np.float64]:
         """Return ln P(class) (n, C) at Galactic latitudes (n,) in degrees, for `judge`; the trained one if it has none.

@@ -37,6 +37,8 @@ PASSED_ON = (
     "CONFSHA",
     "PICHANS",
     "PI_EV",
+    "NOPLACE",
+    *(f"{key}{axis}S" for key in ("CTYPE", "CRPIX", "CRVAL", "CDELT") for axis in (1, 2)),  # of lists with sky columns
 )
 
 
@@ -63,7 +65,8 @@ class Camera:
 class Block:
     """What is kept of one product."""
 
-    number: int  # interval of the run
+    number: int  # interval of the run, the first of several
+    intervals: int
     stop_ns: int
     events: Table  # KEPT
     live_s: Mapping[int, float]  # by quadrant
@@ -105,6 +108,7 @@ class Accumulate:
         self._bad: dict[tuple[int, int, int], int] = {}  # quadrant, x, y -> interval from which on
         self._header: Mapping[str, Card] = {}
         self._camera = Camera({})
+        self._left: NDArray[np.float32] | None = None
         self._fresh = False
         self._due_ns: int | None = None
         self._stream = ""
@@ -112,20 +116,24 @@ class Accumulate:
         self._seen = set[int]()  # numbers of the intervals that came
 
     def _take(self, product: Product) -> Sequence[Message]:
+        if product.header.get("ANEW"):  # all that was seen, and what was missed, comes again
+            self._open()
         if not self._header:
             self._header, self._camera, self._stream = product.header, Camera.of(product.header), product.stream
             self._due_ns = product.time_ns + round(self._section.every_s * 1e9)
         number = int(product.header.get("INTERVAL", product.sequence))
-        if number in self._seen:
+        several = range(number, number + int(product.header.get("INTERVALS", 1)))
+        if not self._seen.isdisjoint(several):
             self.counters["interval twice"] += 1
             return ()
-        self._seen.add(number)
+        self._seen.update(several)
         gti = product.tables["GTI"]
         stop_ns = int(gti["STOP_NS"].max()) if len(gti) else product.time_ns
         for row in product.tables.get("BADPIX", ()):  # not in lists of other origin
             self._bad.setdefault((int(row["QUADRANT"]), int(row["RAWX"]), int(row["RAWY"])), number)
         live_s = {q: float(product.header[f"NREAD{q:02d}"]) * self._live_s() for q in self._camera.places}
-        self._blocks.append(Block(number, stop_ns, _kept(product.tables["EVENTS"]), live_s, gti[["START", "STOP"]]))
+        block = Block(number, len(several), stop_ns, _kept(product.tables["EVENTS"]), live_s, gti[["START", "STOP"]])
+        self._blocks.append(block)
         self._fresh = True
         self._forget_old(stop_ns)
         assert self._due_ns is not None
@@ -161,15 +169,16 @@ class Accumulate:
         live = [sum(block.live_s[q] for block in blocks) for q in self._camera.places]
         header: dict[str, Card] = {key: self._header[key] for key in PASSED_ON if key in self._header}
         header |= {
-            "NINTERV": len(numbers),
+            "NINTERV": sum(block.intervals for block in blocks),
             "MISSING": missing,
             "OLDEST": min(numbers),
-            "NEWEST": max(numbers),
+            "NEWEST": max(block.number + block.intervals - 1 for block in blocks),
             "TSTART": float(gti["START"].min()) if len(gti) else 0.0,
             "TSTOP": float(gti["STOP"].max()) if len(gti) else 0.0,
             "ONTIME": float((gti["STOP"] - gti["START"]).sum()),
             "EXPOSURE": float(np.mean(live)) if live else 0.0,
             "BIN_PX": self._section.bin_px,
+            "VIGNET": bool(self._section.vignetting),
         }
         tables = {
             "IMAGES": self._images(events),
@@ -206,7 +215,18 @@ class Accumulate:
             if q in self._camera.places:
                 x0, y0 = self._camera.places[q][:2]
                 exposure[y0 + y, x0 + x] = sum(b.live_s[q] for b in self._blocks if b.number < number)
+        if self._section.vignetting:
+            exposure *= self._vignetting()
         return bin_means(exposure, self._section.bin_px)
+
+    def _vignetting(self) -> NDArray[np.float32]:
+        """Return the share of the area on axis that is left, at each pixel of the camera, (rows, columns)."""
+        if self._left is None:
+            (x, y), (angle, left) = self._section.axis_px, np.array(self._section.vignetting).T
+            rows, columns = self._camera.shape
+            away_px = np.hypot(np.arange(columns)[None] - x, np.arange(rows)[:, None] - y)
+            self._left = np.interp(away_px * self._section.arcsec_per_px / 60, angle, left).astype(np.float32)
+        return self._left
 
     def _light_curve(self, events: Table, gti: Table, header: Mapping[str, Card]) -> Table:
         """Return the light curve of the whole camera: rate of all bands, counts of each, exposed part of each bin."""

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 from config.schema import Config
 from stream.errors import ConfigError
 from stream.imaging.diffuse import diffuse_map
+from stream.imaging.embedding import embed
 from stream.imaging.image import FWHM
+from stream.imaging.regions import Regions, measure_regions
 from stream.judges.catalogue import BAND_KEV, Catalogue, Seen, make_catalogue
 from stream.judges.sources import Judge, Posterior, columns_to_features
 from stream.messages import Message, Product, Start
 from stream.spectra.response import Response
 
+SHAPES = ("log_fwhm_ratio", "extent_sigma", "concentration", "log_local_density", "neighbours", "log_nearest_bright_px")
+LEAST_EMBEDDED = 50  # sources: fewer make no map
 LONGEST_CURVE = 4096  # bins of a light curve in the product: wider ones then
 
 
@@ -28,11 +32,20 @@ class Classify:
 
     name = "classify"
 
-    def __init__(self, config: Config, response: Response | None) -> None:
-        """Raises ModelError for a model that cannot be used, ConfigError for a response without channels to fit."""
+    def __init__(self, config: Config, response: Response | None, regions: Regions | None = None) -> None:
+        """regions: whose spectra and light curves are given as well, whatever is found.
+
+        Raises ModelError for a model that cannot be used, ConfigError for a response without channels to fit, and for a
+        model of a camera with another PSF.
+        """
         self._section = config.classify
-        self._response = response
+        self._response, self._regions = response, regions or Regions()
         self._judge = Judge(self._section.model) if response is not None and self._section.model else None
+        if self._judge is not None and not self._judge.fits(self._section.psf_fwhm_px):
+            raise ConfigError(
+                f"classify.model: {self._section.model} is made for a PSF of {self._judge.psf_fwhm_px:.1f} px, "
+                f"classify.psf_fwhm_px is {self._section.psf_fwhm_px:g}: expected a model of this camera, or none"
+            )
         self.counters: Counter[str] = Counter()
         self._last: Catalogue | None = None  # of the open observation
         if response is not None:
@@ -74,12 +87,17 @@ class Classify:
             header |= {f"CLASS{k}": name for k, name in enumerate(self._judge.classes)}
             header |= {"MODEL": str(self._judge.about["classes"])}
         tables = {
-            "SOURCES": source_table(found, told, int(images.header["BIN_PX"])),
+            "SOURCES": source_table(found, told, int(images.header["BIN_PX"]), self._section.embed),
             "SPECTRA": spectrum_table(found),
             "LIGHTCURVES": light_curves(images, found),
         }
         if self._section.diffuse:
             tables["DIFFUSE"] = diffuse_table(seen, found)
+        if self._regions.sources:
+            first, channels = int(response.channel[0]), len(response.channel)
+            place = seen.channel.astype(np.int64) - first
+            tables["REGIONS"] = measure_regions(self._regions, seen.exposure_s, (seen.x, seen.y), place, channels)
+            tables["REGION_CURVES"] = region_curves(images, seen, self._regions)
         return Product(
             stream=images.stream,
             kind="sources",
@@ -140,8 +158,11 @@ def seen_in(images: Product, response: Response, psf_fwhm_px: float) -> Seen:
     )
 
 
-def source_table(found: Catalogue, told: Posterior | None, bin_px: int) -> NDArray[np.void]:
-    """Return SOURCES: ID, X and Y in pixels of the camera, NET_COUNTS, FLAG, the features, and what the judge says."""
+def source_table(found: Catalogue, told: Posterior | None, bin_px: int, embed_in: int = 0) -> NDArray[np.void]:
+    """Return SOURCES: ID, X and Y in pixels of the camera, NET_COUNTS, FLAG, the features, and what the judge says.
+
+    embed_in: coordinates DIFFUSION of the catalogue's own diffusion map of shapes, 0: none.
+    """
     sources = found.detections.sources
     features = {name.upper(): values for name, values in found.columns.items() if name not in ("x", "y")}
     columns: dict[str, NDArray[np.generic]] = {
@@ -155,6 +176,12 @@ def source_table(found: Catalogue, told: Posterior | None, bin_px: int) -> NDArr
         "FLAG": sources["flag"],
         **features,
     }
+    if embed_in:
+        shapes = np.stack([found.columns[name] for name in SHAPES], axis=1)
+        enough = len(found) >= LEAST_EMBEDDED
+        columns["DIFFUSION"] = (
+            embed(shapes, embed_in).coordinates if enough else np.full((len(found), embed_in), np.nan)
+        )
     if told is not None:
         columns |= {"P": told.p, "P_OUTLIER": told.outlier, "HYPERSCORE": told.hyperscore}
         columns |= {"LOG_EVIDENCE": told.log_evidence, "CLASS": told.p.argmax(axis=1)}
@@ -191,6 +218,25 @@ def diffuse_table(seen: Seen, found: Catalogue) -> NDArray[np.void]:
     made = diffuse_map(seen.image(*BAND_KEV), seen.exposure_s, found.detections, seen.psf_sigma_px)
     table = np.empty(1, [(name, "<f4", made.rate.shape) for name in ("RATE", "ERROR")])
     table["RATE"], table["ERROR"] = made.rate, made.error
+    return table
+
+
+def region_curves(images: Product, seen: Seen, regions: Regions) -> NDArray[np.void]:
+    """Return REGION_CURVES: TIME of each bin, its exposed part, counts in each region, all energies kept."""
+    camera = images.tables["LIGHTCURVE"]
+    if not len(camera):
+        return np.empty(0, np.dtype([]))
+    mine, _ = regions.masks(seen.exposure_s)
+    table = np.zeros(len(camera), [("TIME", "<f8"), ("FRACEXP", "<f4"), ("COUNTS", "<i4", (len(mine),))])
+    table["TIME"], table["FRACEXP"] = camera["TIME"], camera["FRACEXP"]
+    width = float(camera["TIME"][1] - camera["TIME"][0]) if len(camera) > 1 else np.inf
+    at = np.clip((seen.time_s - (camera["TIME"][0] - width / 2)) / width, 0, len(camera) - 1).astype(np.int64)
+    rows, columns = seen.exposure_s.shape
+    x, y = np.rint(seen.x).astype(np.int64), np.rint(seen.y).astype(np.int64)
+    inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
+    for k, mask in enumerate(mine):
+        chosen = np.flatnonzero(inside)[mask[y[inside], x[inside]]]
+        table["COUNTS"][:, k] = np.bincount(at[chosen], minlength=len(camera))
     return table
 
 

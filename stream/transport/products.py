@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from stream.errors import LinkError
@@ -28,7 +29,7 @@ COMMENTS = {
     "EXPOSURE": "[s] livetime, mean of the quadrants", "BIN_PX": "pixels of the camera along a pixel of the image",
     "NSOURCES": "sources found", "THRESH": "[sigma] of detection", "MODEL": "model of the classes",
     "RESPFILE": "redistribution", "ANCRFILE": "effective area", "CHANNEL1": "first channel of the spectra",
-    "PICHANS": "channels of PI", "PI_EV": "[eV] width of a channel",
+    "VIGNET": "exposure times vignetting", "PICHANS": "channels of PI", "PI_EV": "[eV] width of a channel",
 }  # fmt: skip
 UNITS = {"TIME": "s", "COUNTS": "count", "EXPOSURE": "s", "START": "s", "STOP": "s", "BAND_LO": "eV", "BAND_HI": "eV"}
 
@@ -84,12 +85,13 @@ def write_images(product: Product, folder: Path) -> None:
 
 
 def write_sources(product: Product, folder: Path) -> None:
-    """Write sources.fits (SOURCES, LIGHTCURVES), spectra/source_N.pha with its background, and diffuse.fits.
+    """Write sources.fits (SOURCES, LIGHTCURVES, REGIONS), spectra with their backgrounds, and diffuse.fits.
 
     Raises LinkError. Spectra of sources that are no more found are removed.
     """
     hdus = [_primary(product)]
     hdus += [table_hdu(product.tables[name], name, product.header) for name in SOURCE_TABLES if name in product.tables]
+    _add_sky(hdus[1:], product.header)
     save(folder / "sources.fits", hdus)
     if "DIFFUSE" in product.tables:
         row = product.tables["DIFFUSE"][0]
@@ -98,17 +100,36 @@ def write_sources(product: Product, folder: Path) -> None:
     spectra = folder / "spectra"
     with disk_faults(spectra):
         spectra.mkdir(exist_ok=True)
-        old = {path.name for path in spectra.glob("source_*.pha")}
+        old = {path.name for end in ("source", "region") for path in spectra.glob(f"{end}_*.pha")}
     files = {key: _from(spectra, str(product.header.get(key, "none"))) for key in ("RESPFILE", "ANCRFILE")}
     new: dict[str, tuple[Spectrum, Mapping[str, str]]] = {}
-    for row in product.tables.get("SPECTRA", ()):
-        name, background = (f"source_{row['ID']:04d}{end}.pha" for end in ("", "_bkg"))
-        new[background] = _spectrum(row, "BACK_", product), {}
-        new[name] = _spectrum(row, "", product), {**files, "BACKFILE": background}
+    named = [(f"source_{row['ID']:04d}", row) for row in product.tables.get("SPECTRA", ())]
+    named += [(f"region_{row['NAME']}", row) for row in product.tables.get("REGIONS", ())]
+    for stem, row in named:
+        if not row["EXPOSURE"] > 0:
+            continue  # a region without an exposed pixel: its row in REGIONS says so
+        name, background, has = f"{stem}.pha", f"{stem}_bkg.pha", row["BACK_EXPOSURE"] > 0
+        if has:
+            new[background] = _spectrum(row, "BACK_", product), {}
+        new[name] = _spectrum(row, "", product), {**files, **({"BACKFILE": background} if has else {})}
     write_spectra(spectra, new)
     with disk_faults(spectra):
         for name in old - new.keys():
             (spectra / name).unlink()
+
+
+def _add_sky(hdus: list[Any], header: Cards) -> None:
+    """Add columns RA and DEC to SOURCES where the sky of the camera's pixels is known (cards CTYPE1S ...)."""
+    table = next((hdu for hdu in hdus if hdu.name == "SOURCES"), None)
+    if table is None or "CTYPE1S" not in header:
+        return
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crpix, wcs.wcs.crval, wcs.wcs.cdelt = (
+        [header[f"{key}{axis}S"] for axis in (1, 2)] for key in ("CTYPE", "CRPIX", "CRVAL", "CDELT")
+    )
+    places = wcs.all_pix2world(table.data["X"], table.data["Y"], 0)  # CRPIX counts from 0, as X and Y
+    for name, values in zip(("RA", "DEC"), places, strict=True):
+        table.columns.add_col(fits.Column(name, "D", unit="deg", array=np.asarray(values, float)))
 
 
 def _from(folder: Path, name: str) -> str:
@@ -128,7 +149,7 @@ def _spectrum(row: Any, prefix: str, product: Product) -> Spectrum:
     )
 
 
-SOURCE_TABLES = ("SOURCES", "LIGHTCURVES")
+SOURCE_TABLES = ("SOURCES", "LIGHTCURVES", "REGIONS", "REGION_CURVES")
 DIFFUSE = {"RATE": "count / s", "ERROR": "count / s"}  # of a pixel of the image
 WRITERS = {"images": write_images, "sources": write_sources}
 

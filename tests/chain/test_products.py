@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -58,6 +59,24 @@ def test_it_may_die_and_nothing_is_lost(folder, tmp_path):
     frames, gaps = books(out)
     assert sorted(frames) == sorted({(n, q) for n in range(8 * READOUTS) for q in range(4)})
     assert not gaps
+
+
+def test_images_after_a_kill_are_those_of_the_whole_run(folder, tmp_path):
+    out = tmp_path / "out"
+    daemon = Daemon(folder, out, *SETTINGS)
+    feeding = Thread(target=feed, args=(daemon, folder, "--loop", "12", "--rate", "live"))
+    feeding.start()
+    wait_for((out / "images.fits").is_file, 300)
+    os.kill(json.loads((out / ".status" / "sources.json").read_text())["pid"], signal.SIGKILL)
+    feeding.join()
+    code, said = daemon.end()
+    assert code == 0, said
+    with fits.open(out / "events.fits") as lists, fits.open(out / "images.fits") as images:
+        assert images["EXPOSURE"].header["MISSING"] == 0
+        events = lists["EVENTS"].data
+        for hdu in images[1:-1]:
+            inside = (events["ENERGY"] >= hdu.header["BAND_LO"]) & (events["ENERGY"] < hdu.header["BAND_HI"])
+            assert hdu.data.sum() == inside.sum()
 
 
 def test_one_that_dies_again_and_again_is_given_up(folder, tmp_path):

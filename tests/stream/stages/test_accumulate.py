@@ -179,3 +179,21 @@ def test_other_messages_pass():
     other = Product(stream="s", kind="other", sequence=0, time_ns=0, header={}, tables={})
     assert list(stage.process(other)) == [other]
     assert isinstance(next(iter(stage.process(End(stream="s")))), End)
+
+
+def test_vignetting_is_in_the_exposure_and_said_to_be():
+    found = intervals()
+    _, plain = accumulated(found)
+    _, images = accumulated(
+        found, "accumulate.vignetting=[[0, 1.0], [1, 0.5]]", "accumulate.axis_px=[4, 2]", "accumulate.arcsec_per_px=6"
+    )
+    bare, seen = (one[-1].tables["EXPOSURE"]["EXPOSURE"][0] for one in (plain, images))
+    rows, columns = bare.shape
+    away = np.hypot(*np.meshgrid(np.arange(columns) - 4, np.arange(rows) - 2)) * 6 / 60
+    assert np.allclose(seen, bare * np.maximum(1 - 0.5 * away, 0.5), rtol=1e-6)
+    assert (plain[-1].header["VIGNET"], images[-1].header["VIGNET"]) == (False, True)
+
+
+def test_shares_of_the_area_that_cannot_be_are_refused():
+    with pytest.raises(ConfigError, match="vignetting: expected pairs of rising angles"):
+        load("quick", ["accumulate.vignetting=[[5, 0.5], [1, 0.9]]"])
