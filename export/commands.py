@@ -184,6 +184,33 @@ def export_lat_classify(model: Path, out: Path, catalogue: Path, overwrite: bool
     )
 
 
+@export.command("lat-cutouts")
+@click.argument("weights", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--test", required=True, type=FILE, help="Cut-outs of skies that it has never seen: metrics and parity.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing model and its card.")
+def export_lat_cutouts(weights: Path, out: Path, test: Path, overwrite: bool) -> None:
+    """Export the network of the classes of cut-outs: OUT (.onnx) and its card (.toml).
+
+    Example: raysieve export lat-cutouts lat_cutouts.npz lat_cutouts.onnx --test test.h5
+    """
+    with extra("train"):
+        from export.card import write_card
+        from export.lat_cutouts import describe, write
+        from models.lat.classify_train import Cutouts
+    new_or_replaced(out, overwrite)
+    unseen = Cutouts(test)
+    with whole(out) as partial:
+        network, way = write(weights, partial)
+        facts = describe(weights, network, partial, unseen, way)
+    card = write_card(out, facts)
+    parity = facts["parity"]
+    click.echo(
+        f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['cutouts']:,} cut-outs largest difference "
+        f"{parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
+    )
+
+
 @contextmanager
 def whole(out: Path) -> Iterator[Path]:
     """Give a name to write to; what is there takes its own only when all went well."""

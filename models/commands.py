@@ -12,7 +12,12 @@ from config.errors import ConfigError
 from config.extra import extra
 from models.filter.commands import train_filter
 from models.islands.commands import train_islands
-from models.lat.classify_commands import evaluate_lat_classify, train_lat_classify
+from models.lat.classify_commands import (
+    evaluate_lat_classify,
+    evaluate_lat_cutouts,
+    train_lat_classify,
+    train_lat_cutouts,
+)
 from models.screening.commands import evaluate_filter, evaluate_islands
 from models.sources.commands import evaluate_sources, train_sources
 from sim.check import folder_for
@@ -32,6 +37,7 @@ train.add_command(train_filter)
 train.add_command(train_islands)
 train.add_command(train_sources)
 train.add_command(train_lat_classify)
+train.add_command(train_lat_cutouts)
 
 
 @train.command()
@@ -91,7 +97,7 @@ def evaluate() -> None:
     """
 
 
-for command in (evaluate_filter, evaluate_islands, evaluate_lat_classify, evaluate_sources):
+for command in (evaluate_filter, evaluate_islands, evaluate_lat_classify, evaluate_lat_cutouts, evaluate_sources):
     evaluate.add_command(command)
 
 

@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
+from config.errors import ConfigError
 from config.extra import extra
 from models.sources.commands import shown, told
-from sim.check import new_or_replaced
+from sim.check import folder_for, new_or_replaced
 
 FILE = click.Path(path_type=Path)
 KINDS = click.Choice(["classes", "agn-psr"])
@@ -74,3 +76,60 @@ def evaluate_lat_classify(catalogue: Path, kind: str, by_sky: bool, folds: int, 
     for name, rows in figures.items():
         shown(name, rows["metrics"])  # type: ignore[arg-type]
         Console(highlight=False).print(f"true {'/'.join(given.classes)} called so: {rows['confusion']}")
+
+
+@click.command("lat-cutouts")
+@click.argument("cutouts", type=FILE)
+@click.option("--validation", required=True, type=FILE, help="Cut-outs of other skies: calibration.")
+@click.option("--out", required=True, type=FILE, help="The weights; a checkpoint while it trains.")
+@click.option("--way", default="counts", type=click.Choice(["counts", "changes"]), help="changes: without the mean.")
+@click.option("--epochs", default=12, type=click.IntRange(1), help="Times through all cut-outs.")
+@click.option("--batch", default=128, type=click.IntRange(2), help="Cut-outs in a step.")
+@click.option("--rate", default=0.004, type=click.FloatRange(1e-6, 1), help="Highest learning rate of one cycle.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same order of cut-outs.")
+def train_lat_cutouts(cutouts: Path, validation: Path, out: Path, **plan_of: Any) -> None:
+    """Train the network of classes (and of fakes) on sets of `raysieve simulate lat-cutouts`.
+
+    Interrupted, the same command goes on from the last whole epoch.
+
+    Example: raysieve train lat-cutouts train.h5 --validation other.h5 --out lat_cutouts.npz
+    """
+    with extra("train"):
+        from models.lat.classify_train import Cutouts, Plan, Standing, train
+    folder_for(out)
+    given, calibration, plan = Cutouts(cutouts), Cutouts(validation), Plan(**plan_of)
+    console = Console(stderr=True)
+    with told("batches") as move:
+
+        def tell(now: Standing) -> None:
+            move(now.epoch * now.steps + now.step, plan.epochs * now.steps)
+            if now.step == 0:
+                console.print(f"epoch {now.epoch}: loss {now.loss:.4f}, unseen {now.unseen:.4f}", highlight=False)
+
+        try:
+            train(given, calibration, out, plan, tell)
+        except KeyboardInterrupt:
+            raise ConfigError(f"{out}: interrupted; the same command goes on from the last whole epoch") from None
+    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+
+
+@click.command("lat-cutouts")
+@click.argument("weights", type=FILE)
+@click.argument("cutouts", type=FILE)
+def evaluate_lat_cutouts(weights: Path, cutouts: Path) -> None:
+    """Judge the network of classes on CUTOUTS of skies that it has never seen, with 68 % intervals.
+
+    Example: raysieve evaluate lat-cutouts lat_cutouts.npz test.h5
+    """
+    with extra("train"):
+        from scipy.special import softmax
+
+        from models.lat.classify_evaluate import confusion, intervals
+        from models.lat.classify_fakes import only_sources, rejection
+        from models.lat.classify_train import Cutouts, judged, load, predict, state_of
+    network, unseen = load(weights), Cutouts(cutouts)
+    said = judged(softmax(predict(network, unseen, state_of(weights)["plan"]["way"]), axis=1), unseen)
+    shown("all", intervals(said))
+    shown("sources among each other", intervals(only_sources(said)))
+    shown("fakes", rejection(said))
+    Console(highlight=False).print(f"true {'/'.join(said.classes)} called so: {confusion(said)}")

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+import torch
+
+from export.card import write_card
+from export.lat_cutouts import describe, write
+from models.lat.classify_fakes import area, only_sources, rejection, roc
+from models.lat.classify_network import CutoutNet
+from models.lat.classify_train import Cutouts, Plan, calibrate, class_weights, load, train, turned
+from models.sources.evaluate import Judged
+from sim.lat.cutouts import KINDS
+from stream.errors import ConfigError
+from stream.judges.lat_cutouts import WAYS, CutoutJudge, cutout_shape, inputs_of
+from tests.sim.lat.cutout_skies import made
+
+
+def cutouts(rows, name):
+    given = Cutouts.__new__(Cutouts)
+    given.path, given.rows, given.sky, given.about = name, rows, np.zeros(len(rows), np.int64), name
+    return given
+
+
+@pytest.fixture(scope="module")
+def sets():
+    rows = np.random.default_rng(1).permutation(made()[1])
+    return cutouts(rows[::2], "one"), cutouts(rows[1::2], "other")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_years_are_in_order_and_have_the_mean_taken_off(sets, way):
+    rows = sets[0].rows
+    image = inputs_of(rows["counts"], rows["background"], way)
+    assert image.shape == (len(rows), *cutout_shape(way))
+    mixed = np.take(rows["counts"], np.random.default_rng(2).permutation(10), axis=2)
+    np.testing.assert_array_equal(np.sort(inputs_of(mixed, rows["background"], way), axis=2), np.sort(image, axis=2))
+    level = rows["background"][:, :, None, None, None] / 360
+    change = np.sinh(image[:, :6].astype(float)) * np.sqrt(level + 0.25)
+    np.testing.assert_allclose(change.sum(axis=2), 0, atol=1e-2)
+    yearly = change.sum(axis=(1, 3, 4))
+    assert np.all(np.diff(yearly, axis=1) > -1e-2)
+    assert inputs_of(rows["counts"][:0], rows["background"][:0], way).shape[0] == 0
+
+
+def test_training_goes_on_is_calibrated_and_exported_with_parity(sets, tmp_path):
+    given, other = sets
+    out, plan = tmp_path / "net.npz", Plan(epochs=2, batch=16)
+    network = train(given, other, out, plan)
+    assert float(network.scale) != 1.0
+    again = load(out)
+    image = torch.from_numpy(other.inputs(np.arange(5), "counts"))
+    with torch.no_grad():
+        np.testing.assert_array_equal(again(image), network(image))
+    with pytest.raises(ConfigError, match="of another training"):
+        train(given, other, out, Plan(epochs=3, batch=16))
+    with pytest.raises(ConfigError, match="the same skies"):
+        train(given, given, tmp_path / "x.npz", plan)
+    model = tmp_path / "net.onnx"
+    probability, way = write(out, model)
+    facts = describe(out, probability, model, other, way)
+    assert facts["parity"]["difference"] < 1e-5
+    assert facts["parity"]["changed"] == 0
+    write_card(model, facts)
+    judge = CutoutJudge(str(model))
+    assert judge.classes == KINDS
+    p = judge.judge(other.rows["counts"], other.rows["background"])
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+    assert judge.judge(other.rows["counts"][:0], other.rows["background"][:0]).shape == (0, 5)
+
+
+def test_calibration_finds_the_scale_back():
+    rng = np.random.default_rng(3)
+    true = rng.standard_normal((20_000, 5))
+    p = np.exp(true) / np.exp(true).sum(axis=1, keepdims=True)
+    label = (p.cumsum(axis=1) < rng.random((20_000, 1))).sum(axis=1).clip(max=4)
+    network = CutoutNet(6)
+    calibrate(network, (2.5 * true).astype(np.float32), label)
+    assert float(network.scale) == pytest.approx(0.4, abs=0.02)
+    np.testing.assert_allclose(network.shift, network.shift.mean(), atol=0.06)
+
+
+def test_turns_weights_and_the_rejection_of_fakes():
+    image = np.arange(36, dtype=np.float32).reshape(1, 6, 6)
+    assert len({turned(image, turn).tobytes() for turn in range(8)}) == 8
+    weights = class_weights(np.array([0] * 90 + [1] * 9 + [2] * 9 + [3] * 9 + [4] * 9))
+    assert weights[1] / weights[0] == pytest.approx(9.1)
+    label = np.repeat([0, 4], 500)
+    score = np.concatenate([np.linspace(0, 0.5, 500), np.linspace(0.25, 0.75, 500)])
+    p = np.stack([1 - score, 0 * score, 0 * score, 0 * score, score], axis=1)
+    judged = Judged(KINDS, label, p, p.argmax(axis=1), np.arange(1000))
+    assert area(score, label == 4) == pytest.approx(0.875, abs=0.005)
+    told = rejection(judged)
+    assert told["fakes rejected where 90 % of the sources are kept"][0] == pytest.approx(0.6, abs=0.01)
+    table = roc(judged)
+    assert table["lost_sources"] == sorted(table["lost_sources"], reverse=True)
+    assert table["kept_fakes"] == sorted(table["kept_fakes"])
+    assert only_sources(judged).classes == KINDS[:4]
