@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 
 from analyse.ensemble import sample_ensemble
+from analyse.field_commands import field
 from analyse.nuts import sample_nuts
 from analyse.plots import plot_fit, plot_posterior
 from analyse.posterior import FAILED, GOOD, edges, publish
@@ -31,10 +32,13 @@ FILE = click.Path(path_type=Path)
 
 @click.group()
 def analyse() -> None:
-    """Analyse sources one by one; samplers need the analyse extra (pip install -e '.[analyse]').
+    """Analyse sources one by one, or all of a field; samplers need the analyse extra (pip install -e '.[analyse]').
 
     Example: raysieve analyse source source.pha --model "tbabs*powerlaw" --sampler emcee --out source
     """
+
+
+analyse.add_command(field)
 
 
 @analyse.command()

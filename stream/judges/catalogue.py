@@ -95,7 +95,7 @@ def make_catalogue(seen: Seen, threshold: float = 5.0, like: Catalogue | None = 
     shapes = measure(counts, seen.exposure_s, found, seen.psf_sigma_px)
     regions = list(_regions(seen, found))
     spectra = tuple(_spectrum(seen, region) for region in regions)
-    net = np.array([_net(spectrum, seen.response)[0] for spectrum in spectra])
+    net = np.array([net_counts(spectrum, seen.response)[0] for spectrum in spectra])
     earlier = _earlier(found, like)
     fits = {
         text: [
@@ -190,8 +190,8 @@ def _channels(seen: Seen, events: NDArray[np.int64]) -> Floats:
     return np.bincount(kept, minlength=len(seen.response.channel)).astype(float)
 
 
-def _net(spectrum: Spectrum, response: Response, band: tuple[float, float] = BAND_KEV) -> tuple[float, float]:
-    """Return net counts in a band and their variance."""
+def net_counts(spectrum: Spectrum, response: Response, band: tuple[float, float] = BAND_KEV) -> tuple[float, float]:
+    """Return net counts in a band, keV, and their variance."""
     inside = (response.e_min_kev >= band[0]) & (response.e_max_kev <= band[1])
     off = spectrum.background
     on = float(spectrum.counts[inside].sum())

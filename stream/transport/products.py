@@ -71,10 +71,10 @@ def write_images(product: Product, folder: Path) -> None:
     hdus = [_primary(product)]
     for row in images:
         name = f"COUNTS_{row['BAND_LO']:.0f}_{row['BAND_HI']:.0f}"
-        hdus.append(_image(row["COUNTS"], name, "count", product.header))
+        hdus.append(image_hdu(row["COUNTS"], name, "count", product.header))
         hdus[-1].header["BAND_LO"] = (float(row["BAND_LO"]), "[eV] from")
         hdus[-1].header["BAND_HI"] = (float(row["BAND_HI"]), "[eV] up to, without")
-    hdus.append(_image(exposure, "EXPOSURE", "s", product.header))
+    hdus.append(image_hdu(exposure, "EXPOSURE", "s", product.header))
     save(folder / "images.fits", hdus)
     rate = table_hdu(
         product.tables["LIGHTCURVE"], "RATE", product.header | {"HDUCLASS": "OGIP", "HDUCLAS1": "LIGHTCURVE"}
@@ -95,7 +95,7 @@ def write_sources(product: Product, folder: Path) -> None:
     save(folder / "sources.fits", hdus)
     if "DIFFUSE" in product.tables:
         row = product.tables["DIFFUSE"][0]
-        maps = [_image(row[name], name, unit, product.header) for name, unit in DIFFUSE.items()]
+        maps = [image_hdu(row[name], name, unit, product.header) for name, unit in DIFFUSE.items()]
         save(folder / "diffuse.fits", [_primary(product), *maps])
     spectra = folder / "spectra"
     with disk_faults(spectra):
@@ -177,7 +177,7 @@ def _primary(product: Product) -> Any:
     return hdu
 
 
-def _image(pixels: NDArray[Any], name: str, unit: str, header: Cards) -> Any:
+def image_hdu(pixels: NDArray[Any], name: str, unit: str, header: Cards) -> Any:
     """Return an image whose coordinates are DETX and DETY of the event list."""
     hdu = fits.ImageHDU(np.ascontiguousarray(pixels), name=name)
     hdu.header["BUNIT"] = unit
