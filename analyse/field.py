@@ -32,6 +32,7 @@ class FieldPosterior:
     sampled: FieldDraws  # all draws
     rates: Floats  # (chain, draw, n, B) s-1
     normalisations: Floats  # (chain, draw, K, B)
+    places: Floats  # (chain, draw, n, 2) px of the image
     features: dict[str, Floats]  # refined ones, (chain, draw, n)
     labels: Labels | None  # None: no model of classes, or no sources
     seed: int
@@ -59,7 +60,7 @@ class FieldPosterior:
         rate = level.mean(axis=(0, 1))[model.tiles] * model.glow
         variance = (level.std(axis=(0, 1))[model.tiles] * model.glow) ** 2
         knots, even = self.rates.sum(axis=-1) * self.is_diffuse(), np.ones(rate.shape)
-        for (x, y, sigma), own in zip(model.sources, knots.reshape(-1, knots.shape[-1]).T, strict=True):
+        for (x, y, sigma), own in zip(model.sources, np.moveaxis(knots, -1, 0), strict=True):
             if own.any():
                 part = np.zeros(rate.shape)
                 add_source(part, even, (x, y, 1.0, sigma), 1.0)
@@ -106,12 +107,13 @@ def refine_field(
         if judge is not None:
             prior = None if latitude_deg is None else judge.prior_at(np.full(len(found), latitude_deg))
             labels = draw_labels(judge, found, features, prior, seed)
-    return FieldPosterior(found, model, made, sampled, rates, normalisations, features, labels, seed)
+    drawn = rates, normalisations, sampled.places[:, ::step]
+    return FieldPosterior(found, model, made, sampled, *drawn, features, labels, seed)
 
 
 def quantiles(draws: Floats) -> dict[str, Floats]:
     """Return mean, sd, and the intervals (..., 2) of INTERVALS, of draws (chain, draw, ...)."""
-    flat = draws.reshape(-1, *draws.shape[2:])
+    flat = draws.reshape(draws.shape[0] * draws.shape[1], *draws.shape[2:])
     ends = {name: np.moveaxis(np.quantile(flat, both, axis=0), 0, -1) for name, both in INTERVALS.items()}
     return {"mean": flat.mean(axis=0), "sd": flat.std(axis=0), **ends}
 
@@ -120,7 +122,9 @@ def source_table(done: FieldPosterior, bin_px: int = 1) -> NDArray[np.void]:
     """Return a row for each source; RATE of each band, s-1, of all its PSF, TOTAL of all bands, features, classes."""
     sources = done.found.detections.sources
     columns: dict[str, NDArray[Any]] = {"ID": sources["id"], "FLAG": sources["flag"], "TILE": done.model.tile_of}
-    columns |= {"X": (sources["x"] + 0.5) * bin_px - 0.5, "Y": (sources["y"] + 0.5) * bin_px - 0.5}
+    for k, name in enumerate("xy"):
+        columns[f"{name.upper()}_FOUND"] = (sources[name] + 0.5) * bin_px - 0.5
+        columns |= _told(name.upper(), (done.places[..., k] + 0.5) * bin_px - 0.5)
     columns |= {"NET_COUNTS": sources["net_counts"], "RATE_FOUND": sources["rate"]}
     columns |= {"RATE_FOUND_ERROR": sources["rate_error"]}
     columns |= _told("RATE", done.rates) | _told("TOTAL", done.rates.sum(axis=-1))

@@ -17,7 +17,7 @@ from stream.transport.products import image_hdu, save, table_hdu
 
 TABLES: Final = "field.fits"
 PRIORS: Final = {
-    "rate": "Gamma, shape 1 / bands, mean of all bands 1e6 counts: flat in the total rate",
+    "rate": "log-flat in the total from 1 count on, Dirichlet 1 / bands in the bands",
     "normalisation": "Gamma, shape 1, mean 1: one count of the diffuse map",
 }
 
@@ -50,7 +50,7 @@ def write_netcdf(path: Path, done: FieldPosterior, gates: str) -> None:
     coords: dict[str, Any] = {"chain": np.arange(done.rates.shape[0]), "draw": np.arange(done.rates.shape[1])}
     bands = {"e_min": ("band", np.array(BANDS_KEV[:-1]), {"units": "keV"})}
     bands |= {"e_max": ("band", np.array(BANDS_KEV[1:]), {"units": "keV"})}
-    sources = {"source": done.found.detections.sources["id"], **bands}
+    sources: dict[str, Any] = {"source": done.found.detections.sources["id"], "axis": ["x", "y"], **bands}
     tiles = {"tile": np.arange(len(done.model.expected)), **bands}
     shapes = {"rate": done.rates.shape[2:], "normalisation": done.normalisations.shape[2:]}
     told, first = {}, 0
@@ -63,6 +63,11 @@ def write_netcdf(path: Path, done: FieldPosterior, gates: str) -> None:
     variables: dict[str, Any] = {
         "rate": (of_source, done.rates, {"units": "count s-1", "prior": PRIORS["rate"]}),
         "normalisation": (of_tile, done.normalisations, {"units": "1", "prior": PRIORS["normalisation"]}),
+        "place": (
+            (*dims, "source", "axis"),
+            done.places,
+            {"units": "pixel", "prior": "flat within a sigma of the PSF"},
+        ),
         "diffuse_counts": (of_tile, done.diffuse_counts(), {"units": "count"}),
     }
     if done.labels is not None:

@@ -5,13 +5,16 @@ Expected counts of pixel p in band b, of sources s with rates r_sb and tiles t w
     mu_pb = e_p (sum_s r_sb psf_s(p) + a_t(p)b f_b D_p),    n_pb ~ Poisson(mu_pb)
 
 e: exposure, D: the diffuse map, f: share of the band in the counts that no source reaches. Given the origin of every
-photon, N_sb of a source and M_tb of a tile, rates and normalisations are independent Gammas:
+photon, N_sb of a source and M_tb of a tile, all else is drawn by itself: the total rate R_s, its shares q_sb in the
+bands, the normalisations, and the place of a source (by Metropolis; nearly always taken):
 
-    r_sb ~ Gamma(1/B + N_sb, beta + E_s),    a_tb ~ Gamma(1 + M_tb, 1 + M0_tb)
+    R_s E_s ~ Gamma(N_s, 1) above 1,    q_s ~ Dirichlet(1/B + N_sb),    r_sb = R_s q_sb
+    a_tb ~ Gamma(1 + M_tb, 1 + M0_tb),    x_s ~ Normal(mean place of its photons, sigma^2 / N_s) x exp(-R_s E_s(x_s))
 
-E_s = sum_p e_p psf_s(p), M0 the map's own counts. The priors: flat in the total rate of a source (its B bands: Gamma of
-1/B each), 1 / beta a rate of a million counts; of a normalisation, one count of the map's brightness. Places and
-widths of the sources, and the map's shape within a tile, are as found: their errors are not in the posterior.
+E_s = sum_p e_p psf_s(p), M0 the map's own counts. The priors: log-flat in the total rate from one count on (what was
+found has one), Dirichlet(1/B) in the bands, flat in the place within MOVE sigma of where it was found; of a
+normalisation, one count of the map's brightness. The widths of sources and the map's shape within a tile are as found:
+their errors are not in the posterior.
 """
 
 from dataclasses import dataclass
@@ -29,19 +32,20 @@ Floats = NDArray[np.float64]
 BANDS_KEV: Final = HARDNESS_KEV
 PER_TILE: Final = 40.0  # diffuse counts of a tile in a band, mean: 16 %
 MOST_TILES: Final = 8  # along a side
-FLATTEST: Final = 1e-6  # beta, over the longest exposure
+MOVE: Final = 1.0  # sigma of its PSF that a source may be away, along x and y, from where it was found
 
 
 @dataclass(frozen=True, slots=True)
 class FieldModel:
     """The photons of a field of n sources, K tiles and B bands, as `share_photons` takes them."""
 
-    seconds: Floats  # (n,) E_s
-    beta_s: float
+    seconds: Floats  # (n,) E_s, where they were found
+    exposure: Floats  # (rows, columns) s
     expected: Floats  # (K, B) M0
     alone: Floats  # (K, B) photons that no source reaches
     cells: tuple[NDArray[Any], ...]
     near: tuple[NDArray[Any], ...]
+    near_s: Floats  # (m,) exposure of the pixels of `near`
     sources: Floats  # (n, 3) x, y, sigma, px of the image
     tiles: NDArray[np.int64]  # (rows, columns) number of the tile of each pixel
     glow: Floats  # (rows, columns) D, counts s-1 px-1
@@ -80,17 +84,17 @@ def build_field(seen: Seen, found: Detections, glow: Floats, tiles: int | None =
     tile = _tiles(exposure.shape, side)
     alone = _by_tile(np.where(number[..., None] > 0, 0, images), tile, side**2)
     share = (alone.sum(axis=0) + 0.5) / (alone.sum() + 0.5 * bands)
-    near, cells = _listed(images, number, (table, exposure), (tile, light[..., None] * share))
+    near, near_s, cells = _listed(images, number, (table, exposure), (tile, light[..., None] * share))
     y, x = (np.clip(np.rint(table[:, k]).astype(int), 0, exposure.shape[1 - k] - 1) for k in (1, 0))
     expected = _by_tile(light[..., None] * share, tile, side**2)
-    beta = FLATTEST * float(exposure.max())
-    return FieldModel(seconds, beta, expected, alone, cells, near, table, tile, glow, share, tile[y, x])
+    parts = (table, tile, glow, share, tile[y, x])
+    return FieldModel(np.maximum(seconds, 1e-9), exposure, expected, alone, cells, near, near_s, *parts)
 
 
 def _listed(
     images: Floats, number: NDArray[np.int64], seen: tuple[Floats, Floats], diffuse: tuple[NDArray[np.int64], Floats]
-) -> tuple[tuple[NDArray[Any], ...], tuple[NDArray[Any], ...]]:
-    """Return `near` and `cells` of the pixels with counts (rows, columns, B) that a source reaches."""
+) -> tuple[tuple[NDArray[Any], ...], Floats, tuple[NDArray[Any], ...]]:
+    """Return `near`, `near_s` and `cells` of the pixels with counts (rows, columns, B) that a source reaches."""
     table, exposure = seen
     tile, light = diffuse
     wanted = (number > 0) & (images.sum(axis=-1) > 0)
@@ -100,7 +104,8 @@ def _listed(
     list_reaching(table, exposure, place, begins, source_of, weight)
     y, x, band = np.nonzero(np.where(wanted[..., None], images, 0))
     cells = (place[y, x], band.astype(np.int64), tile[y, x], images[y, x, band].astype(np.int64), light[y, x, band])
-    return (begins, source_of, weight), cells
+    row, column = (axis.astype(float) for axis in np.nonzero(wanted))
+    return (begins, source_of, column, row), exposure[wanted], cells
 
 
 def _tiles(shape: tuple[int, ...], side: int) -> NDArray[np.int64]:

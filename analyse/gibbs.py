@@ -1,4 +1,4 @@
-"""Draws of the rates and normalisations of a field: origins of photons given rates, rates given origins, in turn."""
+"""Draws of the rates, places and normalisations of a field: origins of photons given these, these given origins."""
 
 import time
 from dataclasses import dataclass, replace
@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from analyse.diagnostics import LEAST_ESS, MOST_RHAT, Draws, ess, rhat
-from analyse.field_model import FieldModel, Floats
-from stream.kernels.origins import log_of_cells, share_photons
+from analyse.field_model import MOVE, FieldModel, Floats
+from stream.kernels.origins import expose, log_of_cells, share_photons, weigh
 
 WARM_UP: Final = 200  # sweeps
 DRAWS: Final = 1000  # of a chain, thinned
@@ -18,11 +18,12 @@ SCATTER: Final = 0.7  # dex / 2.3, of the places where chains begin: wider than 
 
 @dataclass(frozen=True, slots=True)
 class FieldDraws:
-    """What was drawn: rates (chain, draw, n, B) s-1, normalisations (chain, draw, K, B), and whether that is enough."""
+    """What was drawn: rates (chain, draw, n, B) s-1, normalisations (.., K, B), places (.., n, 2) px; is it enough?"""
 
     rates: Floats
     normalisations: Floats
-    draws: Draws  # of both, flat
+    places: Floats
+    draws: Draws  # of rates and normalisations, flat
 
     @property
     def names(self) -> list[str]:
@@ -51,29 +52,67 @@ class Chain:
         begin = np.maximum(start, 1e-12)[:, None] / bands * np.ones(bands)
         self.rates = begin * np.exp(SCATTER * self.rng.standard_normal(begin.shape))
         self.normalisations = np.exp(SCATTER * self.rng.standard_normal(model.expected.shape))
-        self._of_source, self._of_tile = np.zeros_like(self.rates), np.zeros_like(self.normalisations)
+        self.places, self.seconds = model.sources.copy(), model.seconds.copy()
+        self._weight, self._trial_s = np.zeros(len(model.near[1])), model.seconds.copy()
+        weigh(self.places, model.near, model.near_s, self._weight)
+        self._out = np.zeros_like(self.rates), np.zeros_like(self.normalisations), np.zeros((len(start), 2))
 
     def sweep(self) -> None:
-        """Draw all origins, then all rates and normalisations."""
-        model, rng = self.model, self.rng
-        counts = self._of_source, self._of_tile
-        share_photons(model.cells, model.near, self.rates, self.normalisations, rng.random(model.shared), *counts)
-        shape = 1 / self.rates.shape[1] + self._of_source
-        self.rates = rng.standard_gamma(shape) / (model.beta_s + model.seconds[:, None])
-        self.normalisations = rng.standard_gamma(1 + model.alone + self._of_tile) / (1 + model.expected)
+        """Draw all origins, then rates and normalisations, then places."""
+        self.share()
+        self.draw()
+        self.move()
+
+    def share(self) -> None:
+        """Draw the origin of every photon."""
+        model = self.model
+        light = self.rates, self.normalisations
+        share_photons(model.cells, model.near, self._weight, light, self.rng.random(model.shared), self._out)
+
+    def draw(self) -> None:
+        """Draw rates and normalisations given the origins."""
+        of_source, of_tile, _ = self._out
+        share = self.rng.standard_gamma(1 / of_source.shape[1] + of_source) + 1e-300
+        total = gamma_above_one(of_source.sum(axis=1), self.rng) / self.seconds
+        self.rates = total[:, None] * share / share.sum(axis=1, keepdims=True)
+        self.normalisations = self.rng.standard_gamma(1 + self.model.alone + of_tile) / (1 + self.model.expected)
+
+    def move(self) -> None:
+        """Draw places given origins and rates."""
+        model, (of_source, _, sums) = self.model, self._out
+        if not len(sums):
+            return
+        photons, sigma = of_source.sum(axis=1), model.sources[:, 2]
+        middle = np.where(photons[:, None] > 0, sums / np.maximum(photons, 1)[:, None], self.places[:, :2])
+        step = sigma / np.sqrt(np.maximum(photons, 1))
+        trial = self.places.copy()
+        trial[:, :2] = middle + step[:, None] * self.rng.standard_normal(sums.shape)
+        expose(trial, model.sources, model.exposure, self._trial_s)
+        inside = (np.abs(trial - model.sources)[:, :2] <= MOVE * sigma[:, None]).all(axis=1) & (photons > 0)
+        loss = self.rates.sum(axis=1) * (self._trial_s - self.seconds)
+        taken = inside & (self.rng.exponential(size=len(loss)) > loss)
+        self.places[taken] = trial[taken]
+        self.seconds = np.where(taken, np.maximum(self._trial_s, 1e-9), self.seconds)
+        weigh(self.places, model.near, model.near_s, self._weight)
 
     def log_posterior(self) -> float:
         """Return its ln, without constants."""
-        return log_posterior(self.model, self.rates, self.normalisations)
+        model, total = self.model, self.rates.sum(axis=1)
+        found: float = log_of_cells(model.cells, model.near, self._weight, (self.rates, self.normalisations))
+        found += float(np.sum(model.alone * np.log(np.maximum(self.normalisations, 1e-300))))
+        found -= float(total @ self.seconds + np.sum(self.normalisations * (1 + model.expected)))
+        weak = (1 / self.rates.shape[1] - 1) * np.sum(np.log(np.maximum(self.rates, 1e-300))) - np.log(total).sum()
+        return found + float(weak)
 
 
-def log_posterior(model: FieldModel, rates: Floats, normalisations: Floats) -> float:
-    """Return ln of likelihood times priors, without constants, of rates (n, B) and normalisations (K, B)."""
-    likelihood = log_of_cells(model.cells, model.near, rates, normalisations)
-    likelihood += float(np.sum(model.alone * np.log(np.maximum(normalisations, 1e-300))))
-    likelihood -= float(rates.sum(axis=1) @ model.seconds + np.sum(normalisations * model.expected))
-    weak = (1 / rates.shape[1] - 1) * float(np.sum(np.log(np.maximum(rates, 1e-300)))) - model.beta_s * rates.sum()
-    return float(likelihood + weak - normalisations.sum())
+def gamma_above_one(shape: Floats, rng: np.random.Generator) -> Floats:
+    """Return draws (n,) of x^(shape - 1) exp(-x), shape 0, 1, 2 ..., above 1."""
+    drawn = np.zeros(len(shape))
+    while (low := drawn < 1).any():
+        drawn[low] = rng.standard_gamma(shape[low])
+        far = 1 + rng.standard_exponential(len(shape))  # where few are above 1: from the tail, which falls faster
+        drawn = np.where(low & (shape < 1), np.where(rng.random(len(shape)) * far < 1, far, 0.0), drawn)
+    return drawn
 
 
 def sample_field(
@@ -91,9 +130,11 @@ def sample_field(
             walk.sweep()
     thin, sweeps = 1, WARM_UP
     while True:
-        rates, normalisations, log = _collect(walks, draws or DRAWS, thin)
+        rates, normalisations, places, log = _collect(walks, draws or DRAWS, thin)
         sweeps += (draws or DRAWS) * thin
-        flat = np.concatenate([one.reshape(*one.shape[:2], -1) for one in (rates, normalisations)], axis=2)
+        flat = np.concatenate(
+            [one.reshape(*one.shape[:2], int(np.prod(one.shape[2:]))) for one in (rates, normalisations)], axis=2
+        )
         size = np.array([ess(flat[..., k]) for k in range(flat.shape[2])])
         ranks = np.array([rhat(flat[..., k]) for k in range(flat.shape[2])])
         enough = bool(np.all(size >= LEAST_ESS) and np.all(ranks <= MOST_RHAT))
@@ -101,17 +142,18 @@ def sample_field(
             about: dict[str, float] = {"chains": chains, "sweeps": sweeps, "thinned_by": thin}
             spent = time.perf_counter() - began
             made = Draws("gibbs", flat, spent, size, ranks, 0, {"lp": log}, about)
-            return FieldDraws(rates, normalisations, made)
+            return FieldDraws(rates, normalisations, places, made)
         thin *= 2
 
 
-def _collect(walks: list[Chain], draws: int, thin: int) -> tuple[Floats, Floats, Floats]:
+def _collect(walks: list[Chain], draws: int, thin: int) -> tuple[Floats, Floats, Floats, Floats]:
     rates = np.empty((len(walks), draws, *walks[0].rates.shape))
     normalisations = np.empty((len(walks), draws, *walks[0].normalisations.shape))
-    log = np.empty((len(walks), draws))
+    places, log = np.empty((*rates.shape[:3], 2)), np.empty((len(walks), draws))
     for c, walk in enumerate(walks):
         for d in range(draws):
             for _ in range(thin):
                 walk.sweep()
             rates[c, d], normalisations[c, d], log[c, d] = walk.rates, walk.normalisations, walk.log_posterior()
-    return rates, normalisations, log
+            places[c, d] = walk.places[:, :2]
+    return rates, normalisations, places, log

@@ -72,27 +72,68 @@ def list_reaching(table, exposure, place, begins, source_of, weight):
 
 
 @njit(cache=True, nogil=True)
-def share_photons(cells, near, rates, diffuse, chance, of_source, of_tile):
+def weigh(table, near, exposure, weight):
+    """Write the PSF times exposure of all listed sources, now at the places of `table`, (l,) float64, s.
+
+    near = (begins, source_of, x, y): the lists of `list_reaching`, which stay as they are, and the places of their
+    pixels (m,) float64, px; exposure (m,) float64, s.
+    """
+    begins, source_of, x, y = near
+    for i in range(x.shape[0]):
+        for j in range(begins[i], begins[i + 1]):
+            k = source_of[j]
+            variance = table[k, 2] ** 2
+            r2 = (x[i] - table[k, 0]) ** 2 + (y[i] - table[k, 1]) ** 2
+            weight[j] = exposure[i] * np.exp(-r2 / (2 * variance)) / (2 * np.pi * variance)
+
+
+@njit(cache=True, nogil=True)
+def expose(table, centre, exposure, seconds):
+    """Write the exposure times the PSF of sources at the places of `table`, in the pixels that `centre` reaches.
+
+    table, centre (n, 3) float64; exposure (rows, columns) float64, s; seconds (n,) float64, out.
+    """
+    for k in range(table.shape[0]):
+        x, y, sigma = table[k]
+        source = (centre[k, 0], centre[k, 1], centre[k, 2])
+        top, bottom, left, right = window(source, exposure.shape)
+        across = np.exp(-((np.arange(left, right) - x) ** 2) / (2 * sigma * sigma))
+        total = 0.0
+        for v in range(top, bottom):
+            along = 0.0
+            for u in range(left, right):
+                if (u - source[0]) ** 2 + (v - source[1]) ** 2 <= (REACH * sigma) ** 2:
+                    along += exposure[v, u] * across[u - left]
+            total += along * np.exp(-((v - y) ** 2) / (2 * sigma * sigma))
+        seconds[k] = total / (2 * np.pi * sigma * sigma)
+
+
+@njit(cache=True, nogil=True)
+def share_photons(cells, near, weight, light, chance, out):
     """Draw the origin of each photon; add up the photons of each source and of the diffuse light of each tile, by band.
 
-    cells = (pixel, band, tile, counts, light), each (m,): number of the pixel, of the band, of the tile, int64, counts
-    int64, expected counts of diffuse light where its normalisation is 1, float64; near = (begins, source_of, weight) of
-    `list_reaching`; rates (n, B) float64, s-1; diffuse (K, B) float64: normalisations; chance (photons,) float64, even
-    in 0 to 1, one for each photon in the order of the cells; of_source (n, B), of_tile (K, B) float64, out.
+    cells = (pixel, band, tile, counts, glow), each (m,): number of the pixel, of the band, of the tile, int64, counts
+    int64, expected counts of diffuse light where its normalisation is 1, float64; near, weight as of `weigh`; light =
+    (rates (n, B) float64, s-1, normalisations (K, B) float64); chance (photons,) float64, even in 0 to 1, one for each
+    photon in the order of the cells; out = (of_source (n, B), of_tile (K, B), places (n, 2)) float64, the last the sums
+    of x and of y of each source's photons.
     """
-    pixel, band, tile, counts, light = cells
-    begins, source_of, weight = near
+    pixel, band, tile, counts, glow = cells
+    begins, source_of, x, y = near
+    rates, normalisations = light
+    of_source, of_tile, places = out
     of_source[:] = 0.0
     of_tile[:] = 0.0
+    places[:] = 0.0
     photon = 0
     for c in range(pixel.shape[0]):
         b, first, last = band[c], begins[pixel[c]], begins[pixel[c] + 1]
-        glow = diffuse[tile[c], b] * light[c]
-        total = glow
+        own = normalisations[tile[c], b] * glow[c]
+        total = own
         for j in range(first, last):
             total += rates[source_of[j], b] * weight[j]
         for _ in range(counts[c]):
-            left = chance[photon] * total - glow
+            left = chance[photon] * total - own
             photon += 1
             j = first
             while left >= 0 and j < last:
@@ -101,17 +142,21 @@ def share_photons(cells, near, rates, diffuse, chance, of_source, of_tile):
             if j == first:
                 of_tile[tile[c], b] += 1
             else:
-                of_source[source_of[j - 1], b] += 1
+                k = source_of[j - 1]
+                of_source[k, b] += 1
+                places[k, 0] += x[pixel[c]]
+                places[k, 1] += y[pixel[c]]
 
 
 @njit(cache=True, nogil=True)
-def log_of_cells(cells, near, rates, diffuse):
+def log_of_cells(cells, near, weight, light):
     """Return the sum of counts x ln(expected counts) of all cells; arguments as of `share_photons`."""
-    pixel, band, tile, counts, light = cells
-    begins, source_of, weight = near
+    pixel, band, tile, counts, glow = cells
+    begins, source_of, _, _ = near
+    rates, normalisations = light
     found = 0.0
     for c in range(pixel.shape[0]):
-        total = diffuse[tile[c], band[c]] * light[c]
+        total = normalisations[tile[c], band[c]] * glow[c]
         for j in range(begins[pixel[c]], begins[pixel[c] + 1]):
             total += rates[source_of[j], band[c]] * weight[j]
         found += counts[c] * np.log(max(total, 1e-300))
