@@ -5,16 +5,17 @@ Expected counts of pixel p in band b, of sources s with rates r_sb and tiles t w
     mu_pb = e_p (sum_s r_sb psf_s(p) + a_t(p)b f_b D_p),    n_pb ~ Poisson(mu_pb)
 
 e: exposure, D: the diffuse map, f: share of the band in the counts that no source reaches. Given the origin of every
-photon, N_sb of a source and M_tb of a tile, all else is drawn by itself: the total rate R_s, its shares q_sb in the
-bands, the normalisations, and the place of a source (by Metropolis; nearly always taken):
+photon, N_sb of a source and M_tb of a tile, all else is drawn by itself: the place of a source (by Metropolis, nearly
+always taken), its total rate R_s and shares q_sb in the bands, the normalisations:
 
+    x_s ~ Normal(mean place of its photons, sigma^2 / N_s) E_s(x_s)^-N_s
     R_s E_s ~ Gamma(N_s, 1) above 1,    q_s ~ Dirichlet(1/B + N_sb),    r_sb = R_s q_sb
-    a_tb ~ Gamma(1 + M_tb, 1 + M0_tb),    x_s ~ Normal(mean place of its photons, sigma^2 / N_s) x exp(-R_s E_s(x_s))
+    a_tb ~ Gamma(1 + M_tb, 1 + M0_tb)
 
 E_s = sum_p e_p psf_s(p), M0 the map's own counts. The priors: log-flat in the total rate from one count on (what was
-found has one), Dirichlet(1/B) in the bands, flat in the place within MOVE sigma of where it was found; of a
-normalisation, one count of the map's brightness. The widths of sources and the map's shape within a tile are as found:
-their errors are not in the posterior.
+found has one), Dirichlet(1/B) in the bands; flat in the place, within MOVE sigma of where it was found and APART of the
+way to its neighbour: no two change their names; of a normalisation, one count of the map's brightness. The widths of
+sources and the map's shape within a tile are as found: their errors are not in the posterior.
 """
 
 from dataclasses import dataclass
@@ -26,13 +27,15 @@ from numpy.typing import NDArray
 from stream.errors import ConfigError
 from stream.imaging.detect import Detections
 from stream.judges.catalogue import HARDNESS_KEV, Seen
-from stream.kernels.origins import count_reaching, list_reaching
+from stream.kernels.origins import REACH, count_reaching, list_reaching
 
 Floats = NDArray[np.float64]
 BANDS_KEV: Final = HARDNESS_KEV
+SAME: Final = 1e-3  # of the exposure: no more than that is made of a difference
 PER_TILE: Final = 40.0  # diffuse counts of a tile in a band, mean: 16 %
 MOST_TILES: Final = 8  # along a side
-MOVE: Final = 1.0  # sigma of its PSF that a source may be away, along x and y, from where it was found
+MOVE: Final = 0.5  # sigma of its PSF that a source may be away, along x and y, from where it was found
+APART: Final = 0.35  # likewise, of the distance to the nearest other one
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class FieldModel:
     glow: Floats  # (rows, columns) D, counts s-1 px-1
     share: Floats  # (B,) f
     tile_of: NDArray[np.int64]  # (n,) tile of each source
+    reach: Floats  # (n,) px that a source may be away from where it was found
+    uneven: NDArray[np.int64]  # sources whose exposure is not the same wherever their light falls
 
     @property
     def shared(self) -> int:
@@ -87,7 +92,8 @@ def build_field(seen: Seen, found: Detections, glow: Floats, tiles: int | None =
     near, near_s, cells = _listed(images, number, (table, exposure), (tile, light[..., None] * share))
     y, x = (np.clip(np.rint(table[:, k]).astype(int), 0, exposure.shape[1 - k] - 1) for k in (1, 0))
     expected = _by_tile(light[..., None] * share, tile, side**2)
-    parts = (table, tile, glow, share, tile[y, x])
+    uneven = np.flatnonzero([_is_uneven(exposure, own) for own in table])
+    parts = (table, tile, glow, share, tile[y, x], _reach(table), uneven)
     return FieldModel(np.maximum(seconds, 1e-9), exposure, expected, alone, cells, near, near_s, *parts)
 
 
@@ -106,6 +112,21 @@ def _listed(
     cells = (place[y, x], band.astype(np.int64), tile[y, x], images[y, x, band].astype(np.int64), light[y, x, band])
     row, column = (axis.astype(float) for axis in np.nonzero(wanted))
     return (begins, source_of, column, row), exposure[wanted], cells
+
+
+def _is_uneven(exposure: Floats, source: Floats) -> bool:
+    """Return whether the exposure is not the same wherever a source's light may fall."""
+    x, y, sigma = source
+    side = int(np.ceil((REACH + MOVE) * sigma)) + 1
+    row, column = int(np.rint(y)), int(np.rint(x))
+    seen = exposure[max(row - side, 0) : max(row + side + 1, 0), max(column - side, 0) : max(column + side + 1, 0)]
+    return bool(seen.size < (2 * side + 1) ** 2 or np.ptp(seen) > SAME * seen.max())
+
+
+def _reach(table: Floats) -> Floats:
+    apart = np.hypot(*(table[:, None, :2] - table[None, :, :2]).transpose(2, 0, 1))
+    apart[np.diag_indices(len(table))] = np.inf
+    return np.minimum(MOVE * table[:, 2], APART * apart.min(axis=1, initial=np.inf))
 
 
 def _tiles(shape: tuple[int, ...], side: int) -> NDArray[np.int64]:

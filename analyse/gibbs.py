@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 
 from analyse.diagnostics import LEAST_ESS, MOST_RHAT, Draws, ess, rhat
-from analyse.field_model import MOVE, FieldModel, Floats
+from analyse.field_model import FieldModel, Floats
 from stream.kernels.origins import expose, log_of_cells, share_photons, weigh
 
 WARM_UP: Final = 200  # sweeps
 DRAWS: Final = 1000  # of a chain, thinned
-MOST_THIN: Final = 16  # sweeps from one draw to the next
+MOST_THIN: Final = 8  # sweeps from one draw to the next
 SCATTER: Final = 0.7  # dex / 2.3, of the places where chains begin: wider than any posterior here
 
 
@@ -53,15 +53,15 @@ class Chain:
         self.rates = begin * np.exp(SCATTER * self.rng.standard_normal(begin.shape))
         self.normalisations = np.exp(SCATTER * self.rng.standard_normal(model.expected.shape))
         self.places, self.seconds = model.sources.copy(), model.seconds.copy()
-        self._weight, self._trial_s = np.zeros(len(model.near[1])), model.seconds.copy()
+        self._weight = np.zeros(len(model.near[1]))
         weigh(self.places, model.near, model.near_s, self._weight)
         self._out = np.zeros_like(self.rates), np.zeros_like(self.normalisations), np.zeros((len(start), 2))
 
     def sweep(self) -> None:
-        """Draw all origins, then rates and normalisations, then places."""
+        """Draw all origins, then places, then rates and normalisations."""
         self.share()
-        self.draw()
         self.move()
+        self.draw()
 
     def share(self) -> None:
         """Draw the origin of every photon."""
@@ -78,7 +78,7 @@ class Chain:
         self.normalisations = self.rng.standard_gamma(1 + self.model.alone + of_tile) / (1 + self.model.expected)
 
     def move(self) -> None:
-        """Draw places given origins and rates."""
+        """Draw places given origins, whatever the rates."""
         model, (of_source, _, sums) = self.model, self._out
         if not len(sums):
             return
@@ -87,12 +87,14 @@ class Chain:
         step = sigma / np.sqrt(np.maximum(photons, 1))
         trial = self.places.copy()
         trial[:, :2] = middle + step[:, None] * self.rng.standard_normal(sums.shape)
-        expose(trial, model.sources, model.exposure, self._trial_s)
-        inside = (np.abs(trial - model.sources)[:, :2] <= MOVE * sigma[:, None]).all(axis=1) & (photons > 0)
-        loss = self.rates.sum(axis=1) * (self._trial_s - self.seconds)
-        taken = inside & (self.rng.exponential(size=len(loss)) > loss)
-        self.places[taken] = trial[taken]
-        self.seconds = np.where(taken, np.maximum(self._trial_s, 1e-9), self.seconds)
+        seconds, some = self.seconds.copy(), model.uneven
+        if len(some):
+            cut = np.empty(len(some))
+            expose(trial[some], model.sources[some], model.exposure, cut)
+            seconds[some] = np.maximum(cut, 1e-9)
+        inside = (np.abs(trial - model.sources)[:, :2] <= model.reach[:, None]).all(axis=1) & (photons > 0)
+        taken = inside & (self.rng.exponential(size=len(photons)) > photons * np.log(seconds / self.seconds))
+        self.places[taken], self.seconds[taken] = trial[taken], seconds[taken]
         weigh(self.places, model.near, model.near_s, self._weight)
 
     def log_posterior(self) -> float:

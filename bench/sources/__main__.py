@@ -5,7 +5,7 @@ import sys
 
 from tests.real.conftest import DATA
 
-PARTS = ("spectra", "plasma", "imaging", "field", "classes", "gain", "analyse", "live", "page")
+PARTS = ("spectra", "plasma", "imaging", "field", "classes", "gain", "analyse", "joint", "live", "page")
 
 
 def main() -> None:

@@ -6,8 +6,11 @@ sources that were not found, in each tile and band.
 """
 
 import argparse
+import os
 import time
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -119,8 +122,9 @@ def of_tiles(field: Field, done: FieldPosterior, rates: Floats, owner: NDArray[n
     return told
 
 
-def of_field(camera: Camera, seed: int, number: int, judge: Judge, drawn: bool) -> tuple[Told, Told]:
-    """Return what is told of the sources and of the diffuse light of one field."""
+def of_field(job: tuple[int, int]) -> tuple[Told, Told]:
+    """Return what is told of the sources and of the diffuse light of one field (seed, number)."""
+    (seed, number), camera, judge = job, built_in(), Judge("sources")
     setup = Ranges().setup(Seeds(seed), number)
     field = make_field(camera, setup, seed, number + 1)
     seen = seen_of(field)
@@ -128,7 +132,7 @@ def of_field(camera: Camera, seed: int, number: int, judge: Judge, drawn: bool) 
     began = time.process_time()
     done = refine_field(seen, found, judge, setup.b_deg, seed=number)
     spent = time.process_time() - began
-    if drawn:
+    if number == 0:
         plot_field(PICTURE, seen, done)
     rates, owner = true_rates(field), owners(field, done)
     draws = done.sampled.draws
@@ -235,18 +239,18 @@ def together(parts: list[Told]) -> Told:
 def main() -> None:
     """Write docs/figures/sources_joint.json and the picture."""
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--fields", type=int, default=12)
+    words.add_argument("--fields", type=int, default=10)
     words.add_argument("--seed", type=int, default=5, help="of the fields; 1 and 2 trained and tested the models")
+    words.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     given = words.parse_args()
-    camera, judge = built_in(), Judge("sources")
     sources, tiles = [], []
-    for number in range(given.fields):
-        one, other = of_field(camera, given.seed, number, judge, drawn=number == 0)
-        sources.append(one)
-        tiles.append(other)
-        print(f"field {number}: {len(one['real'])} sources, {other['cpu'][0]:.0f} s", flush=True)
+    with ProcessPoolExecutor(given.processes, get_context("spawn")) as pool:
+        for one, other in pool.map(of_field, [(given.seed, number) for number in range(given.fields)]):
+            sources.append(one)
+            tiles.append(other)
+            print(f"{len(one['real'])} sources, {other['cpu'][0]:.0f} s", flush=True)
     told = together(sources)
-    rows: Rows = {"fields": (given.fields, "")} | source_rows(told) | class_rows(told, judge)
+    rows: Rows = {"fields": (given.fields, "")} | source_rows(told) | class_rows(told, Judge("sources"))
     figures.write("sources_joint", COMMAND, rows | light_rows(together(tiles), given.fields))
 
 

@@ -120,6 +120,42 @@ def gain_table(found: Found) -> str:
     return "\n".join([table, *lines])
 
 
+def joint_table(found: Found) -> str:
+    """Return what the posterior of whole fields says beside the catalogue: rates, classes, diffuse light."""
+    ways = {"circle": "aperture", "fit of the finding": "fit", "joint posterior": "joint"}
+    lines = [
+        "| rates of found sources above 8 sigma: median (joint or found) / true - 1, and of its size | |",
+        "|---|---|",
+    ]
+    for who in ("alone", "a neighbour within 2 FWHM"):
+        number = cell(found, "joint", f"bias, {who}, 8 sigma: sources")
+        for what, key in ways.items():
+            told = "; ".join(cell(found, "joint", f"{kind}, {who}, 8 sigma: {key}") for kind in ("bias", "error"))
+            lines.append(f"| {who} ({number}), {what} | {told} |")
+    keys = [key for key in found.get("sources_joint", {}) if "within 68 %" in key]
+    lines += ["", "| truth within the interval of | 68 % | 90 % |", "|---|---|---|"]
+    for key in keys:
+        both = (cell(found, "joint", one) for one in (key, key.replace("68 %", "90 %")))
+        lines.append(f"| {key.removesuffix(' within 68 %')} | {' | '.join(both)} |")
+    scores_ = ("macro-F1", "macro-F1, rule", "log-loss", "ECE", "diffuse F1")
+    lines += ["", "| classes | as found | joint |", "|---|---|---|"]
+    for key in scores_:
+        both = (cell(found, "joint", f"classes {when}: {key}") for when in ("before", "after"))
+        lines.append(f"| {key} | {' | '.join(both)} |")
+    for key in ("macro-F1", "log-loss"):
+        lines.append(f"| {key}, gained | | {cell(found, 'joint', f'classes: {key} after less before')} |")
+    lines += ["", "| all diffuse light of a field | bias | rms |", "|---|---|---|"]
+    for of in ("with sources not found", "alone"):
+        for name in ("map", "without knots", "joint"):
+            both = (cell(found, "joint", f"all diffuse light, {of}: {name}, {what}") for what in ("bias", "rms"))
+            lines.append(f"| {name}, beside the truth {of} | {' | '.join(both)} |")
+    lines += ["", "| cost | |", "|---|---|"]
+    rest = ("fields", "sources found", "CPU of a field", "smallest ESS", "largest R-hat")
+    chosen = [key for key in found.get("sources_joint", {}) if key.startswith(rest)]
+    lines += [f"| {key} | {cell(found, 'joint', key)} |" for key in chosen]
+    return "\n".join(lines)
+
+
 def plasma(found: Found) -> str:
     """Return the table of the plasma's accuracy."""
     chosen = {k: f for k, f in found.get("sources_plasma", {}).items() if "largest deviation" in k}
@@ -158,6 +194,7 @@ def main(anew: bool = True) -> None:
         "pulls": pulls,
         "classes": class_table,
         "gain": gain_table,
+        "joint": joint_table,
         "plasma": plasma,
         "posterior": posterior,
     }

@@ -65,16 +65,16 @@ def test_rates_and_normalisations_are_covered_as_often_as_said():
     exposure = np.full((48, 48), SECONDS)
     exposure[:, 13] = 0
     held = {"rates": [], "normalisations": []}
-    for seed in range(50):
+    for seed in range(30):
         seen = seen_of_rates(places, rates, sky, seed, exposure)
         model = build_field(seen, detections(places, rates.sum(axis=1), glow.shape), glow, tiles=2)
-        drawn = sample_field(model, rates.sum(axis=1), seed, chains=2, draws=500)
+        drawn = sample_field(model, rates.sum(axis=1), seed, chains=2, draws=300)
         held["rates"].append(coverage(drawn.rates, rates).reshape(2, -1))
         light = drawn.normalisations * model.share
         held["normalisations"].append(coverage(light, level.reshape(-1, 1) * SPLIT).reshape(2, -1))
     for name, each in held.items():
         inside = np.concatenate(each, axis=1).mean(axis=1)
-        assert inside == pytest.approx([0.68, 0.90], abs=0.05), name
+        assert inside == pytest.approx([0.68, 0.90], abs=0.06), name
 
 
 def test_of_a_blended_pair_the_joint_rates_are_right_where_the_circles_are_not():
@@ -85,9 +85,10 @@ def test_of_a_blended_pair_the_joint_rates_are_right_where_the_circles_are_not()
         seen = seen_of_rates(places, rates, sky, seed)
         found = make_catalogue(seen)
         assert len(found) == 2
-        done = refine_field(seen, found, seed=seed, chains=2, draws=200)
+        model = build_field(seen, found.detections, sky.sum(axis=-1))
+        drawn = sample_field(model, found.detections.sources["rate"], seed, chains=2, draws=400)
         circles.append([net_counts(s, seen.response, BAND_KEV)[0] / s.exposure_s for s in found.spectra])
-        joint.append(done.rates.sum(axis=-1).mean(axis=(0, 1)))
+        joint.append(drawn.rates.sum(axis=-1).mean(axis=(0, 1)))
     circles, joint = (np.mean(one, axis=0) / rates.sum(axis=1) - 1 for one in (circles, joint))
     assert abs(joint[1]) < 0.06
     assert abs(circles[1]) > 2 * abs(joint[1]) + 0.04
@@ -99,15 +100,15 @@ def test_the_posterior_is_that_of_its_density():
     seen = seen_of_rates(places, 0.04 * SPLIT[None], glow[..., None] * SPLIT, 4)
     model = build_field(seen, detections(places, [0.04], glow.shape), glow, tiles=1)
     chain = Chain(model, np.array([0.04]), np.random.SeedSequence(1))
-    drawn = np.empty(20_000)
+    drawn = np.empty(10_000)
     for k in range(len(drawn)):
         chain.share()
         chain.draw()
         drawn[k] = chain.rates[0, 0]
-    rate, level = np.linspace(1e-5, 0.06, 150), np.linspace(0.3, 2.0, 100)
-    others, log = (chain.rates.copy(), chain.normalisations.copy()), np.empty((150, 100))
+    rate, level = np.linspace(2e-4, 0.06, 50), np.linspace(0.3, 2.0, 30)
+    log = np.empty((50, 30))
     kept = []
-    for _ in range(40):  # the others integrated over: a grid for each of some draws
+    for _ in range(30):  # the others integrated over: a grid for each of some draws
         for _ in range(10):
             chain.share()
             chain.draw()
