@@ -13,15 +13,14 @@ from config.errors import ConfigError
 from config.extra import extra
 from config.load import load
 from config.schema import Config
-from stream.commands.catalogue import read_product
 from stream.commands.options import configured
 from stream.judges.catalogue import BAND_KEV
-from stream.judges.sources import Judge
 from stream.messages import Product
 from stream.spectra.response import Response
 from stream.stages.accumulate import Accumulate
-from stream.stages.classify import seen_in
+from stream.stages.classify import judge_of, seen_in
 from stream.transport.ogip import read_response
+from stream.transport.recalled import read_product
 
 FILE = click.Path(path_type=Path)
 
@@ -52,7 +51,7 @@ def field(events: tuple[Path, ...], config_name: str, overrides: tuple[str, ...]
     more = [f"classify.{name}={options[name]}" for name in ("rmf", "arf") if options[name]]
     config = load(config_name, ["accumulate.every_s=1e12", *overrides, *more])  # one product, at the end
     response = response_of(config)
-    judge = Judge(config.classify.model) if config.classify.model else None
+    judge = judge_of(config)
     images = images_of(events, config)
     seen = seen_in(images, response, config.classify.psf_fwhm_px)
     if not seen.exposure_s.any():
@@ -86,7 +85,7 @@ def images_of(events: tuple[Path, ...], config: Config) -> Product:
     """Return the product "images" of all event lists together. Raises ConfigError for lists that hold none."""
     stage = Accumulate(config)
     for number, path in enumerate(events):
-        list(stage.process(read_product(path, number)))
+        list(stage.process(read_product(path, number, ".")))
     given = [one for one in stage.flush() if isinstance(one, Product)]
     if not given:
         raise ConfigError(f"{events[0]}: expected an event list with an exposure")

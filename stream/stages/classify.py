@@ -40,12 +40,7 @@ class Classify:
         """
         self._section = config.classify
         self._response, self._regions = response, regions or Regions()
-        self._judge = Judge(self._section.model) if response is not None and self._section.model else None
-        if self._judge is not None and not self._judge.fits(self._section.psf_fwhm_px):
-            raise ConfigError(
-                f"classify.model: {self._section.model} is made for a PSF of {self._judge.psf_fwhm_px:.1f} px, "
-                f"classify.psf_fwhm_px is {self._section.psf_fwhm_px:g}: expected a model of this camera, or none"
-            )
+        self._judge = judge_of(config) if response is not None else None
         self.counters: Counter[str] = Counter()
         self._last: Catalogue | None = None  # of the open observation
         if response is not None:
@@ -114,6 +109,18 @@ class Classify:
         latitude = self._section.latitude_deg
         prior = None if latitude is None else self._judge.prior_at(np.full(len(found), latitude))
         return self._judge.judge(x, error, prior)
+
+
+def judge_of(config: Config) -> Judge | None:
+    """Return the judge of classes, None for no model. Raises ModelError, and ConfigError for one of another PSF."""
+    section = config.classify
+    judge = Judge(section.model) if section.model else None
+    if judge is not None and not judge.fits(section.psf_fwhm_px):
+        raise ConfigError(
+            f"classify.model: {section.model} is made for a PSF of {judge.psf_fwhm_px:.1f} px, "
+            f"classify.psf_fwhm_px is {section.psf_fwhm_px:g}: expected a model of this camera, or none"
+        )
+    return judge
 
 
 def warm_up(response: Response) -> tuple[Seen, Catalogue]:
