@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -92,6 +93,13 @@ def cut(maps: Sequence[NDArray[Any]], glon_deg: float, glat_deg: float, plan: Pl
 def _corner_to_middle(side: int) -> Floats:
     rows, columns = np.mgrid[:side, :side]
     return np.stack([columns + 0.5, rows + 0.5])
+
+
+@cache
+def between(coarse: int, fine: int) -> Floats:
+    """Return weights (fine, coarse) of linear interpolation between the middles of cells along a side."""
+    place = np.clip((np.arange(fine) + 0.5) * coarse / fine - 0.5, 0, coarse - 1)
+    return np.clip(1 - np.abs(place[:, None] - np.arange(coarse)), 0, 1)
 
 
 def to_sky(glon_deg: float, glat_deg: float, x_deg: Floats, y_deg: Floats) -> tuple[Floats, Floats]:

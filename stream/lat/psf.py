@@ -18,12 +18,21 @@ INDEX: Final = 2.2  # of the spectrum that the mean over a band is for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Stamp:
+    """A profile around a pixel: its peak, sr-1, and the Fourier transforms of it and of its square."""
+
+    peak: float
+    once: NDArray[np.complex64]
+    squared: NDArray[np.complex64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Profiles:
     """Radial profiles of all channels at 0, STEP_DEG, ...: sr-1, integral 1."""
 
     values: Floats  # (CHANNELS, n)
     r68_deg: Floats  # (CHANNELS,)
-    stamps: dict[int, Floats] = field(default_factory=dict, repr=False)  # kept by the search: around a pixel
+    stamps: dict[int, Stamp] = field(default_factory=dict, repr=False)  # kept by the search, by channel
 
     def at(self, channel: int, r_deg: Floats) -> Floats:
         """Return the profile of a channel at separations, degrees, any shape."""

@@ -11,11 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft2, rfft2
-from scipy.ndimage import maximum_filter, zoom
+from scipy.ndimage import maximum_filter
 
 from stream.kernels.sky_fit import INDEX_LOW, INDEX_STEP
 from stream.lat.bands import AT_BOUND, BANDS, CONFUSED, DETECTION, EDGE, NOT_SETTLED
-from stream.lat.patch import INNER_DEG, SIDE_DEG, to_patch, to_sky
+from stream.lat.patch import INNER_DEG, SIDE_DEG, between, to_patch, to_sky
+from stream.lat.psf import Stamp
 from stream.lat.scene import BOUNDS, INDICES, UNIT, WINGS_DEG, Scene, Source
 
 Floats = NDArray[np.float64]
@@ -43,10 +44,12 @@ def search(
     scene.fit_background()
     if scene.sources:
         settle(scene)
+    seen = filter_map(scene)
     for threshold in (*(t for t in rounds if t > least_ts), least_ts):
-        if add_peaks(scene, threshold):
+        if add_peaks(scene, threshold, seen):
             settle(scene)
-    for _ in range(2):
+            seen = filter_map(scene)
+    for _ in range(2 if scene.sources else 0):
         drop(scene, least_ts)
         for source in scene.sources:
             source.fresh = True
@@ -75,16 +78,16 @@ def filter_map(scene: Scene) -> tuple[Floats, Floats, Floats]:
     pull, power, noise = np.zeros((3, fine, fine))
     for _, pixel, channels in plan.grids:
         side = round(SIDE_DEG / pixel)
-        sums = np.zeros((3, side, side // 2 + 1), complex)
+        sums = np.zeros((3, side, side // 2 + 1), np.complex64)
         for c in channels:
             n, lit = plan.image(scene.patch.counts, c), plan.image(scene.patch.lit, c)
             m, stamp = np.maximum(plan.image(model, c), LEAST), _stamp(scene, c)
-            light, weight = rate[c] * lit, scene.weight_image(c)
-            variance = m + FILTER_FLUX * rate[c] * float(stamp.max() * lit.mean())
-            once, squared = rfft2(stamp), rfft2(stamp**2)
-            sums[0] += rfft2(weight * light * (n - m) / variance) * once
-            sums[1] += rfft2(weight * light**2 / variance) * squared
-            sums[2] += rfft2(weight * light**2 * m / variance**2) * squared
+            variance = m + FILTER_FLUX * rate[c] * stamp.peak * float(lit.mean())
+            seen = scene.weight_image(c) * rate[c] * lit / variance
+            light = rate[c] * lit
+            sums[0] += _transform(seen * (n - m)) * stamp.once
+            sums[1] += _transform(seen * light) * stamp.squared
+            sums[2] += _transform(seen * light * m / variance) * stamp.squared
         for image, transform in zip((pull, power, noise), sums, strict=True):
             image += _enlarged(irfft2(transform, (side, side)), fine)
     ts = np.where(pull > 0, pull**2 / np.maximum(noise, 1e-12), 0.0)
@@ -92,25 +95,32 @@ def filter_map(scene: Scene) -> tuple[Floats, Floats, Floats]:
     return ts, pull / power, np.sqrt(np.maximum(noise, 1e-12)) / power
 
 
-def _enlarged(image: Floats, side: int) -> Floats:
+def _transform(image: Floats) -> NDArray[np.complex64]:
+    return np.asarray(rfft2(image.astype(np.float32)))
+
+
+def _enlarged(image: NDArray[np.float32], side: int) -> Floats:
+    """Return an image with `side` pixels along each side, linear between the middles of its own."""
     if len(image) == side:
-        return image
-    return np.asarray(zoom(image, side / len(image), order=1, mode="nearest", grid_mode=True))
+        return np.asarray(image, float)
+    line = between(len(image), side)
+    return np.asarray(line @ image @ line.T, float)
 
 
-def _stamp(scene: Scene, channel: int) -> Floats:
-    """Return the profile around pixel (0, 0) of the periodic image of a channel, sr-1."""
+def _stamp(scene: Scene, channel: int) -> Stamp:
+    """Return the transforms of the profile around pixel (0, 0) of the periodic image of a channel."""
     kept = scene.profiles.stamps
     if channel not in kept:
         side = int(scene.plan.layout[channel, 1])
         away = scene.plan.scale[channel] * np.minimum(np.arange(side), side - np.arange(side))
-        kept[channel] = scene.profiles.at(channel, np.hypot(away[:, None], away[None, :]))
+        stamp = scene.profiles.at(channel, np.hypot(away[:, None], away[None, :]))
+        kept[channel] = Stamp(float(stamp.max()), _transform(stamp), _transform(stamp**2))
     return kept[channel]
 
 
-def add_peaks(scene: Scene, threshold: float) -> int:
-    """Add a source at each peak of the filter above a threshold; return how many."""
-    ts, flux, _ = filter_map(scene)
+def add_peaks(scene: Scene, threshold: float, seen: tuple[Floats, Floats, Floats]) -> int:
+    """Add a source at each peak of what the filter has seen above a threshold; return how many."""
+    ts, flux, _ = seen
     peak = (ts == maximum_filter(ts, 5)) & (ts > threshold)
     peak[:RIM] = peak[-RIM:] = peak[:, :RIM] = peak[:, -RIM:] = False
     pixel = SIDE_DEG / len(ts)

@@ -1,7 +1,6 @@
 """The diffuse gamma-ray light: what the Galaxy's gas and radiation emit, and what comes from everywhere alike."""
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import astropy_healpix.healpy as hp
@@ -10,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stream.lat.bands import CHANNELS, TYPES
 from stream.lat.exposure import ENERGY_MEV, WEIGHT_MEV, Exposure
-from stream.lat.patch import SIDE_DEG, Patch, to_sky
+from stream.lat.patch import SIDE_DEG, Patch, between, to_sky
 
 Floats = NDArray[np.float64]
 NSIDE: Final = 64  # of the maps of what is expected: 0.9 degrees
@@ -63,18 +62,11 @@ class Expected:
         )
         iem, iso = np.empty(patch.plan.length), np.empty(patch.plan.length)
         for c in range(len(self.iem)):
-            line = _lines(side, int(patch.plan.layout[c, 1]))
+            line = between(side, int(patch.plan.layout[c, 1]))
             for maps, values in ((self.iem, iem), (self.iso, iso)):
                 coarse = (maps[c][pixels] * weights).sum(axis=0).reshape(side, side)
                 patch.plan.image(values, c)[:] = line @ coarse @ line.T
         return iem, iso
-
-
-@cache
-def _lines(coarse: int, fine: int) -> Floats:
-    """Return the weights (fine, coarse) of linear interpolation between middles of cells."""
-    place = np.clip((np.arange(fine) + 0.5) * coarse / fine - 0.5, 0, coarse - 1)
-    return np.clip(1 - np.abs(place[:, None] - np.arange(coarse)), 0, 1)
 
 
 def expect(diffuse: Diffuse, exposure: Exposure) -> Expected:
