@@ -1,0 +1,23 @@
+"""The configuration of the search for gamma-ray sources."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from config.section import Section
+
+Name = Literal["six_hours", "day", "week", "month", "mission"]
+
+
+class Localise(Section):
+    """Where sources are in the windows of the sky."""
+
+    windows: list[Name] = Field(default=["six_hours", "mission"])
+    """Which windows are searched at every product; the mission takes minutes of CPU, six hours seconds."""
+    least_ts: Annotated[float, Field(ge=9, le=400)] = 16.0
+    """Test statistic of the faintest source: 25 is 4FGL's threshold; 16 finds more, some 3 % of them by chance."""
+    iem: str = ""
+    """Cube of interstellar emission (gll_iem_v07.fits); empty: an analytic stand-in, good for simulated skies only."""
+    iso: str = ""
+    """Folder of iso_*_FRONT_*.txt and iso_*_BACK_*.txt; empty: a stand-in."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 2

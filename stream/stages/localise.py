@@ -1,0 +1,97 @@
+"""Product "sky" -> Product "detections": where the sources of each window of the gamma-ray sky are."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.localise import Localise as Section
+from stream.lat.bands import DETECTION
+from stream.lat.cube import MISSION
+from stream.lat.exposure import Exposure, survey
+from stream.lat.instrument import Instrument
+from stream.lat.patch import LAT, cut
+from stream.lat.psf import profiles_of
+from stream.lat.search import search
+from stream.lat.sky import Diffuse, expect
+from stream.lat.whole import BRIGHT, Survey, search_sky
+from stream.messages import Message, Product
+from stream.stages.accumulate_sky import SkyProduct
+
+FEW = 100_000  # photons below which a window has no source so bright that it shines into other patches
+
+
+class Localise:
+    """Searches the whole sky of each window that it is told to, and gives "detections" after the product "sky".
+
+    A window whose exposure is not known is not searched: `without_exposure`. The search of the mission begins with the
+    bright sources that it found the last time. Everything passes.
+    """
+
+    name = "localise"
+
+    def __init__(self, section: Section, instrument: Instrument, diffuse: Diffuse) -> None:
+        self._section, self._instrument, self._diffuse = section, instrument, diffuse
+        self._profiles = profiles_of(instrument, LAT.blur_deg)
+        self._bright: NDArray[np.void] | None = None  # of the mission
+        self.counters: Counter[str] = Counter()
+        self._warm_up()
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What is expected of the sky."""
+        return {"diffuse light": self._diffuse.about, "responses": self._instrument.about}
+
+    def process(self, message: Message) -> Iterable[Message]:
+        """Product "sky": pass it, then give what is in its windows."""
+        if not isinstance(message, SkyProduct):
+            return (message,)
+        return [message, *self._found(message)]
+
+    def flush(self) -> Iterable[Message]:
+        """Nothing is held back."""
+        return ()
+
+    def _warm_up(self) -> None:
+        """Search an empty patch with one bright pixel, so that all is compiled."""
+        exposure = survey(self._instrument, 0.1)
+        maps = [np.zeros((len(channels), 12 * nside**2), np.uint8) for nside, _, channels in LAT.grids]
+        given = Survey(expect(self._diffuse, exposure), exposure, self._profiles)
+        scene = given.scene(maps, 0.0, 60.0)
+        side = int(LAT.layout[-1, 1])
+        LAT.image(scene.patch.counts, len(LAT.scale) - 1)[side // 2, side // 2] = 60
+        search(scene)
+        assert len(cut(maps, 0.0, 0.0).counts) == LAT.length
+
+    def _found(self, sky: SkyProduct) -> Iterable[Product]:
+        for name in self._section.windows:
+            window = sky.windows.get(name)
+            if window is None:
+                continue
+            exposure = sky.exposure(name)
+            if exposure is None:
+                self.counters["without_exposure"] += 1
+                continue
+            found = self._search(window.maps(), exposure, self._known(name, int(window.totals().sum())))
+            if name == MISSION:
+                self._bright = found[found["ts"] >= BRIGHT]
+            self.counters[f"sources {name}"] = len(found)
+            header = {key: value for key, value in sky.header.items() if key not in ("TSTART", "TSTOP")}
+            header |= {"WINDOW": name, "TSTART": window.start_s, "TSTOP": window.stop_s, "DIFFUSE": self._diffuse.about}
+            header |= {"NSOURCES": len(found), "THRESH": self._section.least_ts, "ONTIME": window.ontime_s}
+            yield Product(
+                stream=sky.stream, kind="detections", sequence=sky.sequence, time_ns=sky.time_ns, header=header,
+                tables={"DETECTIONS": found},
+            )  # fmt: skip
+
+    def _known(self, name: str, photons: int) -> NDArray[np.void] | None:
+        if name == MISSION and self._bright is not None:
+            return self._bright
+        return np.zeros(0, DETECTION) if photons < FEW else None
+
+    def _search(
+        self, maps: list[NDArray[np.uint16]], exposure: Exposure, known: NDArray[np.void] | None
+    ) -> NDArray[np.void]:
+        given = Survey(expect(self._diffuse, exposure), exposure, self._profiles, threads=self._section.threads)
+        return search_sky(given, maps, self._section.least_ts, known)
