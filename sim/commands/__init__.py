@@ -7,6 +7,7 @@ from sim.commands.events import events
 from sim.commands.frames import frames
 from sim.commands.hits import hits
 from sim.commands.label import label_events
+from sim.commands.lat import lat
 from sim.commands.lat_cutouts import lat_cutouts
 from sim.commands.live import live
 from sim.commands.sources import source_sets, sources
@@ -25,3 +26,4 @@ def simulate() -> None:
 for command in (wfi, frames, events, hits, label_events, live, telemetry, charge_loss, sources, source_sets):
     simulate.add_command(command)
 simulate.add_command(lat_cutouts)
+simulate.add_command(lat)

@@ -63,6 +63,8 @@ class Sky:
 
     def factor(self, glon_deg: Floats, glat_deg: Floats) -> Floats:
         """Return the factor of the fine structure at places (n,), mean 1."""
+        if not self.texture:
+            return np.ones(np.shape(glon_deg))
         far, more, width = TEXTURE
         rms = self.texture * (far + more * np.exp(-np.abs(glat_deg) / width))
         return np.asarray(np.exp(rms * self.waves.at(glon_deg, glat_deg) - rms**2 / 2))
