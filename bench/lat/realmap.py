@@ -1,0 +1,128 @@
+"""The search on the real sky: 2 to 20 GeV, one band, pixels of half a degree, against 4FGL-DR2.
+
+The map (GCE_NN's, UltraCleanVeto, best quarter of the PSF, 573 weeks) has one channel, so nothing is known of spectra:
+the index stays at 2.3. Its PSF is the front one at these energies, narrowed by SHARPER, and its background the fitted
+templates with free norms on each patch.
+"""
+
+import gzip
+import time
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import figures
+from stream.lat.associate import Rule, associate, by_bin, by_chance, completeness, purity
+from stream.lat.instrument import Instrument
+from stream.lat.patch import LAT, Plan, centres, cut, to_sky
+from stream.lat.psf import REACH_DEG, STEP_DEG, Profiles, profiles_of
+from stream.lat.scene import INDICES, UNIT, Scene
+from stream.lat.search import search
+from stream.lat.whole import merge
+from stream.transport.lat_catalogue import read_catalogue
+from stream.transport.lat_response import read_instrument
+from tests.real.conftest import DATA
+
+import astropy_healpix.healpy as hp  # isort: skip
+
+COMMAND = "python -m bench.lat.realmap"
+LAT_DATA = DATA / "lat"
+NSIDE = 128
+PLAN = Plan.of(((NSIDE, 0.2, (0,)),), ((0,),))
+NORMS = {"Opi": 3.37, "Oic": 2.75, "bub": 1.55, "iso": 0.92}  # of the templates: fitted to this map, whole sky
+SHARPER = 0.75  # the best quarter's PSF over that of all front photons
+BAND_GEV = (2.0, 20.0)
+LEAST_TS = 16.0
+EDGES = (0.0, 10.0, 20.0, 40.0, np.inf)
+
+
+def read(name: str) -> NDArray[np.float64]:
+    with gzip.open(LAT_DATA / "sky_2_20GeV" / f"{name}.npy.gz") as file:
+        return np.asarray(np.load(file), float)
+
+
+def profile(instrument: Instrument) -> Profiles:
+    """Return the PSF of this map: that of front photons of 2 to 7 GeV, narrowed, in its pixels."""
+    sharp = profiles_of(instrument).values[LAT.groups[3][0]]
+    r = STEP_DEG * np.arange(int(REACH_DEG / STEP_DEG) + 1)
+    narrowed = np.interp(r / SHARPER, r, sharp, right=0.0)
+    sigma = 58.6 / NSIDE / np.sqrt(12)
+    x, weight = np.polynomial.hermite_e.hermegauss(15)
+    dx, dy = np.meshgrid(sigma * x, sigma * x)
+    away = np.hypot(r[:, None, None] + dx, dy)
+    blurred = np.einsum("nij,i,j->n", np.interp(away, r, narrowed), weight, weight)
+    ring = 2 * np.pi * np.sin(np.radians(r)) * np.radians(STEP_DEG)
+    blurred /= float((blurred * ring).sum())
+    inside = np.cumsum(blurred * ring)
+    return Profiles(blurred[None], np.array([np.interp(0.68, inside, r)]))
+
+
+def scene(place: NDArray[np.float64], maps: dict[str, NDArray[np.float64]], known: Profiles) -> Scene:
+    patch = cut([maps["counts"][None]], *place, PLAN)
+    side = int(PLAN.layout[0, 1])
+    at = (np.arange(side) + 0.5) * PLAN.scale[0]
+    x, y = np.meshgrid(at, at)
+    pixels, weights = hp.get_interp_weights(NSIDE, *to_sky(*place, x.ravel(), y.ravel()), lonlat=True)
+    of = {name: (maps[name][pixels] * weights).sum(axis=0) for name in ("iem", "iso", "exposure")}
+    solid_angle = 4 * np.pi / (12 * NSIDE**2)
+    low, high = (1000 * e for e in BAND_GEV)
+    share = (low ** (1 - INDICES) - high ** (1 - INDICES)) / (1e3 ** (1 - INDICES) - 1e5 ** (1 - INDICES))
+    rate = (UNIT * share * of["exposure"].mean())[None]
+    return Scene(
+        patch, of["iem"] * patch.lit / solid_angle, of["iso"] * patch.lit / solid_angle, rate, known, prior=(2.3, 0.01)
+    )
+
+
+def find() -> tuple[NDArray[Any], float]:
+    """Return what is found on the whole sky, and the CPU seconds that it took."""
+    maps = {"counts": read("fermidata_counts"), "exposure": read("fermidata_exposure")}
+    maps["iem"] = sum(NORMS[name] * read(f"template_{name}") for name in ("Opi", "Oic", "bub"))
+    maps["iso"] = NORMS["iso"] * read("template_iso")
+    known, places = profile(read_instrument(LAT_DATA / "irfs")), centres()
+    began = time.process_time()
+    found = merge(places, [search(scene(place, maps, known), LEAST_TS) for place in places])
+    return found, time.process_time() - began
+
+
+def measure() -> dict[str, tuple[Any, ...]]:
+    found, seconds = find()
+    rows = read_catalogue(LAT_DATA / "catalogs" / "gll_psc_v27.fit.gz").rows
+    rule = Rule(np.inf, 0.5)
+    told, (chance, chance_rows) = associate(found, rows, rule), by_chance(found, rows, rule)
+    out: dict[str, tuple[Any, ...]] = {"detections": (len(found), ""), "CPU": (seconds, "s")}
+    pure = purity(told, chance)
+    out["purity against DR2, chance taken out"] = (pure.value, "", (pure.low, pure.high))
+    out["a turned detection matches"] = (
+        pure.chance,
+        "",
+        (pure.chance - pure.chance_error, pure.chance + pure.chance_error),
+    )
+    high = np.abs(found["glat_deg"]) > 20
+    pure = purity(told, chance, high)
+    out["purity, |b| > 20"] = (pure.value, "", (pure.low, pure.high))
+    plain = ~rows["extended"]
+    for where, which in (
+        ("", plain),
+        (", |b| > 20", plain & (np.abs(rows["glat_deg"]) > 20)),
+        (", associated", plain & rows["associated"]),
+    ):
+        shares = by_bin(told.taken(len(rows)), chance_rows, rows["significance"], EDGES, which)
+        for low, top, share in ((*pair, share) for pair, share in zip(pairwise(EDGES), shares, strict=True)):
+            name = f"found of {low:g}-{top:g} sigma{where}" if np.isfinite(top) else f"found above {low:g} sigma{where}"
+            out[name] = (share.value, f"of {share.number}, chance taken out", (share.low, share.high))
+        above = completeness(told, chance_rows, rows, which & (rows["significance"] > 20))
+        out[f"found above 20 sigma{where}"] = (
+            above.value,
+            f"of {above.number}, chance taken out",
+            (above.low, above.high),
+        )
+    bright = told.entry >= 0
+    bright[bright] = rows["significance"][told.entry[bright]] > 20
+    out["separation of those above 20 sigma, median"] = (float(np.median(told.separation_deg[bright])), "deg")
+    return out
+
+
+if __name__ == "__main__":
+    figures.write("lat_realmap", COMMAND, measure())

@@ -1,0 +1,123 @@
+"""The search on simulated skies whose background is not the one that it is given: completeness, purity, places.
+
+    python -m bench.lat.search [SKIES]
+
+A sky: sources of the mock catalogue down to 2e-11, interstellar light of another norm, spectrum and fine structure than
+the model (`sim.lat.background`), ten years, front and back. A detection is matched with the brightest source above
+2.5e-11 within 0.3 degrees that has none, most significant first (as UNEK was judged). completeness: matched over all
+sources of a bin of true flux; purity: matched over all detections of a bin of fitted flux; both per sky position cut.
+"""
+
+import sys
+import time
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import figures
+from sim.lat.maps import draw_maps
+from sim.lat.patches import Truth
+from sim.lat.photons import Scatter
+from stream.lat.associate import wilson
+from stream.lat.exposure import survey
+from stream.lat.patch import LAT
+from stream.lat.psf import profiles_of
+from stream.lat.sky import expect
+from stream.lat.sphere import separation
+from stream.lat.whole import Survey, search_sky
+from stream.transport.lat_diffuse import read_diffuse
+from stream.transport.lat_response import read_instrument
+from tests.real.conftest import DATA
+
+COMMAND = "python -m bench.lat.search"
+FILES = DATA / "lat"
+EDGES = (6.95e-11, 1.27e-10, 2.34e-10, 4.28e-10, 7.85e-10, 1.44e-9, 1.0)
+MATCH_DEG, LEAST_FLUX = 0.3, 2.5e-11
+CUTS = {"|b| > 20": (20.0, 91.0), "all sky": (0.0, 91.0), "|b| < 10": (0.0, 10.0)}
+THRESHOLDS = (12.0, 16.0, 25.0)
+YEARS = 10.0
+
+
+def match(found: NDArray[Any], sources: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the source of each detection, -1: none, and the separations, degrees."""
+    entry, apart = np.full(len(found), -1), np.full(len(found), np.nan)
+    free = sources["flux"] > LEAST_FLUX
+    for k, one in enumerate(found):  # strongest first
+        near = np.flatnonzero(free & (np.abs(sources["glat_deg"] - one["glat_deg"]) < MATCH_DEG))
+        away = separation(sources["glon_deg"][near], sources["glat_deg"][near], one["glon_deg"], one["glat_deg"])
+        near, away = near[away < MATCH_DEG], away[away < MATCH_DEG]
+        if len(near):
+            best = sources["flux"][near].argmax()
+            entry[k], apart[k] = near[best], away[best]
+            free[near[best]] = False
+    return entry, apart
+
+
+def one_sky(seed: int, given: Survey, model: Any, scatter: Scatter) -> tuple[NDArray[Any], NDArray[Any], float]:
+    """Return what is found on a sky, its sources, and the CPU seconds of the search."""
+    rng = np.random.default_rng((2024, seed))
+    truth = Truth.drawn(model, given.exposure, rng)
+    maps = draw_maps(truth, scatter, rng)
+    began = time.process_time()
+    found = search_sky(given, maps, min(THRESHOLDS))
+    return found, truth.sources, time.process_time() - began
+
+
+def judge(skies: list[tuple[NDArray[Any], NDArray[Any]]]) -> dict[str, tuple[Any, ...]]:
+    """Return the figures of all skies together."""
+    out: dict[str, tuple[Any, ...]] = {}
+    for least in THRESHOLDS:
+        true, seen = [], []
+        for found, sources in skies:
+            kept = found[found["ts"] >= least]
+            entry, apart = match(kept, sources)
+            got, off, r95 = np.zeros(len(sources), bool), np.full(len(sources), np.nan), np.full(len(sources), np.nan)
+            hit = entry >= 0
+            got[entry[hit]], off[entry[hit]], r95[entry[hit]] = True, apart[hit], kept["r95_deg"][hit]
+            true.append(np.stack([sources["flux"], sources["glat_deg"], got, off, r95], axis=1))
+            seen.append(np.stack([kept["flux"], kept["glat_deg"], hit], axis=1))
+        _bins(out, f"TS > {least:g}", np.concatenate(true), np.concatenate(seen))
+    return out
+
+
+def _bins(out: dict[str, tuple[Any, ...]], label: str, true: NDArray[Any], seen: NDArray[Any]) -> None:
+    for cut, (low_b, high_b) in CUTS.items():
+        here = (np.abs(true[:, 1]) >= low_b) & (np.abs(true[:, 1]) < high_b)
+        there = (np.abs(seen[:, 1]) >= low_b) & (np.abs(seen[:, 1]) < high_b)
+        _share(out, f"{label}, {cut}: purity", seen[there, 2])
+        for low, high in pairwise(EDGES):
+            name = f"{label}, {cut}, from {low:.2e}"
+            mine = here & (true[:, 0] >= low) & (true[:, 0] < high)
+            _share(out, f"{name}: completeness", true[mine, 2])
+            _share(out, f"{name}: purity", seen[there & (seen[:, 0] >= low) & (seen[:, 0] < high), 2])
+            got = true[mine & (true[:, 2] > 0)]
+            if len(got):
+                out[f"{name}: position, median"] = (float(np.median(got[:, 3])), "deg")
+                _share(out, f"{name}: within r95", got[:, 3] <= got[:, 4])
+
+
+def _share(out: dict[str, tuple[Any, ...]], name: str, hits: NDArray[Any]) -> None:
+    if len(hits):
+        out[name] = (float(np.mean(hits)), f"of {len(hits)}", wilson(int(np.sum(hits)), len(hits)))
+
+
+def main() -> None:
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 2
+    instrument = read_instrument(FILES / "irfs")
+    model = read_diffuse(FILES / "diffuse" / "gll_iem_v07_lowres_fixedwcs.fits.gz", FILES / "diffuse")
+    exposure = survey(instrument, YEARS)
+    given = Survey(expect(model, exposure), exposure, profiles_of(instrument, LAT.blur_deg))
+    scatter, skies, seconds = Scatter(instrument), [], []
+    for seed in range(number):
+        found, sources, cpu = one_sky(seed, given, model, scatter)
+        skies.append((found, sources))
+        seconds.append(cpu)
+        print(f"sky {seed}: {len(found):,} found, {cpu:.0f} s", flush=True)
+    rows = judge(skies) | {"skies": (number, ""), "search of a sky: CPU": (float(np.median(seconds)), "s")}
+    figures.write("lat_search", f"{COMMAND} {number}", rows)
+
+
+if __name__ == "__main__":
+    main()
