@@ -18,6 +18,7 @@ from models.lat.classify_commands import (
     train_lat_classify,
     train_lat_cutouts,
 )
+from models.lat.localise_commands import train_lat_localise
 from models.screening.commands import evaluate_filter, evaluate_islands
 from models.sources.commands import evaluate_sources, train_sources
 from sim.check import folder_for
@@ -38,6 +39,7 @@ train.add_command(train_islands)
 train.add_command(train_sources)
 train.add_command(train_lat_classify)
 train.add_command(train_lat_cutouts)
+train.add_command(train_lat_localise)
 
 
 @train.command()

@@ -40,7 +40,7 @@ class LocaliseNet(nn.Module):
         self.up3, self.up2, self.up1 = Block(10 * f, 4 * f), Block(6 * f, 2 * f), Block(3 * f, f)
         self.last = nn.Conv2d(f, 1, 1)
         self.halve, self.drop = nn.MaxPool2d(2), nn.Dropout2d(DROPOUT)
-        self.double = nn.Upsample(scale_factor=2, mode="nearest")
+        self.widen = nn.Upsample(scale_factor=2, mode="nearest")
 
     def forward(self, coarse: Tensor, middle: Tensor, fine: Tensor) -> Tensor:
         """(n, 5, 40, 40), (n, 3, 80, 80), (n, 6, 160, 160) -> (n, 160, 160)."""
@@ -48,7 +48,7 @@ class LocaliseNet(nn.Module):
         two = self.down2(torch.cat([self.halve(one), middle], dim=1))
         three = self.down3(torch.cat([self.halve(two), coarse], dim=1))
         x = self.drop(self.bottom(self.halve(three)))
-        x = self.up3(torch.cat([self.double(x), three], dim=1))
-        x = self.up2(torch.cat([self.double(x), two], dim=1))
-        x = self.up1(torch.cat([self.double(x), one], dim=1))
+        x = self.up3(torch.cat([self.widen(x), three], dim=1))
+        x = self.up2(torch.cat([self.widen(x), two], dim=1))
+        x = self.up1(torch.cat([self.widen(x), one], dim=1))
         return self.last(x)[:, 0]

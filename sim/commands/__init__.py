@@ -9,6 +9,7 @@ from sim.commands.hits import hits
 from sim.commands.label import label_events
 from sim.commands.lat import lat
 from sim.commands.lat_cutouts import lat_cutouts
+from sim.commands.lat_patches import lat_patches
 from sim.commands.live import live
 from sim.commands.sources import source_sets, sources
 from sim.commands.telemetry import telemetry
@@ -27,3 +28,4 @@ for command in (wfi, frames, events, hits, label_events, live, telemetry, charge
     simulate.add_command(command)
 simulate.add_command(lat_cutouts)
 simulate.add_command(lat)
+simulate.add_command(lat_patches)
