@@ -7,14 +7,13 @@ templates with free norms on each patch.
 
 import gzip
 import time
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench import figures
-from stream.lat.associate import Rule, associate, by_bin, by_chance, completeness, purity
+from stream.lat.associate import Rule, associate, by_chance, completeness, purity
 from stream.lat.instrument import Instrument
 from stream.lat.patch import LAT, Plan, centres, cut, to_sky
 from stream.lat.psf import REACH_DEG, STEP_DEG, Profiles, profiles_of
@@ -34,8 +33,7 @@ PLAN = Plan.of(((NSIDE, 0.2, (0,)),), ((0,),))
 NORMS = {"Opi": 3.37, "Oic": 2.75, "bub": 1.55, "iso": 0.92}  # of the templates: fitted to this map, whole sky
 SHARPER = 0.75  # the best quarter's PSF over that of all front photons
 BAND_GEV = (2.0, 20.0)
-LEAST_TS = 16.0
-EDGES = (0.0, 10.0, 20.0, 40.0, np.inf)
+THRESHOLDS = (9.0, 16.0, 25.0)
 
 
 def read(name: str) -> NDArray[np.float64]:
@@ -68,7 +66,8 @@ def scene(place: NDArray[np.float64], maps: dict[str, NDArray[np.float64]], know
     of = {name: (maps[name][pixels] * weights).sum(axis=0) for name in ("iem", "iso", "exposure")}
     solid_angle = 4 * np.pi / (12 * NSIDE**2)
     low, high = (1000 * e for e in BAND_GEV)
-    share = (low ** (1 - INDICES) - high ** (1 - INDICES)) / (1e3 ** (1 - INDICES) - 1e5 ** (1 - INDICES))
+    power = np.where(INDICES == 1, -1e-6, 1 - INDICES)
+    share = (low**power - high**power) / (1e3**power - 1e5**power)
     rate = (UNIT * share * of["exposure"].mean())[None]
     return Scene(
         patch, of["iem"] * patch.lit / solid_angle, of["iso"] * patch.lit / solid_angle, rate, known, prior=(2.3, 0.01)
@@ -82,46 +81,39 @@ def find() -> tuple[NDArray[Any], float]:
     maps["iso"] = NORMS["iso"] * read("template_iso")
     known, places = profile(read_instrument(LAT_DATA / "irfs")), centres()
     began = time.process_time()
-    found = merge(places, [search(scene(place, maps, known), LEAST_TS) for place in places])
+    found = merge(places, [search(scene(place, maps, known), min(THRESHOLDS)) for place in places])
     return found, time.process_time() - began
 
 
 def measure() -> dict[str, tuple[Any, ...]]:
     found, seconds = find()
     rows = read_catalogue(LAT_DATA / "catalogs" / "gll_psc_v27.fit.gz").rows
+    out: dict[str, tuple[Any, ...]] = {"CPU": (seconds, "s")}
+    for least in THRESHOLDS:
+        judge(out, f"TS > {least:g}", found[found["ts"] >= least], rows)
+    return out
+
+
+def judge(out: dict[str, tuple[Any, ...]], label: str, found: NDArray[Any], rows: NDArray[Any]) -> None:
+    """Put in what the detections above a threshold are, chance matches within half a degree taken out."""
     rule = Rule(np.inf, 0.5)
     told, (chance, chance_rows) = associate(found, rows, rule), by_chance(found, rows, rule)
-    out: dict[str, tuple[Any, ...]] = {"detections": (len(found), ""), "CPU": (seconds, "s")}
-    pure = purity(told, chance)
-    out["purity against DR2, chance taken out"] = (pure.value, "", (pure.low, pure.high))
-    out["a turned detection matches"] = (
-        pure.chance,
-        "",
-        (pure.chance - pure.chance_error, pure.chance + pure.chance_error),
-    )
-    high = np.abs(found["glat_deg"]) > 20
-    pure = purity(told, chance, high)
-    out["purity, |b| > 20"] = (pure.value, "", (pure.low, pure.high))
-    plain = ~rows["extended"]
-    for where, which in (
-        ("", plain),
-        (", |b| > 20", plain & (np.abs(rows["glat_deg"]) > 20)),
-        (", associated", plain & rows["associated"]),
-    ):
-        shares = by_bin(told.taken(len(rows)), chance_rows, rows["significance"], EDGES, which)
-        for low, top, share in ((*pair, share) for pair, share in zip(pairwise(EDGES), shares, strict=True)):
-            name = f"found of {low:g}-{top:g} sigma{where}" if np.isfinite(top) else f"found above {low:g} sigma{where}"
-            out[name] = (share.value, f"of {share.number}, chance taken out", (share.low, share.high))
-        above = completeness(told, chance_rows, rows, which & (rows["significance"] > 20))
-        out[f"found above 20 sigma{where}"] = (
-            above.value,
-            f"of {above.number}, chance taken out",
-            (above.low, above.high),
-        )
+    out[f"{label}: detections"] = (len(found), "")
+    for where, which in (("", None), (", |b| > 20", np.abs(found["glat_deg"]) > 20)):
+        pure = purity(told, chance, which)
+        out[f"{label}: purity against DR2{where}"] = (pure.value, f"of {pure.number}", (pure.low, pure.high))
+    out[f"{label}: a turned detection matches"] = (pure.chance, "")
+    plain, far = ~rows["extended"], np.abs(rows["glat_deg"]) > 20
+    for where, which in (("", plain), (", |b| > 20", plain & far), (", associated", plain & rows["associated"])):
+        for low, high in ((0, 10), (10, 20), (20, 40), (20, np.inf), (40, np.inf)):
+            own = which & (rows["significance"] >= low) & (rows["significance"] < high)
+            share = completeness(told, chance_rows, rows, own)
+            name = f"of {low:g}-{high:g} sigma" if np.isfinite(high) else f"above {low:g} sigma"
+            out[f"{label}: found {name}{where}"] = (share.value, f"of {share.number}", (share.low, share.high))
     bright = told.entry >= 0
     bright[bright] = rows["significance"][told.entry[bright]] > 20
-    out["separation of those above 20 sigma, median"] = (float(np.median(told.separation_deg[bright])), "deg")
-    return out
+    middle = float(np.median(told.separation_deg[bright]))
+    out[f"{label}: separation of those above 20 sigma, median"] = (middle, "deg")
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def _epoch(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        value = float(loss)
+        value = float(loss.detach())
         standing.loss = value if np.isnan(standing.loss) else 0.98 * standing.loss + 0.02 * value
         standing.batch = step + 1
         tell(standing)
