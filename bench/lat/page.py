@@ -1,0 +1,102 @@
+"""Fills docs/lat.md with the figures of the benches."""
+
+from itertools import pairwise
+from typing import Any
+
+from bench import figures, pages
+from bench.lat.search import EDGES
+from bench.scaling import fill
+
+PAGE = figures.FOLDER.parent / "lat.md"
+ASKED = {
+    1.27e-10: (".55 / .90", ".042"),
+    2.34e-10: (".90 / .95", ".030"),
+    4.28e-10: (".99 / .97", ".023"),
+    7.85e-10: (".99 / .98", ".019"),
+}
+LABEL = "TS > 16"
+
+Rows = dict[str, dict[str, Any]]
+
+
+def shown(rows: Rows, key: str) -> str:
+    return pages.show(rows[key]).strip() if key in rows else "not measured yet"
+
+
+def value(rows: Rows, key: str) -> str:
+    if key not in rows:
+        return "-"
+    row = rows[key]
+    ends = f" [{row['ci'][0]:.3f}, {row['ci'][1]:.3f}]" if row["ci"] else ""
+    return f"{row['value']:.3f}{ends}"
+
+
+def search_table() -> str:
+    rows = figures.read("lat_search")
+    head = "flux above 1 GeV, from | completeness | purity | to reach | place, median | to reach"
+    lines = [f"| {head} | within 10 deg of the plane | all sky |"]
+    lines.append("|" + "---|" * 8)
+    for low, _ in pairwise(EDGES):
+        key = f"{LABEL}, |b| > 20, from {low:.2e}"
+        asked, place = ASKED.get(low, ("", ""))
+        off = rows.get(f"{key}: position, median", {}).get("value")
+        cells = [f"{low:.2e}", value(rows, f"{key}: completeness"), value(rows, f"{key}: purity"), asked]
+        cells += [f"{off:.4f} deg" if off else "-", place]
+        for cut in ("|b| < 10", "all sky"):
+            other = f"{LABEL}, {cut}, from {low:.2e}"
+            both = [rows.get(f"{other}: {what}", {}).get("value", float("nan")) for what in ("completeness", "purity")]
+            cells.append(f"{both[0]:.2f} / {both[1]:.2f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    cpu, far, near = (
+        shown(rows, "search of a sky: CPU"),
+        value(rows, f"{LABEL}, |b| > 20: purity"),
+        value(rows, f"{LABEL}, |b| < 10: purity"),
+    )
+    lines += [
+        "",
+        f"Skies: {shown(rows, 'skies')}; the search of one takes {cpu} of CPU. Purity of all that was found: {far}",
+    ]
+    lines += [
+        f"above 20 degrees of latitude, {near} below 10. First columns: above 20 degrees; last: completeness / purity."
+    ]
+    return "\n".join(lines)
+
+
+def real_table() -> str:
+    rows, lines = figures.read("lat_realmap"), ["| | TS > 9 | TS > 16 | TS > 25 | to reach |", "|---|---|---|---|---|"]
+    asked = {
+        "found above 40 sigma": "1.00", "found above 20 sigma, |b| > 20": ".98", "found of 10-20 sigma": ".80",
+        "found of 10-20 sigma, |b| > 20": "", "found above 20 sigma": "", "found of 0-10 sigma": "reported",
+        "found of 0-10 sigma, associated": "reported", "purity against DR2": "stated",
+        "purity against DR2, |b| > 20": "",
+    }  # fmt: skip
+    counts = [str(rows.get(f"TS > {t}: detections", {}).get("value", "-")) for t in (9, 16, 25)]
+    lines.append(f"| detections | {' | '.join(counts)} | |")
+    for name, wanted in asked.items():
+        cells = [value(rows, f"TS > {t}: {name}") for t in (9, 16, 25)]
+        lines.append(f"| {name.replace('|', chr(92) + '|')} | {' | '.join(cells)} | {wanted} |")
+    return "\n".join(lines)
+
+
+def sky_table() -> str:
+    rows, lines = figures.read("lat_realsky"), ["| data / model | measured | to reach |", "|---|---|---|"]
+    for key, name, wanted in (
+        ("above 10 GeV, all sky: data/model, isotropic light of its class", "3FHL, above 10 GeV, all sky", "0.99-1.01"),
+        ("2-20 GeV, all sky: data/model", "2-20 GeV, all sky", "0.95-1.0"),
+    ):
+        lines.append(f"| {name} | {value(rows, key)} | {wanted} |")
+    for band, end in (("above 10 GeV", ", isotropic light of its class"), ("2-20 GeV", "")):
+        for b in ("0-2", "2-5", "5-10", "10-20", "20-30", "30-60", "60-90"):
+            lines.append(f"| {band}, \\|b\\| {b} | {value(rows, f'{band}, |b| {b}: data/model{end}')} | |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    text = PAGE.read_text()
+    for name, make in (("search", search_table), ("real", real_table), ("sky", sky_table)):
+        text = fill(text, name, make())
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
