@@ -143,7 +143,7 @@ def joint_table(found: Found) -> str:
         both = (cell(found, "joint", f"classes {when}: {key}") for when in ("before", "after"))
         lines.append(f"| {key} | {' | '.join(both)} |")
     for key in ("macro-F1", "log-loss"):
-        lines.append(f"| {key}, gained | | {cell(found, 'joint', f'classes: {key} after less before')} |")
+        lines.append(f"| {key}, joint less found | | {cell(found, 'joint', f'classes: {key} after less before')} |")
     lines += ["", "| all diffuse light of a field | bias | rms |", "|---|---|---|"]
     for of in ("with sources not found", "alone"):
         for name in ("map", "without knots", "joint"):
