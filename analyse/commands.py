@@ -66,8 +66,6 @@ def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> N
     written as posterior_failed.nc and the command fails. Priors are flat between the limits; log-flat for a lone norm,
     and for norm and nH whose lower limit is above 0.
 
-    One spectrum of several in a file (PHA of type II) is named as in XSPEC: file.pha{3}.
-
     Example: raysieve analyse source source.pha --model "tbabs*apec" --band 0.5 7 --sampler nuts --out source
     """
     console = Console()

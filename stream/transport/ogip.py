@@ -1,4 +1,4 @@
-"""OGIP files of X-ray spectra: PHA of types I and II (OGIP/92-007), RMF and ARF (CAL/GEN/92-002), gzipped or not.
+"""OGIP files of X-ray spectra: PHA of type I (OGIP/92-007), RMF and ARF (CAL/GEN/92-002), gzipped or not.
 
 Every refusal is a ConfigError of one line that names the file.
 """
@@ -18,7 +18,6 @@ from stream.spectra.grid import Floats
 from stream.spectra.response import Response, Runs
 from stream.spectra.spectrum import Spectrum
 from stream.transport.ogip_writer import write_arf, write_rmf, write_spectrum
-from stream.transport.pha_rows import choice_of, one_spectrum
 
 __all__ = ["read_arf", "read_observation", "read_response", "read_spectrum", "write_arf", "write_rmf", "write_spectrum"]
 
@@ -71,11 +70,11 @@ def read_arf(arf: Path | str) -> tuple[Floats, Floats, Floats]:
 def read_spectrum(pha: Path | str, background: Path | str | None = None, *, follow: bool = True) -> Spectrum:
     """Return a spectrum with its background: the given one, or that of its BACKFILE.
 
-    pha may be one of several in a file of type II: "file.pha{3}". `about` holds RESPFILE and ANCRFILE as paths where
-    the header names files, beside the instrument's names.
+    `about` holds RESPFILE and ANCRFILE as paths where the header names files, beside the instrument's names.
     follow=False: files that the header names are neither opened nor in `about`; for spectra of strangers.
     """
-    spectrum = _read_pha(Path(pha))
+    path = Path(pha)
+    spectrum = _read_pha(path)
     if not follow:
         spectrum = replace(spectrum, about={key: value for key, value in spectrum.about.items() if key in SAID})
     back = background if background is not None else spectrum.about.get("BACKFILE")
@@ -83,7 +82,7 @@ def read_spectrum(pha: Path | str, background: Path | str | None = None, *, foll
         return spectrum
     off = _read_pha(Path(back))
     if len(off.counts) != len(spectrum.counts):
-        raise ConfigError(f"{back}: {len(off.counts)} channels, but {Path(pha).name} has {len(spectrum.counts)}")
+        raise ConfigError(f"{back}: {len(off.counts)} channels, but {path.name} has {len(spectrum.counts)}")
     return replace(spectrum, background=off)
 
 
@@ -108,10 +107,9 @@ def read_observation(
     return spectrum, response
 
 
-def _read_pha(chosen: Path) -> Spectrum:
-    path, number = choice_of(chosen)
+def _read_pha(path: Path) -> Spectrum:
     with _opened(path) as hdus:
-        table = one_spectrum(_extension(hdus, path, "a spectrum", "SPECTRUM"), path, number)
+        table = _extension(hdus, path, "a spectrum", "SPECTRUM")
         head, names = table.header, {name.upper() for name in table.columns.names}
         exposure = float(head.get("EXPOSURE", 0))
         if not (np.isfinite(exposure) and exposure > 0):
@@ -127,6 +125,8 @@ def _read_pha(chosen: Path) -> Spectrum:
 
 def _counts(table: Any, path: Path, names: set[str], exposure: float) -> Floats:
     name = "COUNTS" if "COUNTS" in names else "RATE"
+    if "SPEC_NUM" in names or np.ndim(table.data[name] if name in names else ()) == 2:
+        raise ConfigError(f"{path}: holds several spectra (type II), expected one")
     counts = _column(table, path, name) * (1.0 if name == "COUNTS" else exposure)
     if name == "RATE" and np.allclose(counts, np.round(counts), rtol=1e-4, atol=1e-3):
         counts = np.round(counts)
