@@ -8,7 +8,7 @@ import numpy as np
 from jax.scipy.special import ndtr
 
 from stream.spectra.absorption import mean_cross_section
-from stream.spectra.components import BBODY_NORM, Apec, BBody, Bremss, Gaussian, Parameter, PowerLaw, TBabs
+from stream.spectra.components import BBODY_NORM, Apec, BBody, Bremss, Gaussian, PowerLaw, TBabs
 from stream.spectra.gaunt import gaunt_sum
 from stream.spectra.grid import Grid
 from stream.spectra.model import Leaf, Model, Pair
@@ -20,18 +20,14 @@ GAUNT_KT: Final = np.geomspace(0.03, 200.0, 240)  # keV: Gaunt factors are smoot
 
 def photons_in_jax(model: Model, grid: Grid) -> Shape:
     """Return a function of all parameters (p,) to photons cm-2 s-1 (n,), which JAX can differentiate."""
-    return _part(model.root, grid, model.parameters)
+    return _part(model.root, grid)
 
 
-def _part(part: Leaf | Pair, grid: Grid, parameters: tuple[Parameter, ...]) -> Shape:
+def _part(part: Leaf | Pair, grid: Grid) -> Shape:
     if isinstance(part, Pair):
-        left, right = _part(part.left, grid, parameters), _part(part.right, grid, parameters)
+        left, right = _part(part.left, grid), _part(part.right, grid)
         return (lambda v: left(v) + right(v)) if part.kind == "+" else (lambda v: left(v) * right(v))
-    places = part.places
-    if isinstance(part.component, Apec):
-        shape = _apec(part.component, grid, plain=all(p.frozen and p.value in (0, 1) for p in parameters[places][1:3]))
-    else:
-        shape = SHAPES[type(part.component)](part.component, grid)
+    shape, places = SHAPES[type(part.component)](part.component, grid), part.places
     if not part.additive:
         return lambda v: shape(v[places])
     return lambda v: v[places.stop - 1] * shape(v[places])
@@ -103,13 +99,11 @@ def _catmull_rom(rows: Any, at: Any) -> Any:
     return value + x * (1 - x) ** 2 * slope_low + x * x * (x - 1) * slope_high
 
 
-def _apec(component: Apec, grid: Grid, plain: bool) -> Shape:
-    """As the component. plain: abundance 1 and redshift 0 to stay, so that the table is in the bins of the grid."""
+def _apec(component: Apec, grid: Grid) -> Shape:
     table = component.table
-    logs, metal_logs = (jnp.asarray(part) for part in ((table.rebinned(grid),) * 2 if plain else table.logs))
-    knots, edges = np.asarray(table.log_t), jnp.asarray(table.edges_kev)
-    t, k = jnp.asarray(knots), len(knots)
-    low, high = jnp.asarray(grid.low), jnp.asarray(grid.high)
+    logs, knots = jnp.asarray(table.rebinned(grid)), np.asarray(table.log_t)
+    t = jnp.asarray(knots)
+    k = len(knots)
 
     def shape(v: Any) -> Any:
         at = jnp.clip(jnp.log10(v[0] * KELVIN_PER_KEV), knots[0], knots[-1])
@@ -117,19 +111,10 @@ def _apec(component: Apec, grid: Grid, plain: bool) -> Shape:
         before, after = jnp.maximum(i - 1, 0), jnp.minimum(i + 2, k - 1)
         wide = t[i + 1] - t[i]
         x = (at - t[i]) / wide
-
-        def emission(rows: Any) -> Any:
-            slope_low = (rows[i + 1] - rows[before]) * wide / (t[i + 1] - t[before])
-            slope_high = (rows[after] - rows[i]) * wide / (t[after] - t[i])
-            value = (1 + 2 * x) * (1 - x) ** 2 * rows[i] + x * x * (3 - 2 * x) * rows[i + 1]
-            return jnp.exp(value + x * (1 - x) ** 2 * slope_low + x * x * (x - 1) * slope_high)
-
-        if plain:
-            return emission(logs)
-        photons = jnp.maximum(emission(logs) + (v[1] - 1) * emission(metal_logs), 0.0)
-        total = jnp.concatenate([jnp.zeros(1), jnp.cumsum(photons)])
-        shift = 1 + v[2]
-        return (jnp.interp(high * shift, edges, total) - jnp.interp(low * shift, edges, total)) / shift
+        slope_low = (logs[i + 1] - logs[before]) * wide / (t[i + 1] - t[before])
+        slope_high = (logs[after] - logs[i]) * wide / (t[after] - t[i])
+        value = (1 + 2 * x) * (1 - x) ** 2 * logs[i] + x * x * (3 - 2 * x) * logs[i + 1]
+        return jnp.exp(value + x * (1 - x) ** 2 * slope_low + x * x * (x - 1) * slope_high)
 
     return shape
 
@@ -150,5 +135,6 @@ SHAPES: Final[dict[type, Callable[[Any, Grid], Shape]]] = {
     PowerLaw: _powerlaw,
     Bremss: _bremss,
     BBody: _bbody,
+    Apec: _apec,
     Gaussian: _gaussian,
 }

@@ -24,11 +24,11 @@ NINETY: Final = 2.7055  # of the statistic: 90 % of one parameter
 def build_model(
     text: str,
     values: dict[str, float],
-    kept: tuple[tuple[str, ...], tuple[str, ...]],
+    frozen: tuple[str, ...],
     limits: dict[str, Any],
     plasma: PlasmaTable | None = None,
 ) -> Model:
-    """Return the model with values, (frozen, thawed) parameters, limits; plasma: table of apec, None: the shipped one.
+    """Return the model with values, frozen parameters and limits; plasma: the table of apec, None: the shipped one.
 
     Raises ConfigError for a name it lacks.
     """
@@ -37,9 +37,7 @@ def build_model(
         model = model.set(**{name: {"low": low, "high": high}})
         inner = float(np.clip(model.defaults[model.names.index(name)], low, high))
         model = model.set(**{name: {"value": inner, "starts": ()}})
-    model = model.set(**values)
-    for names, is_frozen in zip(kept, (True, False), strict=True):
-        model = model.set(**{name: {"frozen": is_frozen} for name in names})
+    model = model.set(**values).set(**{name: {"frozen": True} for name in frozen})
     for p in model.parameters:
         if not p.low <= p.value <= p.high:
             raise ConfigError(f"{p.name}: {p.value:g}: expected {p.low:g} to {p.high:g}")

@@ -17,7 +17,6 @@ from stream.spectra.grid import Floats, Grid
 from stream.spectra.table import PlasmaTable
 
 Slopes = list[Floats]
-Free = tuple[bool, ...]
 Density = Callable[[Floats, float], tuple[Floats, Floats]]
 BBODY_NORM: Final = 8.0525  # XSPEC's manual: L39 / D10^2
 
@@ -42,8 +41,8 @@ class Component(Protocol):
     additive: bool
     parameters: tuple[Parameter, ...]  # of an additive one without its norm
 
-    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
-        """Return (n,) and its derivatives, (n,) by parameter; slopes: which are wanted, empty: none is."""
+    def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:
+        """Return (n,) and, if asked, its derivatives, (n,) by parameter."""
         ...
 
 
@@ -53,7 +52,7 @@ class TBabs:
     additive: bool = False
     parameters: tuple[Parameter, ...] = (Parameter("nH", "1e22 cm-2", 0.3, 0.0, 1e3, starts=(0.05, 0.3, 2.0)),)
 
-    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:
         """Return the factor in each bin."""
         sigma = grid.keep("tbabs", mean_cross_section)
         through = np.exp(-values[0] * sigma)
@@ -66,7 +65,7 @@ class PowerLaw:
     additive: bool = True
     parameters: tuple[Parameter, ...] = (Parameter("PhoIndex", "", 1.7, -3.0, 10.0, starts=(1.0, 1.7, 3.0)),)
 
-    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
         middle, half = grid.keep("powerlaw", _log_bins)
         x = (1.0 - values[0]) * half
@@ -82,7 +81,7 @@ class Bremss:
     additive: bool = True
     parameters: tuple[Parameter, ...] = (Parameter("kT", "keV", 5.0, 0.03, 200.0, log=True, starts=(0.5, 2.0, 8.0)),)
 
-    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
         return _integrated(_bremss, grid, float(values[0]), slopes)
 
@@ -93,17 +92,13 @@ class BBody:
     additive: bool = True
     parameters: tuple[Parameter, ...] = (Parameter("kT", "keV", 0.5, 0.005, 100.0, log=True, starts=(0.1, 0.4, 1.5)),)
 
-    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
         return _integrated(_bbody, grid, float(values[0]), slopes)
 
 
 class Apec:
-    """Collisionally ionised plasma from a table, norm 1e-14 / (4 pi (D_A (1 + z))^2) int n_e n_H dV (cm).
-
-    Abundanc multiplies the metals of the table's solar set. Redshift moves the photons of each source bin, and time
-    runs slower: photons(E) = those of the plasma between (1 + z) times the edges, over 1 + z, as XSPEC's apec.
-    """
+    """Collisionally ionised plasma of solar abundance from a table, norm 1e-14 / (4 pi D^2) int n_e n_H dV (cm)."""
 
     additive: bool = True
 
@@ -112,52 +107,14 @@ class Apec:
         low, high = table.kt_kev
         starts = tuple(kt for kt in (0.3, 0.8, 2.0, 6.0) if low < kt < high)
         middle = min(max(1.0, low), high)
-        metals = (0.0, 5.0) if table.metals is not None else (1.0, 1.0)  # a table of solar spectra only: as they are
-        self.parameters: tuple[Parameter, ...] = (
-            Parameter("kT", "keV", middle, low, high, log=True, starts=starts),
-            Parameter("Abundanc", "solar", 1.0, *metals, frozen=True),
-            Parameter("Redshift", "", 0.0, -0.9, 10.0, frozen=True),
-        )
+        self.parameters: tuple[Parameter, ...] = (Parameter("kT", "keV", middle, low, high, log=True, starts=starts),)
 
-    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
-        kt, abundance, z = (float(value) for value in values[:3])
-        rows, weight, slope = self.table.weights(kt)
-        if abundance == 1 and z == 0 and not any(slopes[1:3]):
-            logs = grid.keep(("apec", self.table), self.table.rebinned)
-            value = np.exp(weight @ logs[rows])
-            none = np.zeros_like(value)
-            return value, [value * (slope @ logs[rows]) / kt, none, none] if slopes else []
-        return self._shifted(grid, (abundance, z), (weight, slope / kt), rows)
-
-    def _shifted(
-        self, grid: Grid, at: tuple[float, float], weights: tuple[Floats, Floats], rows: slice
-    ) -> tuple[Floats, Slopes]:
-        """Return photons and all derivatives for an abundance and a redshift, by the table's own bins."""
-        (abundance, z), (weight, slope) = at, weights
-        logs, metal_logs = self.table.logs
-        whole, metals = np.exp(weight @ logs[rows]), np.exp(weight @ metal_logs[rows])
-        by_kt, metals_by_kt = whole * (slope @ logs[rows]), metals * (slope @ metal_logs[rows])
-        photons = np.maximum(whole + (abundance - 1) * metals, 0.0)
-        edges = self.table.edges_kev
-        low, high = grid.low * (1 + z), grid.high * (1 + z)
-
-        def between(table: Floats) -> Floats:
-            total = np.concatenate([[0.0], np.cumsum(table)])
-            return (np.interp(high, edges, total) - np.interp(low, edges, total)) / (1 + z)
-
-        value = between(photons)
-        density = np.append(photons / np.diff(edges), 0.0)
-        at_low, at_high = (
-            np.where(
-                (e >= edges[0]) & (e < edges[-1]),
-                density[np.clip(np.searchsorted(edges, e, side="right") - 1, 0, len(density) - 1)],
-                0.0,
-            )
-            for e in (low, high)
-        )
-        by_z = (at_high * grid.high - at_low * grid.low - value) / (1 + z)
-        return value, [between(by_kt + (abundance - 1) * metals_by_kt), between(metals), by_z]
+        logs = grid.keep(("apec", self.table), self.table.rebinned)
+        rows, weight, slope = self.table.weights(float(values[0]))
+        value = np.exp(weight @ logs[rows])
+        return value, [value * (slope @ logs[rows]) / values[0]] if slopes else []
 
 
 class Gaussian:
@@ -169,7 +126,7 @@ class Gaussian:
         Parameter("Sigma", "keV", 0.1, 1e-3, 20.0, frozen=True),
     )
 
-    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: bool) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
         centre, sigma = values[0], max(float(values[1]), 1e-5)
         low, high = (grid.low - centre) / sigma, (grid.high - centre) / sigma
@@ -196,7 +153,7 @@ def _sinhc(x: Floats) -> tuple[Floats, Floats]:
     return ratio, np.where(np.abs(x) < 1e-3, x / 3, (np.cosh(safe) - ratio) / safe)
 
 
-def _integrated(density: Density, grid: Grid, kt: float, slopes: Free) -> tuple[Floats, Slopes]:
+def _integrated(density: Density, grid: Grid, kt: float, slopes: bool) -> tuple[Floats, Slopes]:
     """Return photons per bin of a smooth density by Gauss-Legendre at 2 points, and the derivative by kT."""
     low, high = grid.keep("gauss", _gauss_points)
     value, slope = density(np.concatenate([low, high]), kt)

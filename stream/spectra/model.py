@@ -31,9 +31,6 @@ NORM_UNITS: Final = {
 }
 
 
-Free = tuple[bool, ...]  # of each parameter
-
-
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """A component and the places of its parameters in the model's."""
@@ -46,12 +43,12 @@ class Leaf:
         """Whether it is a term."""
         return self.component.additive
 
-    def evaluate(self, grid: Grid, values: Floats, slopes: Floats | None, absorbed: bool, free: Free) -> Floats:
-        """Return (n,); write the derivatives by its free parameters to the rows of slopes (p, n), if any."""
+    def evaluate(self, grid: Grid, values: Floats, slopes: Floats | None, absorbed: bool) -> Floats:
+        """Return (n,); write the derivatives by its parameters to the rows of slopes (p, n), if any."""
         own = values[self.places]
         if not (absorbed or self.additive):
             return np.ones(len(grid.low))
-        value, by = self.component.shape(grid, own, free[self.places] if slopes is not None else ())
+        value, by = self.component.shape(grid, own, slopes is not None)
         norm = own[-1] if self.additive else 1.0
         if slopes is not None:
             for place, slope in enumerate(by, self.places.start):
@@ -79,10 +76,10 @@ class Pair:
         """Whether it is a term."""
         return self.left.additive or self.right.additive
 
-    def evaluate(self, grid: Grid, values: Floats, slopes: Floats | None, absorbed: bool, free: Free) -> Floats:
+    def evaluate(self, grid: Grid, values: Floats, slopes: Floats | None, absorbed: bool) -> Floats:
         """As that of a leaf."""
-        left = self.left.evaluate(grid, values, slopes, absorbed, free)
-        right = self.right.evaluate(grid, values, slopes, absorbed, free)
+        left = self.left.evaluate(grid, values, slopes, absorbed)
+        right = self.right.evaluate(grid, values, slopes, absorbed)
         if self.kind == "+":
             return left + right
         if slopes is not None:
@@ -125,14 +122,10 @@ class Model:
         return self.on(self._kept["grid"][1], np.asarray(values, float))
 
     def on(self, grid: Grid, values: Floats, slopes: Floats | None = None, absorbed: bool = True) -> Floats:
-        """Return photons (n,) on a grid; fill slopes (p, n) with the derivatives; without absorption if told so.
-
-        Rows of frozen parameters may be left as they are.
-        """
+        """Return photons (n,) on a grid; fill slopes (p, n) with the derivatives; without absorption if told so."""
         if len(values) != len(self.parameters):
             raise ValueError(f"{self.text}: expected {len(self.parameters)} values, {', '.join(self.names)}")
-        free = tuple(not p.frozen for p in self.parameters)
-        return self.root.evaluate(grid, values, slopes, absorbed, free)
+        return self.root.evaluate(grid, values, slopes, absorbed)
 
     def set(self, **changes: object) -> "Model":
         """Return the model with parameters changed: `set(**{"tbabs.nH": 0.1, "powerlaw.norm": {"frozen": True}})`."""

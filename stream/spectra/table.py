@@ -1,6 +1,6 @@
-"""Spectra of a hot plasma in a table: emission by temperature, at low density."""
+"""Spectra of a hot plasma in a table: emission by temperature, at solar abundance and low density."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import as_file, files
 from typing import Final
@@ -23,8 +23,6 @@ class PlasmaTable:
     edges_kev: Floats  # (n + 1,)
     photons: NDArray[np.float32]  # (k, n)
     about: str = ""
-    metals: NDArray[np.float32] | None = None  # (k, n) the part of the metals; None: not known
-    kept: dict[str, tuple[Floats, Floats]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.photons.shape != (len(self.log_t), len(self.edges_kev) - 1) or np.any(np.diff(self.log_t) <= 0):
@@ -34,16 +32,6 @@ class PlasmaTable:
     def kt_kev(self) -> tuple[float, float]:
         """Its lowest and highest temperature."""
         return tuple(10 ** self.log_t[[0, -1]] / KELVIN_PER_KEV)
-
-    @property
-    def logs(self) -> tuple[Floats, Floats]:
-        """Log photons (k, n) in the table's own bins: of all, and of the metals (nothing where they are not known)."""
-        if "logs" not in self.kept:
-            metals = np.zeros_like(self.photons) if self.metals is None else self.metals
-            both = (np.log(np.maximum(part.astype(np.float64), LEAST)) for part in (self.photons, metals))
-            whole, metals_only = both
-            self.kept["logs"] = whole, metals_only
-        return self.kept["logs"]
 
     def rebinned(self, grid: Grid) -> Floats:
         """Return log photons (k, n) in the bins of a grid: a bin of the table is shared by overlap."""
@@ -89,6 +77,4 @@ def shipped_table() -> PlasmaTable:
     if not path.is_file():
         raise ConfigError("apec: this installation has no stream/spectra/data/plasma.npz: give a table")
     with as_file(path) as real, np.load(real) as held:
-        return PlasmaTable(
-            held["log_t"].astype(float), held["edges_kev"].astype(float), held["photons"], "shipped", held["metals"]
-        )
+        return PlasmaTable(held["log_t"].astype(float), held["edges_kev"].astype(float), held["photons"], "shipped")

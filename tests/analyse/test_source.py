@@ -57,7 +57,7 @@ def test_likelihood_is_minus_half_the_statistic_and_nothing_beyond_the_priors(fi
 
 
 def test_priors_are_as_stated(spectrum, response):
-    model = build_model("tbabs*powerlaw", {}, ((), ()), {"tbabs.nH": (0.01, 10.0)})
+    model = build_model("tbabs*powerlaw", {}, (), {"tbabs.nH": (0.01, 10.0)})
     stated = Priors.of(fit_spectrum(model, spectrum, response)).stated()
     assert stated["tbabs.nH"] == "log-flat 0.01 to 10 1e22 cm-2"
     assert stated["powerlaw.PhoIndex"] == "flat -3 to 10"

