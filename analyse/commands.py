@@ -52,6 +52,7 @@ analyse.add_command(field)
 @click.option("--plasma", type=FILE, help="Folder of APEC's spectra as PIMMS has them; else apec is the shipped table.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Where a parameter begins.")
 @click.option("--freeze", "frozen", multiple=True, metavar="NAME", help="A parameter that stays where it begins.")
+@click.option("--thaw", "thawed", multiple=True, metavar="NAME", help="A frozen one that is fitted: apec.Abundanc.")
 @click.option("--limits", multiple=True, metavar="NAME=LOW:HIGH", help="Of a parameter: of the fit and of its prior.")
 @click.option("--sampler", type=click.Choice(["none", "emcee", "nuts"]), default="none", show_default=True)
 @click.option("--steps", type=click.IntRange(1), help="Of each walker, or draws of each chain; else as many as needed.")
@@ -65,14 +66,15 @@ def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> N
     written as posterior_failed.nc and the command fails. Priors are flat between the limits; log-flat for a lone norm,
     and for norm and nH whose lower limit is above 0.
 
-    Example: raysieve analyse source source.pha --model "tbabs*apec" --band 0.5 7 --sampler nuts --out source
+    Example: raysieve analyse source source.pha --model "tbabs*apec" --thaw apec.Abundanc --sampler nuts --out source
     """
     console = Console()
     if options["sampler"] != "none":
         _require(options["sampler"])
     plasma = read_plasma(options["plasma"]) if options["plasma"] else None
     values, limits = _pairs(options["values"]), _pairs(options["limits"], limits=True)
-    model = build_model(options["text"], values, options["frozen"], limits, plasma)
+    frozen = _frozen(options["frozen"], options["thawed"])
+    model = build_model(options["text"], values, frozen, limits, plasma)
     spectrum, response = read_observation(pha, options["rmf"], options["arf"], options["background"])
     fit = fit_source(model, spectrum, response, band, options["statistic"])
     report = describe(fit, band, options["profiles"])
@@ -111,6 +113,14 @@ def _require(sampler: str) -> None:
             import emcee  # noqa: F401
         else:
             import numpyro  # noqa: F401
+
+
+def _frozen(frozen: tuple[str, ...], thawed: tuple[str, ...]) -> dict[str, bool]:
+    """Return {name: whether it is frozen}. Raises ConfigError for a name that is told both."""
+    for name in frozen:
+        if name in thawed:
+            raise ConfigError(f"{name}: expected --freeze or --thaw, not both")
+    return dict.fromkeys(frozen, True) | dict.fromkeys(thawed, False)
 
 
 def _pairs(given: tuple[str, ...], limits: bool = False) -> dict[str, Any]:

@@ -5,29 +5,38 @@ from typing import Any, Final
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtr
+from jax import lax
+from jax.scipy.special import expit, ndtr
 
 from stream.spectra.absorption import mean_cross_section
 from stream.spectra.components import BBODY_NORM, Apec, BBody, Bremss, Gaussian, PowerLaw, TBabs
 from stream.spectra.gaunt import gaunt_sum
 from stream.spectra.grid import Grid
 from stream.spectra.model import Leaf, Model, Pair
-from stream.spectra.table import KELVIN_PER_KEV
+from stream.spectra.table import EVEN, KELVIN_PER_KEV, LEAST, PlasmaTable
 
 Shape = Callable[[Any], Any]  # values of a component -> photons or factor (n,)
+Frozen = tuple[float | None, ...]  # by parameter: its value, None where it is free
 GAUNT_KT: Final = np.geomspace(0.03, 200.0, 240)  # keV: Gaunt factors are smooth between
 
 
 def photons_in_jax(model: Model, grid: Grid) -> Shape:
-    """Return a function of all parameters (p,) to photons cm-2 s-1 (n,), which JAX can differentiate."""
-    return _part(model.root, grid)
+    """Return a function of all parameters (p,) to photons cm-2 s-1 (n,), which JAX can differentiate.
+
+    Abundanc and Redshift of apec that are frozen at 1 and 0 are taken as that.
+    """
+    return _part(model.root, grid, tuple(p.value if p.frozen else None for p in model.parameters))
 
 
-def _part(part: Leaf | Pair, grid: Grid) -> Shape:
+def _part(part: Leaf | Pair, grid: Grid, frozen: Frozen) -> Shape:
     if isinstance(part, Pair):
-        left, right = _part(part.left, grid), _part(part.right, grid)
+        left, right = _part(part.left, grid, frozen), _part(part.right, grid, frozen)
         return (lambda v: left(v) + right(v)) if part.kind == "+" else (lambda v: left(v) * right(v))
-    shape, places = SHAPES[type(part.component)](part.component, grid), part.places
+    component, places = part.component, part.places
+    if isinstance(component, Apec):
+        shape = _apec(component, grid, frozen[places])
+    else:
+        shape = SHAPES[type(component)](component, grid)
     if not part.additive:
         return lambda v: shape(v[places])
     return lambda v: v[places.stop - 1] * shape(v[places])
@@ -99,24 +108,72 @@ def _catmull_rom(rows: Any, at: Any) -> Any:
     return value + x * (1 - x) ** 2 * slope_low + x * x * (x - 1) * slope_high
 
 
-def _apec(component: Apec, grid: Grid) -> Shape:
-    table = component.table
-    logs, knots = jnp.asarray(table.rebinned(grid)), np.asarray(table.log_t)
-    t = jnp.asarray(knots)
-    k = len(knots)
+def _apec(component: Apec, grid: Grid, frozen: Frozen) -> Shape:
+    table, moved, uneven = component.table, frozen[2] != 0.0, frozen[1] != 1.0
+    t = jnp.asarray(table.log_t)
+    if moved:
+        found = _shifted(table, grid, uneven)
+    else:
+        logs = jnp.asarray(table.rebinned(grid))
+        ratios = jnp.asarray(table.ratios(grid)) if uneven else None
+
+        def found(z: Any, rows: Any) -> Any:
+            return logs[rows], None if ratios is None else ratios[rows]
 
     def shape(v: Any) -> Any:
-        at = jnp.clip(jnp.log10(v[0] * KELVIN_PER_KEV), knots[0], knots[-1])
-        i = jnp.clip(jnp.searchsorted(t, at) - 1, 0, k - 2)
-        before, after = jnp.maximum(i - 1, 0), jnp.minimum(i + 2, k - 1)
-        wide = t[i + 1] - t[i]
-        x = (at - t[i]) / wide
-        slope_low = (logs[i + 1] - logs[before]) * wide / (t[i + 1] - t[before])
-        slope_high = (logs[after] - logs[i]) * wide / (t[after] - t[i])
-        value = (1 + 2 * x) * (1 - x) ** 2 * logs[i] + x * x * (3 - 2 * x) * logs[i + 1]
-        return jnp.exp(value + x * (1 - x) ** 2 * slope_low + x * x * (x - 1) * slope_high)
+        rows, weight = _rows(t, jnp.log10(v[0] * KELVIN_PER_KEV))
+        log, ratio = found(v[2], rows)
+        solar = jnp.exp(weight @ log)
+        return solar * (1.0 + (v[1] - 1.0) * expit(weight @ ratio)) if uneven else solar
 
     return shape
+
+
+def _rows(t: Any, log_t: Any) -> tuple[Any, Any]:
+    """Return the four rows of a table about a temperature, and their weights: Catmull-Rom, as `PlasmaTable.weights`."""
+    k = len(t)
+    at = jnp.clip(log_t, t[0], t[-1])
+    i = jnp.clip(jnp.searchsorted(t, at) - 1, 0, k - 2)
+    before, after = jnp.maximum(i - 1, 0), jnp.minimum(i + 2, k - 1)
+    wide = t[i + 1] - t[i]
+    x = (at - t[i]) / wide
+    low = x * (1 - x) ** 2 * wide / (t[i + 1] - t[before])
+    high = x * x * (x - 1) * wide / (t[after] - t[i])
+    weight = jnp.stack([-low, (1 + 2 * x) * (1 - x) ** 2 - high, x * x * (3 - 2 * x) + low, high])
+    return jnp.stack([before, i, i + 1, after]), weight
+
+
+def _shifted(table: PlasmaTable, grid: Grid, metals: bool) -> Callable[[Any, Any], Any]:
+    """Return a function of redshift and rows (4,) to what `PlasmaTable.shifted` gives, logs and ratios (4, n).
+
+    The slope by z is the one given there, not that of the steps in which lines cross edges.
+    """
+    totals = [jnp.asarray(table.total(name)) for name in ("photons", "metals")[: 1 + metals]]
+    edges, width = jnp.asarray(table.edges_kev), jnp.asarray(grid.width)
+    low, high, half = jnp.asarray(grid.low), jnp.asarray(grid.high), 0.5 * jnp.asarray(grid.width)
+    ends = jnp.stack([low, high, low - half, low + half, high - half, high + half])
+
+    def part(total: Any, place: tuple[Any, Any], z: Any, rows: Any) -> Any:
+        i, x = place
+        below = total[rows[:, None, None], i] * (1 - x) + total[rows[:, None, None], i + 1] * x
+        value = (below[:, 1] - below[:, 0]) / (1 + z)
+        flow = (below[:, 5] - below[:, 4]) * high - (below[:, 3] - below[:, 2]) * low
+        return value, flow / (width * (1 + z) ** 2) - value / (1 + z)
+
+    def found(z: Any, rows: Any) -> Any:
+        here = lax.stop_gradient(z)
+        energy = ends * (1 + here)
+        i = jnp.clip(jnp.searchsorted(edges, energy, side="right") - 1, 0, len(edges) - 2)
+        x = jnp.clip((energy - edges[i]) / (edges[i + 1] - edges[i]), 0.0, 1.0)
+        values = [value + by * (z - here) for value, by in (part(total, (i, x), here, rows) for total in totals)]
+        photons = jnp.maximum(values[0], LEAST)
+        if not metals:
+            return jnp.log(photons), None
+        least = np.exp(-EVEN) * photons
+        ratio = jnp.log(jnp.maximum(values[1], least)) - jnp.log(jnp.maximum(values[0] - values[1], least))
+        return jnp.log(photons), ratio
+
+    return found
 
 
 def _gaussian(_: Gaussian, grid: Grid) -> Shape:
@@ -135,6 +192,5 @@ SHAPES: Final[dict[type, Callable[[Any, Grid], Shape]]] = {
     PowerLaw: _powerlaw,
     Bremss: _bremss,
     BBody: _bbody,
-    Apec: _apec,
     Gaussian: _gaussian,
 }

@@ -15,6 +15,8 @@ FIELDS: Final = {  # XSPEC's name of a parameter: as a field, with its unit
     "nH": "nh_1e22_cm2",
     "PhoIndex": "photon_index",
     "kT": "kt_kev",
+    "Abundanc": "abundance_solar",
+    "Redshift": "redshift",
     "LineE": "line_energy_kev",
     "Sigma": "sigma_kev",
     "norm": "norm",

@@ -80,7 +80,7 @@ class Shapes:
 
     def __init__(self, low_kev: Floats, high_kev: Floats) -> None:
         self.grid = Grid.of(np.concatenate([BAND.low, low_kev]), np.concatenate([BAND.high, high_kev]))
-        self._sigma = -np.log(np.maximum(TBabs().shape(self.grid, np.array([_SMALL]), False)[0], 1e-300)) / _SMALL
+        self._sigma = -np.log(np.maximum(TBabs().shape(self.grid, np.array([_SMALL]), ())[0], 1e-300)) / _SMALL
         self._kept: dict[tuple[object, ...], Floats] = {}
 
     def units(self, label: str, values: Floats) -> Floats:

@@ -16,7 +16,7 @@ MODELS = {
     "bremss": [(0.2, 1e-3), (4.321, 1e-3), (60.0, 1e-3)],
     "bbody": [(0.1, 1e-3), (1.5, 1e-3)],
     "gaussian": [(6.4, 0.1, 1e-3), (0.9, 0.02, 1e-3)],
-    "apec": [(0.35, 1e-3), (1.0, 1e-3), (7.7, 1e-3)],
+    "apec": [(0.35, 1.0, 0.0, 1e-3), (1.0, 1.0, 0.0, 1e-3), (7.7, 1.0, 0.0, 1e-3)],
     "tbabs*(powerlaw + gaussian)": [(0.3, 1.8, 1e-3, 6.4, 0.1, 1e-5)],
     "tbabs*powerlaw + bbody": [(2.0, 1.8, 1e-3, 0.3, 1e-5)],
 }
@@ -44,6 +44,23 @@ def test_photons_and_slopes_are_those_of_the_fit(text, values):
     by = np.asarray(jax.jacfwd(ours)(values)).T
     near = 2e-3 if "bremss" in text else 1e-6
     assert np.allclose(by, slopes, rtol=near, atol=near * 1e-2 * np.abs(slopes).max(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("free", [("Abundanc",), ("Redshift",), ("Abundanc", "Redshift")])
+@pytest.mark.parametrize("values", [(0.35, 1.0, 0.0, 1e-3), (1.0, 0.3, 0.07, 1e-3), (7.7, 2.0, 0.5, 1e-3)])
+def test_abundance_and_redshift_are_those_of_the_fit(free, values):
+    from analyse.photons import photons_in_jax
+
+    at = dict(zip(("kT", "Abundanc", "Redshift", "norm"), values, strict=True))
+    model = parse_model("apec").set(**{f"apec.{name}": value for name, value in at.items()})
+    model = model.set(**{f"apec.{name}": {"frozen": False} for name in free})
+    ours, slopes = photons_in_jax(model, GRID), np.zeros((4, len(GRID.low)))
+    photons = model.on(GRID, model.defaults, slopes)
+    assert np.allclose(ours(model.defaults), photons, rtol=1e-9, atol=1e-12 * photons.max())
+    by = np.asarray(jax.jacfwd(ours)(model.defaults)).T
+    for row, name in enumerate(at):
+        if name in (*free, "kT", "norm"):
+            assert np.allclose(by[row], slopes[row], rtol=1e-6, atol=1e-8 * np.abs(slopes[row]).max()), name
 
 
 @pytest.mark.parametrize("statistic", ["cstat", "wstat"])

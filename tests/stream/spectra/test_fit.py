@@ -40,7 +40,7 @@ def test_the_minimum_is_that_of_a_plain_search():
     [
         ("tbabs*bremss", [0.4, 4.0, 1e-3]),
         ("tbabs*bbody", [0.4, 0.6, 3e-5]),
-        ("tbabs*apec", [0.4, 1.2, 2e-3]),
+        ("tbabs*apec", [0.4, 1.2, 1.0, 0.0, 2e-3]),
         ("tbabs*(powerlaw + gaussian)", [0.4, 1.8, 1e-3, 6.5, 0.1, 8e-5]),
     ],
 )
@@ -140,3 +140,18 @@ def test_what_cannot_be_fitted_is_refused_in_one_line(change, options, why):
     with pytest.raises(ConfigError, match=why) as refusal:
         fit_spectrum(MODEL, spectrum, CAMERA, **options)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("truth", [(2.0, 0.5, 0.05), (5.0, 0.3, 0.3)])
+def test_temperature_abundance_and_redshift_are_found(truth):
+    names = ("apec.kT", "apec.Abundanc", "apec.Redshift")
+    model = parse_model("tbabs*apec").set(**{name: {"frozen": False} for name in names})
+    model = model.set(**{"tbabs.nH": 0.1, **dict(zip(names, truth, strict=True))})
+    misses = []
+    for seed in range(20):
+        fit = fit_spectrum(model, draw(model, model.defaults, CAMERA, 30_000, seed), CAMERA)
+        assert fit.converged
+        misses.append(((fit.values - model.defaults) / fit.errors)[1:4])
+    assert np.all(np.abs(np.mean(misses, axis=0)) < 0.9)
+    assert np.all(np.abs(np.std(misses, axis=0) - 1) < 0.5)
+    assert np.all(np.abs(misses) < 4)
