@@ -60,7 +60,7 @@ analyse.add_command(field)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same posterior.")
 @click.option("--out", required=True, type=FILE, help="Folder for fit.json, fit.png, posterior.nc, posterior.png.")
 def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> None:
-    """Fit a spectrum, and sample the posterior of its parameters if asked.
+    """Fit a spectrum, and sample the posterior of its parameters if asked. PHA: FILE, or FILE{N} of several (type II).
 
     A posterior is published when R-hat <= 1.01, ESS >= 400 for each parameter and no draw diverged; otherwise it is
     written as posterior_failed.nc and the command fails. Priors are flat between the limits; log-flat for a lone norm,

@@ -53,6 +53,8 @@ def sample(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _fitted(folder: Path, settings: dict[str, Any]) -> tuple[Fit, dict[str, Any]]:
     spectrum_at, rmf, arf, background = (folder / f"{name}.fits" for name in ("spectrum", "rmf", "arf", "background"))
+    if settings.get("spectrum_number"):
+        spectrum_at = folder / f"spectrum.fits{{{settings['spectrum_number']}}}"
     spectrum, response = read_observation(
         spectrum_at, rmf, arf if arf.exists() else None, background if background.exists() else None, follow=False
     )
