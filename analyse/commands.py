@@ -52,7 +52,7 @@ analyse.add_command(field)
 @click.option("--plasma", type=FILE, help="Folder of APEC's spectra as PIMMS has them; else apec is the shipped table.")
 @click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Where a parameter begins.")
 @click.option("--freeze", "frozen", multiple=True, metavar="NAME", help="A parameter that stays where it begins.")
-@click.option("--thaw", "thawed", multiple=True, metavar="NAME", help="A frozen one that is fitted: apec.Abundanc.")
+@click.option("--thaw", "thawed", multiple=True, metavar="NAME", help="One that is frozen unless told: apec.Abundanc.")
 @click.option("--limits", multiple=True, metavar="NAME=LOW:HIGH", help="Of a parameter: of the fit and of its prior.")
 @click.option("--sampler", type=click.Choice(["none", "emcee", "nuts"]), default="none", show_default=True)
 @click.option("--steps", type=click.IntRange(1), help="Of each walker, or draws of each chain; else as many as needed.")
@@ -60,21 +60,22 @@ analyse.add_command(field)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same posterior.")
 @click.option("--out", required=True, type=FILE, help="Folder for fit.json, fit.png, posterior.nc, posterior.png.")
 def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> None:
-    """Fit a spectrum, and sample the posterior of its parameters if asked. PHA: FILE, or FILE{N} of several (type II).
+    """Fit a spectrum, and sample the posterior of its parameters if asked.
 
     A posterior is published when R-hat <= 1.01, ESS >= 400 for each parameter and no draw diverged; otherwise it is
     written as posterior_failed.nc and the command fails. Priors are flat between the limits; log-flat for a lone norm,
     and for norm and nH whose lower limit is above 0.
 
-    Example: raysieve analyse source source.pha --model "tbabs*apec" --thaw apec.Abundanc --sampler nuts --out source
+    One spectrum of several in a file (PHA of type II) is named as in XSPEC: file.pha{3}.
+
+    Example: raysieve analyse source source.pha --model "tbabs*apec" --band 0.5 7 --sampler nuts --out source
     """
     console = Console()
     if options["sampler"] != "none":
         _require(options["sampler"])
     plasma = read_plasma(options["plasma"]) if options["plasma"] else None
     values, limits = _pairs(options["values"]), _pairs(options["limits"], limits=True)
-    frozen = _frozen(options["frozen"], options["thawed"])
-    model = build_model(options["text"], values, frozen, limits, plasma)
+    model = build_model(options["text"], values, (options["frozen"], options["thawed"]), limits, plasma)
     spectrum, response = read_observation(pha, options["rmf"], options["arf"], options["background"])
     fit = fit_source(model, spectrum, response, band, options["statistic"])
     report = describe(fit, band, options["profiles"])
@@ -113,14 +114,6 @@ def _require(sampler: str) -> None:
             import emcee  # noqa: F401
         else:
             import numpyro  # noqa: F401
-
-
-def _frozen(frozen: tuple[str, ...], thawed: tuple[str, ...]) -> dict[str, bool]:
-    """Return {name: whether it is frozen}. Raises ConfigError for a name that is told both."""
-    for name in frozen:
-        if name in thawed:
-            raise ConfigError(f"{name}: expected --freeze or --thaw, not both")
-    return dict.fromkeys(frozen, True) | dict.fromkeys(thawed, False)
 
 
 def _pairs(given: tuple[str, ...], limits: bool = False) -> dict[str, Any]:

@@ -5,38 +5,33 @@ from typing import Any, Final
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jax.scipy.special import expit, ndtr
+from jax.scipy.special import ndtr
 
 from stream.spectra.absorption import mean_cross_section
-from stream.spectra.components import BBODY_NORM, Apec, BBody, Bremss, Gaussian, PowerLaw, TBabs
+from stream.spectra.components import BBODY_NORM, Apec, BBody, Bremss, Gaussian, Parameter, PowerLaw, TBabs
 from stream.spectra.gaunt import gaunt_sum
 from stream.spectra.grid import Grid
 from stream.spectra.model import Leaf, Model, Pair
-from stream.spectra.table import EVEN, KELVIN_PER_KEV, LEAST, PlasmaTable
+from stream.spectra.table import KELVIN_PER_KEV
 
 Shape = Callable[[Any], Any]  # values of a component -> photons or factor (n,)
-Frozen = tuple[float | None, ...]  # by parameter: its value, None where it is free
 GAUNT_KT: Final = np.geomspace(0.03, 200.0, 240)  # keV: Gaunt factors are smooth between
 
 
 def photons_in_jax(model: Model, grid: Grid) -> Shape:
-    """Return a function of all parameters (p,) to photons cm-2 s-1 (n,), which JAX can differentiate.
-
-    Abundanc and Redshift of apec that are frozen at 1 and 0 are taken as that.
-    """
-    return _part(model.root, grid, tuple(p.value if p.frozen else None for p in model.parameters))
+    """Return a function of all parameters (p,) to photons cm-2 s-1 (n,), which JAX can differentiate."""
+    return _part(model.root, grid, model.parameters)
 
 
-def _part(part: Leaf | Pair, grid: Grid, frozen: Frozen) -> Shape:
+def _part(part: Leaf | Pair, grid: Grid, parameters: tuple[Parameter, ...]) -> Shape:
     if isinstance(part, Pair):
-        left, right = _part(part.left, grid, frozen), _part(part.right, grid, frozen)
+        left, right = _part(part.left, grid, parameters), _part(part.right, grid, parameters)
         return (lambda v: left(v) + right(v)) if part.kind == "+" else (lambda v: left(v) * right(v))
-    component, places = part.component, part.places
-    if isinstance(component, Apec):
-        shape = _apec(component, grid, frozen[places])
+    places = part.places
+    if isinstance(part.component, Apec):
+        shape = _apec(part.component, grid, plain=all(p.frozen and p.value in (0, 1) for p in parameters[places][1:3]))
     else:
-        shape = SHAPES[type(component)](component, grid)
+        shape = SHAPES[type(part.component)](part.component, grid)
     if not part.additive:
         return lambda v: shape(v[places])
     return lambda v: v[places.stop - 1] * shape(v[places])
@@ -108,72 +103,35 @@ def _catmull_rom(rows: Any, at: Any) -> Any:
     return value + x * (1 - x) ** 2 * slope_low + x * x * (x - 1) * slope_high
 
 
-def _apec(component: Apec, grid: Grid, frozen: Frozen) -> Shape:
-    table, moved, uneven = component.table, frozen[2] != 0.0, frozen[1] != 1.0
-    t = jnp.asarray(table.log_t)
-    if moved:
-        found = _shifted(table, grid, uneven)
-    else:
-        logs = jnp.asarray(table.rebinned(grid))
-        ratios = jnp.asarray(table.ratios(grid)) if uneven else None
-
-        def found(z: Any, rows: Any) -> Any:
-            return logs[rows], None if ratios is None else ratios[rows]
+def _apec(component: Apec, grid: Grid, plain: bool) -> Shape:
+    """As the component. plain: abundance 1 and redshift 0 to stay, so that the table is in the bins of the grid."""
+    table = component.table
+    logs, metal_logs = (jnp.asarray(part) for part in ((table.rebinned(grid),) * 2 if plain else table.logs))
+    knots, edges = np.asarray(table.log_t), jnp.asarray(table.edges_kev)
+    t, k = jnp.asarray(knots), len(knots)
+    low, high = jnp.asarray(grid.low), jnp.asarray(grid.high)
 
     def shape(v: Any) -> Any:
-        rows, weight = _rows(t, jnp.log10(v[0] * KELVIN_PER_KEV))
-        log, ratio = found(v[2], rows)
-        solar = jnp.exp(weight @ log)
-        return solar * (1.0 + (v[1] - 1.0) * expit(weight @ ratio)) if uneven else solar
+        at = jnp.clip(jnp.log10(v[0] * KELVIN_PER_KEV), knots[0], knots[-1])
+        i = jnp.clip(jnp.searchsorted(t, at) - 1, 0, k - 2)
+        before, after = jnp.maximum(i - 1, 0), jnp.minimum(i + 2, k - 1)
+        wide = t[i + 1] - t[i]
+        x = (at - t[i]) / wide
+
+        def emission(rows: Any) -> Any:
+            slope_low = (rows[i + 1] - rows[before]) * wide / (t[i + 1] - t[before])
+            slope_high = (rows[after] - rows[i]) * wide / (t[after] - t[i])
+            value = (1 + 2 * x) * (1 - x) ** 2 * rows[i] + x * x * (3 - 2 * x) * rows[i + 1]
+            return jnp.exp(value + x * (1 - x) ** 2 * slope_low + x * x * (x - 1) * slope_high)
+
+        if plain:
+            return emission(logs)
+        photons = jnp.maximum(emission(logs) + (v[1] - 1) * emission(metal_logs), 0.0)
+        total = jnp.concatenate([jnp.zeros(1), jnp.cumsum(photons)])
+        shift = 1 + v[2]
+        return (jnp.interp(high * shift, edges, total) - jnp.interp(low * shift, edges, total)) / shift
 
     return shape
-
-
-def _rows(t: Any, log_t: Any) -> tuple[Any, Any]:
-    """Return the four rows of a table about a temperature, and their weights: Catmull-Rom, as `PlasmaTable.weights`."""
-    k = len(t)
-    at = jnp.clip(log_t, t[0], t[-1])
-    i = jnp.clip(jnp.searchsorted(t, at) - 1, 0, k - 2)
-    before, after = jnp.maximum(i - 1, 0), jnp.minimum(i + 2, k - 1)
-    wide = t[i + 1] - t[i]
-    x = (at - t[i]) / wide
-    low = x * (1 - x) ** 2 * wide / (t[i + 1] - t[before])
-    high = x * x * (x - 1) * wide / (t[after] - t[i])
-    weight = jnp.stack([-low, (1 + 2 * x) * (1 - x) ** 2 - high, x * x * (3 - 2 * x) + low, high])
-    return jnp.stack([before, i, i + 1, after]), weight
-
-
-def _shifted(table: PlasmaTable, grid: Grid, metals: bool) -> Callable[[Any, Any], Any]:
-    """Return a function of redshift and rows (4,) to what `PlasmaTable.shifted` gives, logs and ratios (4, n).
-
-    The slope by z is the one given there, not that of the steps in which lines cross edges.
-    """
-    totals = [jnp.asarray(table.total(name)) for name in ("photons", "metals")[: 1 + metals]]
-    edges, width = jnp.asarray(table.edges_kev), jnp.asarray(grid.width)
-    low, high, half = jnp.asarray(grid.low), jnp.asarray(grid.high), 0.5 * jnp.asarray(grid.width)
-    ends = jnp.stack([low, high, low - half, low + half, high - half, high + half])
-
-    def part(total: Any, place: tuple[Any, Any], z: Any, rows: Any) -> Any:
-        i, x = place
-        below = total[rows[:, None, None], i] * (1 - x) + total[rows[:, None, None], i + 1] * x
-        value = (below[:, 1] - below[:, 0]) / (1 + z)
-        flow = (below[:, 5] - below[:, 4]) * high - (below[:, 3] - below[:, 2]) * low
-        return value, flow / (width * (1 + z) ** 2) - value / (1 + z)
-
-    def found(z: Any, rows: Any) -> Any:
-        here = lax.stop_gradient(z)
-        energy = ends * (1 + here)
-        i = jnp.clip(jnp.searchsorted(edges, energy, side="right") - 1, 0, len(edges) - 2)
-        x = jnp.clip((energy - edges[i]) / (edges[i + 1] - edges[i]), 0.0, 1.0)
-        values = [value + by * (z - here) for value, by in (part(total, (i, x), here, rows) for total in totals)]
-        photons = jnp.maximum(values[0], LEAST)
-        if not metals:
-            return jnp.log(photons), None
-        least = np.exp(-EVEN) * photons
-        ratio = jnp.log(jnp.maximum(values[1], least)) - jnp.log(jnp.maximum(values[0] - values[1], least))
-        return jnp.log(photons), ratio
-
-    return found
 
 
 def _gaussian(_: Gaussian, grid: Grid) -> Shape:

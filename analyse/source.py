@@ -24,20 +24,22 @@ NINETY: Final = 2.7055  # of the statistic: 90 % of one parameter
 def build_model(
     text: str,
     values: dict[str, float],
-    frozen: dict[str, bool],
+    kept: tuple[tuple[str, ...], tuple[str, ...]],
     limits: dict[str, Any],
     plasma: PlasmaTable | None = None,
 ) -> Model:
-    """Return the model with values, parameters frozen (True) or free, and limits.
+    """Return the model with values, (frozen, thawed) parameters, limits; plasma: table of apec, None: the shipped one.
 
-    plasma: the table of apec, None: the shipped one. Raises ConfigError for a name it lacks.
+    Raises ConfigError for a name it lacks.
     """
     model = parse_model(text, plasma)
     for name, (low, high) in limits.items():
         model = model.set(**{name: {"low": low, "high": high}})
         inner = float(np.clip(model.defaults[model.names.index(name)], low, high))
         model = model.set(**{name: {"value": inner, "starts": ()}})
-    model = model.set(**values).set(**{name: {"frozen": held} for name, held in frozen.items()})
+    model = model.set(**values)
+    for names, is_frozen in zip(kept, (True, False), strict=True):
+        model = model.set(**{name: {"frozen": is_frozen} for name in names})
     for p in model.parameters:
         if not p.low <= p.value <= p.high:
             raise ConfigError(f"{p.name}: {p.value:g}: expected {p.low:g} to {p.high:g}")

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from config.alert import Alert
+from config.localise import Localise
 from config.schema import Links, Supervise
 from config.section import NonNegative, Positive, Section
 
@@ -25,5 +27,9 @@ class Lat(Section):
     """One file is a whole instance, not a layer."""
 
     accumulate_sky: AccumulateSky
+    localise: Localise = Localise()
+    catalogue: str = ""
+    """Catalogue of the mission (gll_psc_v*.fit), with which what is found is compared; empty: no alerts."""
+    alert: Alert = Alert()
     links: Links = Links()
     supervise: Supervise = Supervise()

@@ -10,7 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from config.errors import ConfigError
+from config.lat import Lat
 from config.schema import Config
+from config.section import Section
+
+AnyConfig = Config | Lat
 
 SHIPPED = Path(__file__).parent
 
@@ -31,9 +35,17 @@ def find(name: str | Path) -> Path:
 
 
 def load(name: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read the configuration of a camera; as `load_any`, and ConfigError for one that is for photons."""
+    found = load_any(name, overrides)
+    if not isinstance(found, Config):
+        raise ConfigError(f"{find(name)}: is for photons (Fermi-LAT); expected the configuration of a camera")
+    return found
+
+
+def load_any(name: str | Path, overrides: Iterable[str] = ()) -> AnyConfig:
     """Read a configuration; `overrides` are `section.key=value` with TOML values (bare words are strings).
 
-    Raises ConfigError with one line for each fault.
+    One with a section accumulate_sky is for photons. Raises ConfigError with one line for each fault.
     """
     path = find(name)
     try:
@@ -43,13 +55,22 @@ def load(name: str | Path, overrides: Iterable[str] = ()) -> Config:
     for override in overrides:
         _apply(tree, override)
     try:
-        return Config.model_validate(tree)
+        return _kind(tree).model_validate(tree)
     except ValidationError as fault:
         lines = [f"{path}: {'.'.join(map(str, e['loc'])) or 'file'}: {_say(e)}" for e in fault.errors()]
         raise ConfigError("\n".join(lines)) from None
 
 
-def digest(config: Config) -> str:
+def revive(text: str) -> AnyConfig:
+    """Return the configuration that `model_dump_json` made this text of."""
+    return _kind(json.loads(text)).model_validate_json(text)
+
+
+def _kind(tree: dict[str, Any]) -> type[AnyConfig]:
+    return Lat if "accumulate_sky" in tree else Config
+
+
+def digest(config: Section) -> str:
     """Return the SHA-256 (hex) of the resolved configuration."""
     text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

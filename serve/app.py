@@ -43,9 +43,6 @@ class FitForm:
     band_kev_low: Energy = 0.5
     band_kev_high: Energy = 8.0
     statistic: Annotated[Literal["auto", "cstat", "wstat"], Form()] = "auto"
-    spectrum_number: Annotated[
-        int, Form(ge=0, lt=2**31, description="SPEC_NUM in a file of several; 0: its only one")
-    ] = 0
     method: Annotated[Literal["fit", "emcee", "nuts"], Form(description="others are jobs")] = "fit"
     seed: Annotated[int, Form(ge=0, lt=2**31)] = 0
 

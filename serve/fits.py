@@ -15,8 +15,6 @@ FIELDS: Final = {  # XSPEC's name of a parameter: as a field, with its unit
     "nH": "nh_1e22_cm2",
     "PhoIndex": "photon_index",
     "kT": "kt_kev",
-    "Abundanc": "abundance_solar",
-    "Redshift": "redshift",
     "LineE": "line_energy_kev",
     "Sigma": "sigma_kev",
     "norm": "norm",
@@ -53,8 +51,6 @@ def sample(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _fitted(folder: Path, settings: dict[str, Any]) -> tuple[Fit, dict[str, Any]]:
     spectrum_at, rmf, arf, background = (folder / f"{name}.fits" for name in ("spectrum", "rmf", "arf", "background"))
-    if settings.get("spectrum_number"):
-        spectrum_at = folder / f"spectrum.fits{{{settings['spectrum_number']}}}"
     spectrum, response = read_observation(
         spectrum_at, rmf, arf if arf.exists() else None, background if background.exists() else None, follow=False
     )

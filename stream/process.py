@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from config.load import digest
-from config.schema import Config, Links
+from config.lat import Lat
+from config.load import AnyConfig, digest, revive
+from config.schema import Links
 from stream.errors import ConfigError, LinkError, ModelError, RaysieveError
 from stream.messages import End, Message, Product, Start
+from stream.process_sky import sink_of, stages_of
 from stream.runner import Runner
 from stream.stage import Source, Stage
 from stream.stages.record import Record
@@ -68,8 +70,8 @@ def run_process(order: Order, turn: Event) -> None:
         return stop[0] or os.getppid() != supervisor
 
     try:
-        config = Config.model_validate_json(order.config_json)
-        stages = _stages(order.process, config)
+        config = revive(order.config_json)
+        stages = _stages(order, config)
         while not turn.wait(0.1):
             if stopping():
                 return
@@ -87,9 +89,11 @@ def run_process(order: Order, turn: Event) -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # all is done: a late signal must not look like a crash
 
 
-def _stages(process: str, config: Config) -> list[Stage]:
+def _stages(order: Order, config: AnyConfig) -> list[Stage]:
+    if isinstance(config, Lat):
+        return stages_of(config, Path(order.out), anew=order.overwrite)
     maps = read_maps(Path(config.correct.maps)) if config.correct.maps else {}
-    rows = rows_of(process)
+    rows = rows_of(order.process)
     if not maps and config.correct.common_mode != "none" and any(row.stage == "correct" for row in rows):
         raise ConfigError("correct.maps: no map file; make one with `raysieve calibrate-dark` and name it with --set")
     response = None
@@ -99,21 +103,21 @@ def _stages(process: str, config: Config) -> list[Stage]:
     return [build(row.stage, config, maps, response, regions) for row in rows]
 
 
-def _serve(order: Order, config: Config, stages: Sequence[Stage], stopping: Callable[[], bool]) -> None:
+def _serve(order: Order, config: AnyConfig, stages: Sequence[Stage], stopping: Callable[[], bool]) -> None:
     rows, out = rows_of(order.process), Path(order.out)
-    links, first = config.links, order.process == processes()[0]
+    links, first = config.links, order.process == processes(config)[0]
     keys = daemon_keys(Path(links.keys), inside=not first) if links.keys else None
     fed, limits, samples = rows[0], limits_of(rows[0].link, config), out / ".quarantine"
     pull = Pull(url_of(fed.link, links), queue=fed.queue, bind=True, limits=limits, quarantine=samples, keys=keys)
     source: Source = Shed(pull, fed.queue) if policy_of(fed, links) == "shed" else pull
-    if order.process not in processes():  # it may have died, or been too slow: all is on the disk
-        known = _notes(order).read()
+    if order.process not in processes(config):  # it may have died, or been too slow: all is on the disk
+        known = _notes(order, config).read()
         source = Recalled(pull, out, known[0].run_id if known else "")
     # Only the first process hears the source itself; the others are told of its end.
     silence_s = links.silence_s if first else math.inf
     try:
         sink = _sink(order, config, stages, keys, stopping)
-        runner = Runner(order.process, source, stages, sink, order.status, _notes(order), digest(config))
+        runner = Runner(order.process, source, stages, sink, order.status, _notes(order, config), digest(config))
         if isinstance(sink, LinkSink | Beside):
             sink.waiting = runner.beat
         runner.run(stopping, silence_s, order.once)
@@ -128,9 +132,9 @@ def _tap(process: str, links: Links, keys: Keys | None) -> Tap | None:
     return Tap(url_of(TAP.link, links), queue=TAP.queue, keys=keys)
 
 
-def _notes(order: Order) -> Notes:
+def _notes(order: Order, config: AnyConfig) -> Notes:
     """Return the notes of a process, which know those of the one that feeds it."""
-    names = [*processes(), *dict.fromkeys(row.process for row in ASIDE)]
+    names = [*processes(config), *dict.fromkeys(row.process for row in ASIDE)]
     place = names.index(order.process)
     before = Notes(order.status.with_name(f"{names[place - 1]}.open")) if place else None
     notes = Notes(order.status.with_suffix(".open"), before)
@@ -139,9 +143,11 @@ def _notes(order: Order) -> Notes:
 
 
 def _sink(
-    order: Order, config: Config, stages: Sequence[Stage], keys: Keys | None, stopping: Callable[[], bool]
+    order: Order, config: AnyConfig, stages: Sequence[Stage], keys: Keys | None, stopping: Callable[[], bool]
 ) -> Sink:
     out = Path(order.out)
+    if isinstance(config, Lat):
+        return sink_of(config, out)
     if order.process not in processes():
         return Products(out)
     after = link_after(order.process)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.errors import ConfigError
-from stream.wiring import ASIDE, processes, rows_of
+from stream.wiring import ASIDE, SKY, processes, rows_of
 
 STALE_S = 3.0  # a process that has not written for so long is stuck in a message, or waits for its reader
 DEAD_S = 30.0  # and after this time it is believed to be gone
@@ -29,7 +29,8 @@ def read(out: Path) -> dict[str, Status]:
     process has a state only, and perhaps an error. Latencies that nothing was measured of are left out.
     Raises ConfigError, naming the file, for one that is no status.
     """
-    found = {name: _one(out / ".status" / f"{name}.json") for name in processes()}
+    names = _names(out)
+    found = {name: _one(out / ".status" / f"{name}.json") for name in names}
     beside = {row.process: _one(out / ".status" / f"{row.process}.json") for row in ASIDE}
     found |= {name: status for name, status in beside.items() if status != {"state": "absent"}}  # not always there
     watched = _watched(out / ".status" / SUPERVISOR)
@@ -37,7 +38,7 @@ def read(out: Path) -> dict[str, Status]:
     for name, status in found.items():
         if status["state"] != "absent":
             status["waiting"] = _waiting(before, status, rows_of(name)[0].queue)
-            status["drops"], status["notes"] = _account(status, first=name == processes()[0])
+            status["drops"], status["notes"] = _account(status, first=name == names[0])
             status |= watched.get(name, {"restarts": 0, "reason": ""})
         before = status
     return found
@@ -45,10 +46,17 @@ def read(out: Path) -> dict[str, Status]:
 
 def require(out: Path) -> None:
     """Raise ConfigError if no process of a daemon has written its status or its last words there."""
-    paths = [out / ".status" / f"{name}.json" for name in processes()]
+    paths = [out / ".status" / f"{name}.json" for name in _names(out)]
     if not any(path.is_file() or path.with_suffix(".error").is_file() for path in paths):
         expected = ", ".join(path.name for path in paths)
         raise ConfigError(f"{out / '.status'}: expected the status of a daemon (raysieve run --out {out}): {expected}")
+
+
+def _names(out: Path) -> list[str]:
+    """Return the processes of the daemon that writes there: of photons, if one of these does, else of a camera."""
+    sky = list(dict.fromkeys(row.process for row in SKY))
+    there = any((out / ".status" / f"{name}{end}").is_file() for name in sky for end in (".json", ".error"))
+    return sky if there else processes()
 
 
 def _one(path: Path) -> Status:

@@ -13,7 +13,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
-from config.schema import Config
+from config.load import AnyConfig
 from stream.errors import LinkError
 from stream.process import DRAIN_S, REFUSED, Order, run_process
 from stream.status import SUPERVISOR
@@ -51,11 +51,11 @@ class Supervisor:
     """
 
     def __init__(
-        self, config: Config, out: Path, *, once: bool, overwrite: bool, names: Sequence[str] | None = None
+        self, config: AnyConfig, out: Path, *, once: bool, overwrite: bool, names: Sequence[str] | None = None
     ) -> None:
         """names: which processes of the table; None: all."""
         self._aside = set(aside(config))
-        self._names = [name for name in (*processes(), *aside(config)) if names is None or name in names]
+        self._names = [name for name in (*processes(config), *aside(config)) if names is None or name in names]
         self._section = config.supervise
         self._status = out / ".status"
         self._status.mkdir(parents=True, exist_ok=True)

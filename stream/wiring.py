@@ -5,14 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from config.lat import Lat
+from config.load import AnyConfig
 from config.schema import Config, Links, is_loopback
 from stream.errors import ConfigError
 from stream.imaging.regions import Regions
+from stream.lat.catalogue import Catalogue
+from stream.lat.cube import Sky
+from stream.lat.instrument import Instrument
+from stream.lat.sky import Diffuse
 from stream.messages import Maps
 from stream.spectra.response import Response
 from stream.stage import Stage
 from stream.transport.wire import Limits
 
+PHOTON_BYTES = 16 << 20  # of a table in a message of photons: six times what `transport/photons` sends
 Policy = Literal["block", "shed", "newest", "skip"]
 """What happens when a queue is full. block: the sender waits, nothing is lost; shed: the reader drops the oldest
 read-outs, whole and counted, so that the sender never waits; newest: nothing is queued, who asks is told what passes
@@ -44,6 +51,12 @@ TABLE = (
 ASIDE = (
     Row("accumulate",  "Product",    "Product",        0.1, "sources", "products", 16, "skip"),
     Row("classify",    "Product",    "Product",        0.1, "sources"),
+)
+# Photons of Fermi-LAT, a table of its own. One process: the maps are too large to travel. A message is six hours.
+SKY = (
+    Row("accumulate_sky", "photons", "sky",        4.6e-5, "sky", "photons", 16, "block"),
+    Row("localise",       "sky",     "detections", 4.6e-5, "sky"),
+    Row("alert",          "detections", "alerts",  4.6e-5, "sky"),
 )
 # Told to whoever looks on (`raysieve glimpse`), who is in no process of the daemon.
 TAP = Row("glimpse",   "EventList",      "",               200, "",       "tap", 4,      "newest")
@@ -89,24 +102,59 @@ def build(
     raise ValueError(f"no stage {stage!r} in the table")
 
 
+class Given(NamedTuple):
+    """What the stages of SKY need from files."""
+
+    instrument: Instrument
+    diffuse: Diffuse
+    catalogue: Catalogue | None = None
+    sky: Sky | None = None  # what an earlier process has counted
+
+
+def sky_rows(config: Lat) -> list[Row]:
+    """Return the rows of SKY that a configuration asks for: localise with windows, alert with a catalogue, too."""
+    asked = {"accumulate_sky": True, "localise": bool(config.localise.windows)}
+    asked["alert"] = asked["localise"] and bool(config.catalogue)
+    return [row for row in SKY if asked[row.stage]]
+
+
+def build_sky(stage: str, config: Lat, given: Given) -> Stage:
+    """Build one stage of the table SKY. Alerts need a catalogue."""
+    if stage == "accumulate_sky":
+        from stream.stages.accumulate_sky import AccumulateSky
+
+        return AccumulateSky(config.accumulate_sky, given.instrument, given.sky)
+    if stage == "localise":
+        from stream.stages.localise import Localise
+
+        return Localise(config.localise, given.instrument, given.diffuse)
+    if stage == "alert" and given.catalogue is not None:
+        from stream.stages.alert import Alert
+
+        return Alert(config.alert, given.catalogue)
+    raise ValueError(f"no stage {stage!r} in the table")
+
+
 def build_all(config: Config, maps: Mapping[int, Maps] | None = None) -> list[Stage]:
     """Build all stages of the table, chained in one process."""
     return [build(row.stage, config, maps) for row in TABLE]
 
 
-def processes() -> list[str]:
-    """Return the processes of the table in the order of the data."""
-    return list(dict.fromkeys(row.process for row in TABLE))
+def processes(config: AnyConfig | None = None) -> list[str]:
+    """Return the processes of the table in the order of the data; without a configuration, of a camera."""
+    return list(dict.fromkeys(row.process for row in (SKY if isinstance(config, Lat) else TABLE)))
 
 
-def aside(config: Config) -> list[str]:
+def aside(config: AnyConfig) -> list[str]:
     """Return the processes beside the way of the frames that a configuration asks for."""
+    if isinstance(config, Lat):
+        return []
     return list(dict.fromkeys(row.process for row in ASIDE)) if config.accumulate.every_s else []
 
 
 def rows_of(process: str) -> list[Row]:
     """Return the rows of one process in the order of the data; the first one is fed by a link."""
-    return [row for row in (*TABLE, *ASIDE) if row.process == process]
+    return [row for row in (*TABLE, *ASIDE, *SKY) if row.process == process]
 
 
 def link_after(process: str) -> Row | None:
@@ -132,7 +180,7 @@ def url_of(link: str, links: Links) -> str:
     if unknown := ", ".join(sorted(set(links.hosts) - set(inside[1:]))):
         raise ConfigError(f"links.hosts: no link {unknown} between processes; expected {' or '.join(inside[1:])}")
     if links.transport == "tcp":
-        place = names.index(link)
+        place = 0 if link == SKY[0].link else names.index(link)  # each table begins at the first port
         host = links.host if place == 0 or is_loopback(links.host) else "127.0.0.1"
         host = links.hosts.get(link, host)
         return f"tcp://{host}:{links.first_port + place}"
@@ -140,12 +188,14 @@ def url_of(link: str, links: Links) -> str:
     return f"ipc://{Path(folder).absolute() / link}.sock"
 
 
-def limits_of(link: str, config: Config) -> Limits:
+def limits_of(link: str, config: AnyConfig) -> Limits:
     """Return the largest message that a link takes; ZeroMQ takes memory for it before its sender has shown a key.
 
     So the first link takes frames of four times the camera's pixels, and no tables: who is set up for another camera
-    learns it from the Start.
+    learns it from the Start. That of photons takes tables, and no frames.
     """
+    if isinstance(config, Lat):
+        return Limits.of_products(PHOTON_BYTES)
     if link != TABLE[0].link:
         return Limits()
     return Limits.of_frames(max(1 << 20, 4 * 4 * config.detector.rows * config.detector.columns))

@@ -20,7 +20,7 @@ from sim.sources.times import draw_times
 
 Floats = NDArray[np.float64]
 
-PLACES: Final = 9  # for the values of a model: tbabs*(apec + apec)
+PLACES: Final = 9  # parameters of the longest model: tbabs*(apec + apec)
 TRUTH = np.dtype(
     [
         ("id", "i4"),  # from 0; as `source` of its events

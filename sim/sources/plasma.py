@@ -32,8 +32,9 @@ NORM: Final = 1e14  # norm 1 of XSPEC's apec: emission measure / (4 pi D^2) = 1e
 TRACE: Final = 1e-7  # share of an element below which an ion is left out
 GROUND_WEIGHT: Final = (1, 2, 1, 2, 1, 2, 1, 4, 5, 4, 1, 2, 1)  # 2J + 1 by number of electrons
 LOG_T: Final = np.round(np.arange(5.6, 8.5001, 0.025), 3)
-STEPS_EV: Final = ((100, 2000, 5), (2000, 8000, 10), (8000, 15000, 20), (15000, 32001, 100))  # 8 keV at a redshift of 3
-EDGES_KEV: Final = np.concatenate([np.arange(*steps) for steps in STEPS_EV]) / np.float64(1000)
+EDGES_KEV: Final = np.concatenate(
+    [np.arange(100, 2000, 5), np.arange(2000, 8000, 10), np.arange(8000, 15001, 20)]
+) / np.float64(1000)
 
 
 class Plasma:

@@ -7,7 +7,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from config.load import load
+from config.lat import Lat
+from config.load import load_any
 from stream.commands.job import Advance, Job, carry_out
 from stream.commands.options import configured
 from stream.errors import ConfigError
@@ -34,11 +35,19 @@ def process(
 ) -> None:
     """Process recordings to event lists with the stages of the live daemon.
 
-    One input gives OUT/events.fits, several give OUT/NAME/events.fits each.
+    One input gives OUT/events.fits, several give OUT/NAME/events.fits each. With the configuration of a gamma-ray
+    telescope (lat): photons (a recording, or FT1 and FT2 files) to maps of the sky, OUT/sky/*.fits.
 
     Example: raysieve process demo.h5 --config config/wfi.toml --maps maps.h5 --out out
     """
-    config = load(config_name, overrides)
+    config = load_any(config_name, overrides)
+    if isinstance(config, Lat):
+        from stream.commands.photons import process_photons
+
+        if maps or scheduler:
+            raise ConfigError(f"{config_name}: photons have no maps and no scheduler; expected neither")
+        process_photons(inputs, config, out, overwrite=overwrite)
+        return
     named = maps or (Path(config.correct.maps) if config.correct.maps else None)
     stems = [path.stem for path in inputs]
     if len(set(stems)) < len(stems):

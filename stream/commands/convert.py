@@ -1,10 +1,11 @@
-"""`raysieve convert`: event and pixel lists of missions, as recordings of the frames they were found in."""
+"""`raysieve convert`: event and pixel lists of missions, as recordings of the frames they were found in; photons."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from stream.commands.photons import convert_ft1
 from stream.transport.foreign.islands import Converted
 
 FILE = click.Path(path_type=Path)
@@ -83,6 +84,9 @@ def ccsds(packets: Path, out: Path) -> None:
     for name, count in counted.items():
         if count:
             click.echo(f"  {name.replace('_', ' ')}: {count}")
+
+
+convert.add_command(convert_ft1)
 
 
 def _ready(out: Path) -> Path:

@@ -14,12 +14,13 @@ from rich.progress import Progress
 
 from stream.clock import now_ns
 from stream.errors import ConfigError, LinkError
-from stream.messages import Frame, Message
+from stream.messages import Frame, Message, Product
 from stream.transport.keys import peer_keys
-from stream.transport.link import Push
+from stream.transport.link import CLOSE_S, Push
 from stream.wiring import TABLE
 
 LATE_NS = 20_000_000  # after its time, when it has been sent: the source or the link does not keep up
+SKY_CLOSE_S = 600.0  # a search of the whole sky may follow each of the messages that still wait
 START_LEAD_S = 0.5  # at its real rate a camera announces a run this long before the first frame
 
 
@@ -28,14 +29,15 @@ def push_to(url: str, keys: Path | None = None, peer: str = "camera") -> Push:
     return Push(url, queue=TABLE[0].queue, bind=False, keys=peer_keys(keys, peer) if keys else None)
 
 
-def feed(messages: Iterator[Message], push: Push, speed: float, frames: int, wait_s: float) -> dict[str, Any]:
+def feed(messages: Iterator[Message], push: Push, speed: float, frames: int | None, wait_s: float) -> dict[str, Any]:
     """Send messages at `speed` times real time (0: as fast as possible); return frames, late ones, seconds.
 
-    frames: how many are expected, for the progress bar. Closes the link.
+    frames: how many are expected, for the progress bar; None: not known. Photons are counted if there are any. Closes
+    the link.
     Raises LinkError if it refuses our keys, or no reader takes a message for `wait_s`.
     """
     url = push.url
-    began, sent, late = time.monotonic(), 0, 0
+    began, sent, late, photons = time.monotonic(), 0, 0, 0
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"to {url}", total=frames)
         for message in _paced(messages, speed):
@@ -47,17 +49,21 @@ def feed(messages: Iterator[Message], push: Push, speed: float, frames: int, wai
                 late += speed > 0 and now_ns() - message.trace[0] > LATE_NS
                 if sent % 100 == 0:
                     progress.update(task, completed=sent)
+            elif isinstance(message, Product):
+                photons += len(message.tables.get("PHOTONS", ()))
     wall = max(time.monotonic() - began, 1e-9)
-    push.close()
+    push.close(timeout_s=SKY_CLOSE_S if photons else CLOSE_S)
     used = os.times()
-    return {"frames": sent, "late": late, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
+    found = {"photons": photons} if photons else {"frames": sent}
+    return {**found, "late": late, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
 
 
 def say(account: dict[str, Any], as_json: bool) -> None:
     """Print what `feed` returned."""
-    frames, wall = account["frames"], account["wall_s"]
+    what = "photons" if "photons" in account else "frames"
+    frames, wall = account[what], account["wall_s"]
     late = f"; {account['late']} more than {LATE_NS / 1e6:.0f} ms late" if account["late"] else ""
-    click.echo(f"sent {frames} frames in {wall:.2f} s: {frames / max(wall, 1e-3):.0f} frames/s{late}")
+    click.echo(f"sent {frames} {what} in {wall:.2f} s: {frames / max(wall, 1e-3):.0f} {what}/s{late}")
     if as_json:
         click.echo(json.dumps(account))
 
@@ -76,10 +82,10 @@ def speed_of(rate: str) -> float:
 
 
 def _paced(messages: Iterator[Message], speed: float) -> Iterator[Message]:
-    """Yield each frame when its detector time has come; stamp it as captured then."""
+    """Yield each frame when its detector time has come; stamp it as captured then. A product comes at its end."""
     first: tuple[int, int] | None = None
     for message in messages:
-        if isinstance(message, Frame):
+        if isinstance(message, Frame | Product):
             if first is None:
                 time.sleep(START_LEAD_S if speed > 0 else 0)
                 first = message.time_ns, now_ns()
@@ -89,5 +95,6 @@ def _paced(messages: Iterator[Message], speed: float) -> Iterator[Message]:
                 while (left := due - now_ns()) > 0:
                     time.sleep(left * 1e-9)
                 stamp = due  # not when it could be sent: a full link must show in the latencies
-            message = replace(message, trace=(stamp,))
+            if isinstance(message, Frame):
+                message = replace(message, trace=(stamp,))
         yield message

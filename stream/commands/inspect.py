@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,22 +11,26 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from config.load import digest, load
+from config.lat import Lat
+from config.load import AnyConfig, digest, load_any
 from config.schema import Config
 from stream.commands.options import told
+from stream.commands.photons import describe
 from stream.errors import ConfigError
+from stream.lat.bands import EDGES_MEV, NSIDE
+from stream.lat.cube import WINDOWS
 from stream.transport.eventlist import read_event_list
 from stream.transport.hdf5 import read_text
 from stream.transport.maps import read_maps
 from stream.transport.recording import Recording
-from stream.wiring import ASIDE, TABLE, TAP, policy_of, url_of
+from stream.wiring import ASIDE, TABLE, TAP, Row, policy_of, sky_rows, url_of
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--plot", type=click.Path(path_type=Path), help="Folder for image.png and spectrum.png of an event list.")
 def inspect(file: Path, plot: Path | None) -> None:
-    """Say what is in a recording, a map file, an event list, a hit library or a frame set.
+    """Say what is in a recording, a map file, an event list, photons or pointing of Fermi-LAT, or a set of ours.
 
     Example: raysieve inspect out/events.fits --plot out
     """
@@ -33,6 +38,8 @@ def inspect(file: Path, plot: Path | None) -> None:
         raise ConfigError(f"{file}: no such file")
     with file.open("rb") as stream:
         magic = stream.read(8)
+    if describe(file):
+        return
     if magic.startswith((b"SIMPLE", b"\x1f\x8b")):
         _event_list(file, plot)
     elif magic == b"\x89HDF\r\n\x1a\n":
@@ -129,15 +136,19 @@ def explain(config_name: str, overrides: tuple[str, ...]) -> None:
 
     Example: raysieve explain config/wfi.toml
     """
-    config = load(config_name, overrides)
+    config = load_any(config_name, overrides)
     console = Console(width=None if sys.stdout.isatty() else 120)
+    if isinstance(config, Lat):
+        _explain_sky(config, console)
+        return
     detector = config.detector
     console.print(
         f"{detector.telescope} {detector.instrument}: {len(detector.quadrants) or 'any'} quadrants of "
         f"{detector.columns}x{detector.rows}, {detector.frame_time_s * 1e3:g} ms",
         highlight=False,
     )
-    console.print(_table(config))
+    rates = _rates(config)
+    console.print(_table(config, rates))
     if config.screen.model:
         from stream.stages.screen import Screen
 
@@ -145,10 +156,31 @@ def explain(config_name: str, overrides: tuple[str, ...]) -> None:
     console.print(f"configuration {digest(config)[:16]}", highlight=False)
 
 
-def _table(config: Config) -> Table:
+def _explain_sky(config: Lat, console: Console) -> None:
+    bands = ", ".join(
+        f"{low / 1e3:g}-{high / 1e3:g} GeV nside {n}"
+        for low, high, n in zip(EDGES_MEV, EDGES_MEV[1:], NSIDE, strict=False)
+    )
+    console.print(f"GLAST LAT: {bands}; front and back", highlight=False)
+    console.print(_table(config, [(row, f"{row.rate_hz:.2g}") for row in sky_rows(config)]))
+    console.print(f"windows: {', '.join(WINDOWS)}, mission; a product every {config.accumulate_sky.every_s / 3600:g} h")
+    console.print(f"configuration {digest(config)[:16]}", highlight=False)
+
+
+def _table(config: AnyConfig, rates: Sequence[tuple[Row, str]]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("stage", "takes", "gives", "per s", "process", "queue", "when full", "fed by"):
         table.add_column(name, justify="right" if name in ("per s", "queue") else "left")
+    for row, rate in rates:
+        url = url_of(row.link, config.links) if row.link else ""
+        queue = str(row.queue) if row.queue else ""
+        table.add_row(row.stage, row.takes, row.gives, rate, row.process, queue, policy_of(row, config.links), url)
+    return table
+
+
+def _rates(config: Config) -> list[tuple[Row, str]]:
+    """Return the rows of a camera's table, each with its messages in a second."""
+    found = []
     quadrants = len(config.detector.quadrants) or 1
     beside = ASIDE if config.accumulate.every_s else ()
     for row in (*TABLE, *beside, TAP):
@@ -156,9 +188,5 @@ def _table(config: Config) -> Table:
         rate = row.rate_hz * share * 0.005 / config.detector.frame_time_s
         if row.takes == "Product":
             rate = 1 / config.record.interval_s
-        url = url_of(row.link, config.links) if row.link else ""
-        queue = str(row.queue) if row.queue else ""
-        table.add_row(
-            row.stage, row.takes, row.gives, f"{rate:.4g}", row.process, queue, policy_of(row, config.links), url
-        )
-    return table
+        found.append((row, f"{rate:.4g}"))
+    return found

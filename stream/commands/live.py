@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from config.load import load
+from config.load import load_any
 from stream.account import faults_of
 from stream.commands.feed import feed, push_to, say, speed_of
 from stream.commands.options import keyed, told
@@ -20,11 +20,12 @@ from stream.messages import End, Frame, Gap, Message
 from stream.runner import EXITS
 from stream.status import read
 from stream.supervisor import Supervisor
+from stream.transport.photons import holds_photons, open_photons
 from stream.transport.recording import Recording
 from stream.vitals import flow
-from stream.wiring import ASIDE, aside, processes, rows_of, url_of
+from stream.wiring import ASIDE, SKY, aside, processes, rows_of, url_of
 
-ASIDE_NAMES = list(dict.fromkeys(row.process for row in ASIDE))
+OTHERS = list(dict.fromkeys(row.process for row in (*ASIDE, *SKY)))
 PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory when looped
 
 
@@ -38,7 +39,7 @@ PRELOAD_BYTES = 2_000_000_000  # recordings up to this size are held in memory w
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice([*processes(), *ASIDE_NAMES]),
+    type=click.Choice([*processes(), *OTHERS]),
     help="Not the whole table: the rest is elsewhere.",
 )
 @click.option("--metrics-port", metavar="N", help="Metrics for Prometheus; the same as --set links.metrics_port=N.")
@@ -54,14 +55,17 @@ def run(
 ) -> None:
     """Run the live daemon: frames in over ZeroMQ, event lists on disk. Ctrl-C drains, then stops.
 
-    With accumulate.every_s it keeps images and sources of the observation beside them.
+    With accumulate.every_s it keeps images and sources of the observation beside them. With the configuration of a
+    gamma-ray telescope (config/lat.toml): photons in, maps of the sky on disk.
 
     Example: raysieve run config/wfi.toml --set correct.maps=maps.h5 --out out
     """
-    config = load(config_name, [*overrides, *([f"links.metrics_port={metrics_port}"] if metrics_port else [])])
-    names = [name for name in (*processes(), *aside(config)) if not only or name in only]
-    if not names:
+    config = load_any(config_name, [*overrides, *([f"links.metrics_port={metrics_port}"] if metrics_port else [])])
+    names = [name for name in (*processes(config), *aside(config)) if not only or name in only]
+    if not names and only == ("sources",):
         raise ConfigError("accumulate.every_s is 0: no process sources; expected a time with --only sources")
+    if not names:
+        raise ConfigError(f"--only {', '.join(only)}: expected {' or '.join(processes(config))} with {config_name}")
     fed = rows_of(names[0])[0].link
     places = [f"ready: {fed} at {url_of(fed, config.links)}", *_metrics(config.links.metrics_port, out)]
     supervisor = Supervisor(config, out, once=once, overwrite=overwrite, names=names)
@@ -104,10 +108,17 @@ def _metrics(port: int, out: Path) -> list[str]:
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON, too.")
 @keyed
 def replay(recording: Path, url: str, rate: str, loop: int, wait_s: float, as_json: bool, **who: Any) -> None:
-    """Send a recording to a daemon as the camera would.
+    """Send a recording to a daemon as the camera would; one of photons, or an FT1 file, as downlinks would come.
 
     Example: raysieve replay demo.h5 --to ipc:///run/user/1000/raysieve/frames.sock --rate max
     """
+    if holds_photons(recording):
+        if loop > 1:
+            raise ConfigError(f"{recording}: photons come once; expected no --loop")
+        stream = open_photons([recording])
+        account = feed(stream.messages(), push_to(url, **who), speed_of(rate), None, wait_s)
+        say(account, as_json)
+        return
     with Recording(recording) as source:
         account = feed(_looped(source, loop), push_to(url, **who), speed_of(rate), len(source) * loop, wait_s)
     say(account, as_json)

@@ -4,20 +4,20 @@ Additive ones give photons cm-2 s-1 in each bin for a norm of 1, multiplicative 
 by its other parameters where asked for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
-from scipy.special import expit, ndtr
+from scipy.special import ndtr
 
 from stream.spectra.absorption import mean_cross_section
 from stream.spectra.gaunt import gaunt_sum
 from stream.spectra.grid import Floats, Grid
 from stream.spectra.table import PlasmaTable
 
-Asked = Sequence[bool]  # by parameter, whether its derivative is wanted; empty: none at all
-Slopes = list[Floats | None]  # None: was not asked for
+Slopes = list[Floats]
+Free = tuple[bool, ...]
 Density = Callable[[Floats, float], tuple[Floats, Floats]]
 BBODY_NORM: Final = 8.0525  # XSPEC's manual: L39 / D10^2
 
@@ -34,7 +34,6 @@ class Parameter:
     frozen: bool = False
     log: bool = False  # a fit steps in its logarithm
     starts: tuple[float, ...] = ()  # other values that a fit tries before it begins
-    rough: bool = False  # the statistic has kinks along it
 
 
 class Component(Protocol):
@@ -43,8 +42,8 @@ class Component(Protocol):
     additive: bool
     parameters: tuple[Parameter, ...]  # of an additive one without its norm
 
-    def shape(self, grid: Grid, values: Floats, slopes: Asked) -> tuple[Floats, Slopes]:
-        """Return (n,) and, if asked, its derivatives, (n,) by parameter; those that cost little always."""
+    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
+        """Return (n,) and its derivatives, (n,) by parameter; slopes: which are wanted, empty: none is."""
         ...
 
 
@@ -54,7 +53,7 @@ class TBabs:
     additive: bool = False
     parameters: tuple[Parameter, ...] = (Parameter("nH", "1e22 cm-2", 0.3, 0.0, 1e3, starts=(0.05, 0.3, 2.0)),)
 
-    def shape(self, grid: Grid, values: Floats, slopes: Asked) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
         """Return the factor in each bin."""
         sigma = grid.keep("tbabs", mean_cross_section)
         through = np.exp(-values[0] * sigma)
@@ -67,7 +66,7 @@ class PowerLaw:
     additive: bool = True
     parameters: tuple[Parameter, ...] = (Parameter("PhoIndex", "", 1.7, -3.0, 10.0, starts=(1.0, 1.7, 3.0)),)
 
-    def shape(self, grid: Grid, values: Floats, slopes: Asked) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
         middle, half = grid.keep("powerlaw", _log_bins)
         x = (1.0 - values[0]) * half
@@ -83,7 +82,7 @@ class Bremss:
     additive: bool = True
     parameters: tuple[Parameter, ...] = (Parameter("kT", "keV", 5.0, 0.03, 200.0, log=True, starts=(0.5, 2.0, 8.0)),)
 
-    def shape(self, grid: Grid, values: Floats, slopes: Asked) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
         return _integrated(_bremss, grid, float(values[0]), slopes)
 
@@ -94,7 +93,7 @@ class BBody:
     additive: bool = True
     parameters: tuple[Parameter, ...] = (Parameter("kT", "keV", 0.5, 0.005, 100.0, log=True, starts=(0.1, 0.4, 1.5)),)
 
-    def shape(self, grid: Grid, values: Floats, slopes: Asked) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
         return _integrated(_bbody, grid, float(values[0]), slopes)
 
@@ -102,7 +101,8 @@ class BBody:
 class Apec:
     """Collisionally ionised plasma from a table, norm 1e-14 / (4 pi (D_A (1 + z))^2) int n_e n_H dV (cm).
 
-    Abundanc goes with the metals, all but H and He.
+    Abundanc multiplies the metals of the table's solar set. Redshift moves the photons of each source bin, and time
+    runs slower: photons(E) = those of the plasma between (1 + z) times the edges, over 1 + z, as XSPEC's apec.
     """
 
     additive: bool = True
@@ -112,42 +112,52 @@ class Apec:
         low, high = table.kt_kev
         starts = tuple(kt for kt in (0.3, 0.8, 2.0, 6.0) if low < kt < high)
         middle = min(max(1.0, low), high)
+        metals = (0.0, 5.0) if table.metals is not None else (1.0, 1.0)  # a table of solar spectra only: as they are
         self.parameters: tuple[Parameter, ...] = (
             Parameter("kT", "keV", middle, low, high, log=True, starts=starts),
-            Parameter("Abundanc", "solar", 1.0, 0.0, 10.0, frozen=True),  # of 1000 in XSPEC: no spectrum tells
-            # 8 keV come from 32, where the shipped table ends; rough: lines are narrower than bins
-            Parameter("Redshift", "", 0.0, -0.1, 3.0, frozen=True, rough=True),
+            Parameter("Abundanc", "solar", 1.0, *metals, frozen=True),
+            Parameter("Redshift", "", 0.0, -0.9, 10.0, frozen=True),
         )
 
-    def shape(self, grid: Grid, values: Floats, slopes: Asked) -> tuple[Floats, Slopes]:
-        """Return photons in each bin. Raises ConfigError for an abundance that the table does not have."""
-        kt, abundance, redshift = (float(value) for value in values[:3])
-        by_abundance, by_redshift = slopes[1:3] if slopes else (False, False)
-        uneven, moved = by_abundance or abundance != 1.0, by_redshift or redshift != 0.0
-        if uneven:
-            self.table.know_metals()
+    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
+        """Return photons in each bin."""
+        kt, abundance, z = (float(value) for value in values[:3])
         rows, weight, slope = self.table.weights(kt)
-        if moved:
-            shifted = self.table.shifted(grid, redshift, rows, (uneven, by_redshift))
-            logs, logs_by = shifted.logs()
-        else:
-            logs = grid.keep(("apec", self.table), self.table.rebinned)[rows]
-        solar = np.exp(weight @ logs)
-        if not uneven:
-            by = [solar * (slope @ logs) / kt, None, solar * (weight @ logs_by) if by_redshift else None]
-            return solar, by if slopes else []
-        if moved:
-            ratios, ratios_by = shifted.ratios()
-        else:
-            ratios = grid.keep(("apec metals", self.table), self.table.ratios)[rows]
-        share = expit(weight @ ratios)  # of the metals
-        factor, bent = 1.0 + (abundance - 1.0) * share, (abundance - 1.0) * share * (1.0 - share)
-        value = solar * factor
-        if not slopes:
-            return value, []
-        by_kt = solar * (factor * (slope @ logs) + bent * (slope @ ratios)) / kt
-        by_z = solar * (factor * (weight @ logs_by) + bent * (weight @ ratios_by)) if by_redshift else None
-        return value, [by_kt, solar * share, by_z]
+        if abundance == 1 and z == 0 and not any(slopes[1:3]):
+            logs = grid.keep(("apec", self.table), self.table.rebinned)
+            value = np.exp(weight @ logs[rows])
+            none = np.zeros_like(value)
+            return value, [value * (slope @ logs[rows]) / kt, none, none] if slopes else []
+        return self._shifted(grid, (abundance, z), (weight, slope / kt), rows)
+
+    def _shifted(
+        self, grid: Grid, at: tuple[float, float], weights: tuple[Floats, Floats], rows: slice
+    ) -> tuple[Floats, Slopes]:
+        """Return photons and all derivatives for an abundance and a redshift, by the table's own bins."""
+        (abundance, z), (weight, slope) = at, weights
+        logs, metal_logs = self.table.logs
+        whole, metals = np.exp(weight @ logs[rows]), np.exp(weight @ metal_logs[rows])
+        by_kt, metals_by_kt = whole * (slope @ logs[rows]), metals * (slope @ metal_logs[rows])
+        photons = np.maximum(whole + (abundance - 1) * metals, 0.0)
+        edges = self.table.edges_kev
+        low, high = grid.low * (1 + z), grid.high * (1 + z)
+
+        def between(table: Floats) -> Floats:
+            total = np.concatenate([[0.0], np.cumsum(table)])
+            return (np.interp(high, edges, total) - np.interp(low, edges, total)) / (1 + z)
+
+        value = between(photons)
+        density = np.append(photons / np.diff(edges), 0.0)
+        at_low, at_high = (
+            np.where(
+                (e >= edges[0]) & (e < edges[-1]),
+                density[np.clip(np.searchsorted(edges, e, side="right") - 1, 0, len(density) - 1)],
+                0.0,
+            )
+            for e in (low, high)
+        )
+        by_z = (at_high * grid.high - at_low * grid.low - value) / (1 + z)
+        return value, [between(by_kt + (abundance - 1) * metals_by_kt), between(metals), by_z]
 
 
 class Gaussian:
@@ -159,7 +169,7 @@ class Gaussian:
         Parameter("Sigma", "keV", 0.1, 1e-3, 20.0, frozen=True),
     )
 
-    def shape(self, grid: Grid, values: Floats, slopes: Asked) -> tuple[Floats, Slopes]:
+    def shape(self, grid: Grid, values: Floats, slopes: Free) -> tuple[Floats, Slopes]:
         """Return photons in each bin."""
         centre, sigma = values[0], max(float(values[1]), 1e-5)
         low, high = (grid.low - centre) / sigma, (grid.high - centre) / sigma
@@ -186,7 +196,7 @@ def _sinhc(x: Floats) -> tuple[Floats, Floats]:
     return ratio, np.where(np.abs(x) < 1e-3, x / 3, (np.cosh(safe) - ratio) / safe)
 
 
-def _integrated(density: Density, grid: Grid, kt: float, slopes: Asked) -> tuple[Floats, Slopes]:
+def _integrated(density: Density, grid: Grid, kt: float, slopes: Free) -> tuple[Floats, Slopes]:
     """Return photons per bin of a smooth density by Gauss-Legendre at 2 points, and the derivative by kT."""
     low, high = grid.keep("gauss", _gauss_points)
     value, slope = density(np.concatenate([low, high]), kt)

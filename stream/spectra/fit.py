@@ -13,7 +13,7 @@ from stream.kernels.cstat import statistic_sum
 from stream.spectra.data_set import DataSet, prepare
 from stream.spectra.flux import Flux, measure_flux
 from stream.spectra.grid import Floats
-from stream.spectra.minimise import Point, Variables, evaluate, held, minimise, settle
+from stream.spectra.minimise import Point, Variables, evaluate, held, minimise
 from stream.spectra.model import Model
 from stream.spectra.response import Band, Response
 from stream.spectra.spectrum import Spectrum
@@ -125,11 +125,7 @@ def fit_data(model: Model, data: DataSet, start: Start = None) -> Fit:
     space = Variables.of(model.parameters)
     fixed = np.array([p.frozen for p in model.parameters])
     first = space.inward(find_start(model, data) if start is None else _started(model, start))
-    at = partial(evaluate, data, model, space)
-    point, converged = minimise(at, first, space, fixed)
-    rough = np.array([p.rough for p in model.parameters])
-    if not converged and np.any(rough & ~fixed):
-        point, converged = settle(at, point, space, (fixed, rough))
+    point, converged = minimise(partial(evaluate, data, model, space), first, space, fixed)
     return _finish(model, data, space, point, converged)
 
 

@@ -22,8 +22,6 @@ TOLERANCE: Final = 1e-5  # of the statistic: a thousandth of a sigma is 1e-6
 STEPS: Final = 60
 POOR: Final = 0.5  # share of the promised gain below which steps are shortened
 STUCK: Final = 0.01  # a tenth of a sigma: no way down is left, for a kink of the model or rounding
-NEARBY: Final = (-1.0, -0.3, -0.1, 0.1, 0.3, 1.0)  # sigma of a rough parameter, where a lower point is looked for
-SETTLED: Final = 5  # rounds of that
 LONGEST_LOG_STEP: Final = 2.0
 LEAST_LOG: Final = 1e-30  # a parameter fitted in its logarithm is no smaller
 
@@ -105,30 +103,6 @@ def minimise(
             return point, gain < STUCK
         else:
             damping = max(damping, 1e-4) * 10
-    return point, False
-
-
-def settle(
-    at: Callable[[Floats], Point], point: Point, space: Variables, holds: tuple[NDArray[np.bool_], NDArray[np.bool_]]
-) -> tuple[Point, bool]:
-    """Return the lowest point near the one where a minimisation was stuck at kinks, and whether nothing lower is near.
-
-    holds: the fixed parameters and the rough ones. These are held while the others converge, then looked for around.
-    """
-    fixed, rough = holds
-    for _ in range(SETTLED):
-        point, converged = minimise(at, point.variables, space, fixed | rough)
-        tried = []
-        for place in np.flatnonzero(rough & ~fixed):
-            sigma = 1.0 / np.sqrt(max(point.fisher[place, place], 1e-30))
-            for far in NEARBY:
-                there = point.variables.copy()
-                there[place] += far * sigma
-                tried.append(at(np.clip(there, space.low, space.high)))
-        best = min(tried, key=lambda new: new.value)
-        if not best.value < point.value - STUCK:
-            return point, converged
-        point = best
     return point, False
 
 

@@ -4,7 +4,7 @@ import ast
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,15 +27,11 @@ NORM_UNITS: Final = {
     "bremss": "3.02e-15/(4 pi D^2) int n_e n_I dV",
     "bbody": "L39/D10^2",
     "gaussian": "photons cm-2 s-1",
-    "apec": "1e-14/(4 pi (D_A (1+z))^2) int n_e n_H dV",
+    "apec": "1e-14/(4 pi D^2) int n_e n_H dV",
 }
 
 
-class Slopes(NamedTuple):
-    """Where derivatives are written."""
-
-    rows: Floats  # (p, n), zeros
-    asked: tuple[bool, ...]  # by parameter: not for frozen ones, if they cost
+Free = tuple[bool, ...]  # of each parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +46,16 @@ class Leaf:
         """Whether it is a term."""
         return self.component.additive
 
-    def evaluate(self, grid: Grid, values: Floats, into: "Slopes | None", absorbed: bool) -> Floats:
-        """Return (n,); write the derivatives by its parameters, if any."""
+    def evaluate(self, grid: Grid, values: Floats, slopes: Floats | None, absorbed: bool, free: Free) -> Floats:
+        """Return (n,); write the derivatives by its free parameters to the rows of slopes (p, n), if any."""
         own = values[self.places]
         if not (absorbed or self.additive):
             return np.ones(len(grid.low))
-        value, by = self.component.shape(grid, own, () if into is None else into.asked[self.places])
+        value, by = self.component.shape(grid, own, free[self.places] if slopes is not None else ())
         norm = own[-1] if self.additive else 1.0
-        if into is not None:
-            slopes = into.rows
+        if slopes is not None:
             for place, slope in enumerate(by, self.places.start):
-                if slope is not None:
-                    slopes[place] = norm * slope
+                slopes[place] = norm * slope
             if self.additive:
                 slopes[self.places.stop - 1] = value
         return norm * value
@@ -85,15 +79,15 @@ class Pair:
         """Whether it is a term."""
         return self.left.additive or self.right.additive
 
-    def evaluate(self, grid: Grid, values: Floats, into: "Slopes | None", absorbed: bool) -> Floats:
+    def evaluate(self, grid: Grid, values: Floats, slopes: Floats | None, absorbed: bool, free: Free) -> Floats:
         """As that of a leaf."""
-        left = self.left.evaluate(grid, values, into, absorbed)
-        right = self.right.evaluate(grid, values, into, absorbed)
+        left = self.left.evaluate(grid, values, slopes, absorbed, free)
+        right = self.right.evaluate(grid, values, slopes, absorbed, free)
         if self.kind == "+":
             return left + right
-        if into is not None:
-            into.rows[self.left.places] *= right
-            into.rows[self.right.places] *= left
+        if slopes is not None:
+            slopes[self.left.places] *= right
+            slopes[self.right.places] *= left
         return left * right
 
 
@@ -131,14 +125,14 @@ class Model:
         return self.on(self._kept["grid"][1], np.asarray(values, float))
 
     def on(self, grid: Grid, values: Floats, slopes: Floats | None = None, absorbed: bool = True) -> Floats:
-        """Return photons (n,) on a grid; without absorption if told so.
+        """Return photons (n,) on a grid; fill slopes (p, n) with the derivatives; without absorption if told so.
 
-        slopes: zeros (p, n), filled with the derivatives; some rows of frozen parameters stay 0.
+        Rows of frozen parameters may be left as they are.
         """
         if len(values) != len(self.parameters):
             raise ValueError(f"{self.text}: expected {len(self.parameters)} values, {', '.join(self.names)}")
-        into = None if slopes is None else Slopes(slopes, tuple([not p.frozen for p in self.parameters]))
-        return self.root.evaluate(grid, values, into, absorbed)
+        free = tuple(not p.frozen for p in self.parameters)
+        return self.root.evaluate(grid, values, slopes, absorbed, free)
 
     def set(self, **changes: object) -> "Model":
         """Return the model with parameters changed: `set(**{"tbabs.nH": 0.1, "powerlaw.norm": {"frozen": True}})`."""

@@ -73,7 +73,7 @@ class AccumulateSky:
         self._sequence = 0
         self._due_s = self._next(self._sky.newest_s)
         self._fresh = False
-        Sky().add(np.zeros(1, PHOTON), np.array([(0.0, 1.0)], GTI), np.zeros(0, POINTING), 0.0, 1.0)  # compile
+        _warm_up(instrument)
 
     @property
     def about(self) -> dict[str, str]:
@@ -157,3 +157,12 @@ class AccumulateSky:
             instrument=self._instrument,
             even=even,
         )
+
+
+def _warm_up(instrument: Instrument) -> None:
+    """Count a photon and look somewhere for a second, so that all is compiled."""
+    sky, pointing = Sky(), np.zeros(1, POINTING)
+    pointing["STOP"], pointing["LIVETIME"] = 1.0, 1.0
+    photon = np.array([(0.0, 0.0, 1000.0, 0, 0.5, 0.0)], PHOTON)
+    sky.add(photon, np.array([(0.0, 1.0)], GTI), pointing, 0.0, 1.0)
+    sky.windows()[MISSION].exposure(instrument)

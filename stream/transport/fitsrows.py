@@ -3,6 +3,7 @@
 import gzip
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,24 +17,35 @@ from stream.errors import ConfigError
 ROWS = 100_000  # in a piece
 
 
+def table_names(path: Path) -> set[str]:
+    """Return the names of the HDUs of a FITS file. Raises ConfigError for a file that is none."""
+    with _opened(path) as hdus:
+        return {hdu.name for hdu in hdus}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with warnings.catch_warnings(), fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
+            warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
+            yield hdus
+    except (OSError, KeyError, ValueError, TypeError, IndexError, Warning, fits.VerifyError) as fault:
+        raise ConfigError(f"{path}: not a readable FITS file: {' '.join(str(fault).split())}") from None
+
+
 class FitsRows:
     """One table of a file: its header, units and rows."""
 
     def __init__(self, path: Path, name: str) -> None:
         """Raises ConfigError for a file that is none, or has no table of this name."""
         self.path, self.name = Path(path), name
-        try:
-            with warnings.catch_warnings(), fits.open(self.path, memmap=False, lazy_load_hdus=True) as hdus:
-                warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
-                self.primary = hdus[0].header
-                if name not in hdus or not isinstance(hdus[name], fits.BinTableHDU):
-                    raise ConfigError(f"{self.path}: no table {name}; expected one (FT1: EVENTS, GTI; FT2: SC_DATA)")
-                hdu = hdus[name]
-                self.header, self._offset = hdu.header, hdu.fileinfo()["datLoc"]
-                self.dtype = hdu.columns.dtype.newbyteorder(">")
-                formats = hdu.columns.formats
-        except (OSError, KeyError, ValueError, TypeError, IndexError, Warning, fits.VerifyError) as fault:
-            raise ConfigError(f"{self.path}: not a readable FITS file: {' '.join(str(fault).split())}") from None
+        with _opened(self.path) as hdus:
+            if name not in hdus or not isinstance(hdus[name], fits.BinTableHDU):
+                raise ConfigError(f"{self.path}: no table {name}; expected one (FT1: EVENTS, GTI; FT2: SC_DATA)")
+            hdu = hdus[name]
+            self.header, self._offset = hdu.header, hdu.fileinfo()["datLoc"]
+            self.dtype = hdu.columns.dtype.newbyteorder(">")
+            formats = hdu.columns.formats
         names = [str(column).upper() for column in self.dtype.names]
         self.dtype.names = tuple(names)
         self._number = {column: k + 1 for k, column in enumerate(names)}

@@ -1,12 +1,9 @@
 """OGIP files of X-ray spectra: PHA of types I and II (OGIP/92-007), RMF and ARF (CAL/GEN/92-002), gzipped or not.
 
-Of a file of type II, which holds a spectrum in each row, one is chosen as in XSPEC: "a.pha{3}" by its SPEC_NUM.
-
 Every refusal is a ConfigError of one line that names the file.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +18,12 @@ from stream.spectra.grid import Floats
 from stream.spectra.response import Response, Runs
 from stream.spectra.spectrum import Spectrum
 from stream.transport.ogip_writer import write_arf, write_rmf, write_spectrum
+from stream.transport.pha_rows import choice_of, one_spectrum
 
 __all__ = ["read_arf", "read_observation", "read_response", "read_spectrum", "write_arf", "write_rmf", "write_spectrum"]
 
-Columns = Mapping[str, NDArray[Any]]
 MATRICES: Final = ("MATRIX", "SPECRESP MATRIX")
-PER_CHANNEL: Final = ("CHANNEL", "COUNTS", "RATE", "QUALITY", "GROUPING", "BACKSCAL", "AREASCAL")
 GRID_TOLERANCE: Final = 1e-3  # by which bins of energy of RMF and ARF may differ: they are rounded to float32
-CHOSEN: Final = re.compile(r"(.+)\{(\d+)\}")
 SAID: Final = ("TELESCOP", "INSTRUME", "FILTER", "OBJECT", "CHANTYPE")
 
 
@@ -74,13 +69,13 @@ def read_arf(arf: Path | str) -> tuple[Floats, Floats, Floats]:
 
 
 def read_spectrum(pha: Path | str, background: Path | str | None = None, *, follow: bool = True) -> Spectrum:
-    """Return a spectrum with its background: the given one, or that of its BACKFILE. FILE{N}: that of a type II.
+    """Return a spectrum with its background: the given one, or that of its BACKFILE.
 
-    `about` holds RESPFILE and ANCRFILE as paths where the header names files, beside the instrument's names.
+    pha may be one of several in a file of type II: "file.pha{3}". `about` holds RESPFILE and ANCRFILE as paths where
+    the header names files, beside the instrument's names.
     follow=False: files that the header names are neither opened nor in `about`; for spectra of strangers.
     """
-    path = Path(pha)
-    spectrum = _read_pha(path)
+    spectrum = _read_pha(Path(pha))
     if not follow:
         spectrum = replace(spectrum, about={key: value for key, value in spectrum.about.items() if key in SAID})
     back = background if background is not None else spectrum.about.get("BACKFILE")
@@ -88,7 +83,7 @@ def read_spectrum(pha: Path | str, background: Path | str | None = None, *, foll
         return spectrum
     off = _read_pha(Path(back))
     if len(off.counts) != len(spectrum.counts):
-        raise ConfigError(f"{back}: {len(off.counts)} channels, but {path.name} has {len(spectrum.counts)}")
+        raise ConfigError(f"{back}: {len(off.counts)} channels, but {Path(pha).name} has {len(spectrum.counts)}")
     return replace(spectrum, background=off)
 
 
@@ -113,71 +108,26 @@ def read_observation(
     return spectrum, response
 
 
-def _read_pha(name: Path) -> Spectrum:
-    path, number = _choice(name)
+def _read_pha(chosen: Path) -> Spectrum:
+    path, number = choice_of(chosen)
     with _opened(path) as hdus:
-        table = _extension(hdus, path, "a spectrum", "SPECTRUM")
-        columns, head = _spectrum_of(table, path, number)
+        table = one_spectrum(_extension(hdus, path, "a spectrum", "SPECTRUM"), path, number)
+        head, names = table.header, {name.upper() for name in table.columns.names}
         exposure = float(head.get("EXPOSURE", 0))
         if not (np.isfinite(exposure) and exposure > 0):
-            raise ConfigError(f"{name}: EXPOSURE {head.get('EXPOSURE')}: expected seconds above 0")
-        counts = _counts(columns, name, exposure)
-        channel = _channels(columns, name, len(counts))
-        scales = {key: _scale(columns, head, name, key, len(counts)) for key in ("BACKSCAL", "AREASCAL")}
-        quality, grouping = (_flags(columns, head, name, key, len(counts)) for key in ("QUALITY", "GROUPING"))
+            raise ConfigError(f"{path}: EXPOSURE {head.get('EXPOSURE')}: expected seconds above 0")
+        counts = _counts(table, path, names, exposure)
+        channel = _channels(table, path, names, len(counts))
+        scales = {key: _scale(table, path, names, key) for key in ("BACKSCAL", "AREASCAL")}
+        quality, grouping = (_flags(table, names, key, len(counts)) for key in ("QUALITY", "GROUPING"))
         about = {key: str(head[key]).strip() for key in SAID if key in head}
         about |= {key: found for key in ("BACKFILE", "RESPFILE", "ANCRFILE") if (found := _named(head, path, key))}
     return Spectrum(counts, channel, exposure, scales["BACKSCAL"], scales["AREASCAL"], quality, grouping, about=about)
 
 
-def _choice(name: Path) -> tuple[Path, int | None]:
-    """Return the file and the number of a spectrum in it, None without one; a file of that very name comes first."""
-    match = CHOSEN.fullmatch(str(name))
-    return (name, None) if match is None or name.exists() else (Path(match[1]), int(match[2]))
-
-
-def _spectrum_of(table: Any, path: Path, number: int | None) -> tuple[Columns, Mapping[str, Any]]:
-    """Return the columns of a spectrum, (m,) each, and its keywords.
-
-    In type II a spectrum is a row: what has a value there for each channel is a column, anything else a keyword.
-    """
-    names = {name.upper(): name for name in table.columns.names}
-    if not (found := [names[name] for name in ("COUNTS", "RATE") if name in names]):
-        raise ConfigError(f"{path}: no column COUNTS or RATE in {table.name}")
-    first = table.data[found[0]]
-    if "SPEC_NUM" not in names and first.ndim == 1 and first.dtype != object:
-        if number is not None:
-            raise ConfigError(f"{path}: holds one spectrum (type I): expected its name without {{{number}}}")
-        return {name: table.data[own] for name, own in names.items() if name in PER_CHANNEL}, table.header
-    numbers = [int(n) for n in table.data[names["SPEC_NUM"]]] if "SPEC_NUM" in names else [*range(1, len(first) + 1)]
-    row = _row(path, numbers, number)
-    columns, head = {}, dict(table.header)
-    for name, own in names.items():
-        value = table.data[own][row]
-        if name in PER_CHANNEL and np.ndim(value) == 1:
-            columns[name] = value
-        else:
-            head[name] = value
-    return columns, head
-
-
-def _row(path: Path, numbers: list[int], number: int | None) -> int:
-    if number is None and len(numbers) == 1:
-        return 0
-    if number in numbers:
-        return numbers.index(number)
-    which = f"{numbers[0]} to {numbers[-1]}" if numbers else "none"
-    held = f"{path}: holds {len(numbers)} spectra (type II), SPEC_NUM {which}"
-    if number is None:
-        raise ConfigError(f"{held}: expected one of them, as {path.name}{{{numbers[0] if numbers else 1}}}")
-    raise ConfigError(f"{held}: no {number}")
-
-
-def _counts(columns: Columns, path: Path, exposure: float) -> Floats:
-    name = "COUNTS" if "COUNTS" in columns else "RATE"
-    if name not in columns:
-        raise ConfigError(f"{path}: COUNTS, RATE: expected a value for each channel")
-    counts = np.asarray(columns[name], np.float64) * (1.0 if name == "COUNTS" else exposure)
+def _counts(table: Any, path: Path, names: set[str], exposure: float) -> Floats:
+    name = "COUNTS" if "COUNTS" in names else "RATE"
+    counts = _column(table, path, name) * (1.0 if name == "COUNTS" else exposure)
     if name == "RATE" and np.allclose(counts, np.round(counts), rtol=1e-4, atol=1e-3):
         counts = np.round(counts)
     if not np.all(np.isfinite(counts) & (counts >= 0)):
@@ -186,47 +136,36 @@ def _counts(columns: Columns, path: Path, exposure: float) -> Floats:
     return counts
 
 
-def _channels(columns: Columns, path: Path, count: int) -> NDArray[np.int32]:
-    if "CHANNEL" not in columns:
+def _channels(table: Any, path: Path, names: set[str], count: int) -> NDArray[np.int32]:
+    if "CHANNEL" not in names:
         return np.arange(1, count + 1, dtype=np.int32)
-    channel = _as_long(np.asarray(columns["CHANNEL"], np.float64), path, "CHANNEL", count)
+    channel = _column(table, path, "CHANNEL")
     if np.any(np.diff(channel) != 1):
         raise ConfigError(f"{path}: CHANNEL: expected numbers that rise by one")
     return channel.astype(np.int32)
 
 
-def _scale(columns: Columns, head: Mapping[str, Any], path: Path, key: str, count: int) -> Floats:
-    if key in columns:
-        values = _as_long(np.asarray(columns[key], np.float64), path, key, count)
-    else:
-        values = np.array([float(head.get(key, 1.0))])
+def _scale(table: Any, path: Path, names: set[str], key: str) -> Floats:
+    values = _column(table, path, key) if key in names else np.array([float(table.header.get(key, 1.0))])
     if not np.all(np.isfinite(values) & (values > 0)):
         raise ConfigError(f"{path}: {key}: expected values above 0")
     return values
 
 
-def _flags(columns: Columns, head: Mapping[str, Any], path: Path, key: str, count: int) -> NDArray[np.int16]:
-    if key in columns:
-        return _as_long(np.asarray(columns[key], np.int16), path, key, count)
-    return np.full(count, int(head.get(key, 0)), np.int16)
+def _flags(table: Any, names: set[str], key: str, count: int) -> NDArray[np.int16]:
+    if key in names:
+        return np.asarray(table.data[key], np.int16)
+    return np.full(count, int(table.header.get(key, 0)), np.int16)
 
 
-def _as_long(values: NDArray[Any], path: Path, key: str, count: int) -> NDArray[Any]:
-    """Return the values of a column as they are. Raises ConfigError for another number than that of the channels."""
-    if len(values) != count:
-        raise ConfigError(f"{path}: {key}: {len(values)} values for {count} channels")
-    return values
-
-
-def _named(head: Mapping[str, Any], path: Path, key: str) -> str | None:
-    """Return the path of the file that a keyword names, beside the spectrum, with its {N} if any; None for none."""
+def _named(head: Any, path: Path, key: str) -> str | None:
+    """Return the path of the file that a keyword names, beside the spectrum; None for none."""
     name = str(head.get(key, "")).strip()
     if name.lower() in ("", "none"):
         return None
-    beside, number = _choice(path.parent / name)
+    beside = path.parent / name
     zipped = beside.with_name(f"{beside.name}.gz")
-    found = zipped if zipped.is_file() and not beside.is_file() else beside
-    return str(found) if number is None else f"{found}{{{number}}}"
+    return str(zipped if zipped.is_file() and not beside.is_file() else beside)
 
 
 def _first_channel(matrix: Any, bounds: Any) -> int:

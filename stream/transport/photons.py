@@ -21,10 +21,12 @@ from stream.errors import ConfigError
 from stream.lat.photons import BLOCK_S, GTI, MJDREF, PHOTON, POINTING, Table, inside, joined, within, without
 from stream.messages import End, Message, Product, Quadrant, Start
 from stream.transport import hdf5
+from stream.transport.fitsrows import table_names
 from stream.transport.ft1 import Ft1, merge
 from stream.transport.ft2 import read_pointing
 
 FORMAT: Final = "raysieve photons"
+RECORDED, FT1, FT2 = "recording of photons", "FT1", "FT2"
 CHUNK_ROWS: Final = 1 << 16
 READ_ROWS: Final = 1 << 20
 MOST: Final = 100_000  # photons in a message
@@ -67,21 +69,22 @@ def start_of(run_id: str) -> Start:
     )
 
 
-def open_photons(paths: Sequence[Path], ft2: Sequence[Path] = (), class_bit: int | None = None) -> PhotonStream:
-    """Open one recording, or FT1 files with their FT2 files. Raises ConfigError (one line) for anything else.
+def open_photons(paths: Sequence[Path], class_bit: int | None = None) -> PhotonStream:
+    """Open one recording, or FT1 files and the FT2 files of the same time, in any order.
 
-    Time in which the pointing says that data are not to be used is no good time.
+    Time in which the pointing says that data are not to be used is no good time. class_bit: of EVENT_CLASS; None: the
+    source class. Raises ConfigError (one line) for anything else.
     """
-    for path in (*paths, *ft2):
-        if not path.is_file():
-            raise ConfigError(f"{path}: no such file")
-    if paths and hdf5_file(paths[0]):
-        if len(paths) > 1 or ft2 or class_bit is not None:
-            raise ConfigError(f"{paths[0]}: a recording goes alone: it has its pointing and its class of events")
-        return _recorded(paths[0])
-    files = [Ft1(path, class_bit) for path in paths]
-    counters: Counter[str] = Counter()
-    pointing = read_pointing(ft2, counters) if ft2 else np.empty(0, POINTING)
+    recorded = [path for path in paths if kind_of(path) == RECORDED]
+    if recorded:
+        if len(paths) > 1 or class_bit is not None:
+            raise ConfigError(f"{recorded[0]}: a recording goes alone: it has its pointing and its class of events")
+        return _recorded(recorded[0])
+    files = [Ft1(path, class_bit) for path in paths if kind_of(path) == FT1]
+    ft2 = [path for path in paths if kind_of(path) == FT2]
+    if not files:
+        raise ConfigError(f"{', '.join(map(str, paths))}: no photons; expected FT1 files (EVENTS with L and B)")
+    pointing, counters = read_ft2(ft2)
     dead = pointing[pointing["LIVETIME"] <= 0]
     gti = without(joined([file.gti for file in files]), dead["START"], dead["STOP"])
 
@@ -98,10 +101,35 @@ def open_photons(paths: Sequence[Path], ft2: Sequence[Path] = (), class_bit: int
     return PhotonStream(f"{span[0]:.0f}-{span[1]:.0f}", gti, pointing, pieces, counters, said)
 
 
-def hdf5_file(path: Path) -> bool:
-    """Say whether a file is HDF5."""
+def read_ft2(paths: Sequence[Path]) -> tuple[Table, Counter[str]]:
+    """Return the POINTING rows of FT2 files, and what was counted; no files: no rows. Raises ConfigError."""
+    counters: Counter[str] = Counter()
+    return (read_pointing(paths, counters) if paths else np.empty(0, POINTING)), counters
+
+
+def kind_of(path: Path) -> str:
+    """Return what a file is to this source: RECORDED, FT2, or FT1 (any other FITS file). Raises ConfigError."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file")
     with path.open("rb") as file:
-        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+        if file.read(8) == b"\x89HDF\r\n\x1a\n":
+            return RECORDED
+    return FT2 if "SC_DATA" in table_names(path) else FT1
+
+
+def holds_photons(path: Path) -> bool:
+    """Say whether a file is one of these, and not the recording of a camera; False if it is none at all."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        magic = file.read(8)
+    if magic.startswith((b"SIMPLE", b"\x1f\x8b")):
+        return True
+    try:
+        hdf5.open_file(path, (FORMAT,)).close()
+    except ConfigError:
+        return False
+    return True
 
 
 def write_photons(path: Path, stream: PhotonStream, about: dict[str, Any]) -> int:

@@ -51,6 +51,12 @@ class Limits:
         none = dict.fromkeys(("max_tables", "max_table_bytes", *(limit for *_, limit in TABLES)), 0)
         return cls(max_pixel_bytes=pixel_bytes, **none)
 
+    @classmethod
+    def of_products(cls, table_bytes: int) -> "Limits":
+        """Return the limits of a link that takes tables of products, and no frames or event lists."""
+        none = dict.fromkeys(("max_pixel_bytes", *(limit for *_, limit in TABLES)), 0)
+        return cls(max_rows=1, max_columns=1, max_table_bytes=table_bytes, **none)
+
     @property
     def max_part_bytes(self) -> int:
         """The largest part of any message."""

@@ -57,7 +57,7 @@ def test_likelihood_is_minus_half_the_statistic_and_nothing_beyond_the_priors(fi
 
 
 def test_priors_are_as_stated(spectrum, response):
-    model = build_model("tbabs*powerlaw", {}, {}, {"tbabs.nH": (0.01, 10.0)})
+    model = build_model("tbabs*powerlaw", {}, ((), ()), {"tbabs.nH": (0.01, 10.0)})
     stated = Priors.of(fit_spectrum(model, spectrum, response)).stated()
     assert stated["tbabs.nH"] == "log-flat 0.01 to 10 1e22 cm-2"
     assert stated["powerlaw.PhoIndex"] == "flat -3 to 10"
@@ -204,23 +204,6 @@ def test_apec_may_be_that_of_pimms(files, tmp_path):
     assert run(*words).exit_code == 0
     shipped = json.loads((tmp_path / "out" / "fit.json").read_text())
     assert given["value"] != shipped["value"]
-    done = run(*words, "--plasma", tmp_path, "--thaw", "apec.Abundanc")
-    assert isinstance(done.exception, ConfigError)
-    assert str(done.exception).startswith("apec.Abundanc: expected 1, frozen: the plasma table is of solar abundance")
     done = run(*words, "--plasma", tmp_path / "none")
     assert isinstance(done.exception, ConfigError)
     assert "expected apec10_NNN.mdl files of at least four temperatures, found 0" in str(done.exception)
-
-
-def test_redshift_is_set_and_abundance_thawed(files, tmp_path):
-    words = (files / "a.pha", "--model", "tbabs*apec", "--set", "apec.Redshift=0.05", "--out", tmp_path)
-    done = run(*words, "--thaw", "apec.Abundanc", "--limits", "apec.Abundanc=0:5")
-    assert done.exit_code == 0, done.output
-    rows = {row["name"]: row for row in json.loads((tmp_path / "fit.json").read_text())["parameters"]}
-    assert (rows["apec.Redshift"]["value"], rows["apec.Redshift"]["frozen"]) == (0.05, True)
-    assert not rows["apec.Abundanc"]["frozen"]
-    assert 0 <= rows["apec.Abundanc"]["value"] <= 5
-    done = run(*words, "--thaw", "apec.Abundanc", "--freeze", "apec.Abundanc")
-    assert str(done.exception) == "apec.Abundanc: expected --freeze or --thaw, not both"
-    done = run(*words, "--thaw", "apec.abundance")
-    assert "no parameter apec.abundance; expected one of tbabs.nH, apec.kT, apec.Abundanc" in str(done.exception)

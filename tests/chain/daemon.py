@@ -63,7 +63,8 @@ class Daemon:
     def __init__(self, folder, out, *arguments, once=True, config="quick", maps=None, within=(), env=None):
         self.names = [name for option, name in pairwise(arguments) if option == "--only"] or processes()
         self.out, self.url = out, f"ipc://{folder}/links/frames.sock"
-        settings = {"correct.maps": maps or folder / "maps.h5", "links.directory": f"{folder}/links"}
+        settings = {"links.directory": f"{folder}/links"}
+        settings |= {} if config == "lat" else {"correct.maps": maps or folder / "maps.h5"}
         words = [w for key, value in settings.items() for w in ("--set", f"{key}={value}")]
         command = [*within, sys.executable, "-m", "raysieve", "run", config, *words, "--out", str(out), "--quiet"]
         command += [*arguments, "--once"] if once else arguments

@@ -53,7 +53,7 @@ def test_every_photon_above_50_gev_is_read_and_counted_where_it_is(events):
 
 
 def test_three_days_of_pointing(events):
-    source = open_photons([events / "test-ft1.fits"], [events / "test-ft2.fits.gz"])
+    source = open_photons([events / "test-ft1.fits", events / "test-ft2.fits.gz"])
     sky = Sky()
     for message in source.messages():
         if isinstance(message, Product):

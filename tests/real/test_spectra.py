@@ -97,7 +97,7 @@ def test_pimms_apec_has_the_norm_of_xspec(data):
     table = read_plasma(data / "coronal" / "apec_pimms")
     edges = np.linspace(9, 25, 9)
     kt = 27.25
-    apec = parse_model("apec", table).photons([kt, 1.0], edges[:-1], edges[1:])
+    apec = parse_model("apec", table).photons([kt, 1.0, 0.0, 1.0], edges[:-1], edges[1:])
     bremss = parse_model("bremss").photons([kt, 3.02e-15 * 1e14], edges[:-1], edges[1:])  # of H and He
     assert apec / bremss * (1 + 4 * 0.085) / 1.524 == pytest.approx(np.ones(8), abs=0.06)
     assert table.photons.shape[0] == 59

@@ -5,7 +5,6 @@ import time
 import numpy as np
 import pytest
 from astropy import units
-from astropy.io import fits
 from astropy.io import votable as vo
 from fastapi.testclient import TestClient
 
@@ -76,26 +75,6 @@ def test_a_gzipped_upload_is_the_same_and_header_names_are_not_followed(service,
     assert answer.json()["statistic"] == "cstat"  # its BACKFILE was not looked for
     without = service.post("/v1/fits", files=upload("spectrum", "rmf"))
     assert "no ARF: the area is that of the RMF" in without.json()["flags"]
-
-
-def test_one_of_several_spectra_is_fitted(service, upload, files):
-    with fits.open(io.BytesIO(files["spectrum"])) as hdus:
-        counts, channel, head = hdus[1].data["COUNTS"], hdus[1].data["CHANNEL"], hdus[1].header
-        n = len(counts)
-        columns = [
-            fits.Column("SPEC_NUM", "I", array=[1, 2]),
-            fits.Column("CHANNEL", f"{n}J", array=np.stack([channel, channel])),
-            fits.Column("COUNTS", f"{n}J", array=np.stack([counts, 0 * counts + 1])),
-        ]
-        table, out = fits.BinTableHDU.from_columns(columns, name="SPECTRUM"), io.BytesIO()
-        table.header["EXPOSURE"] = head["EXPOSURE"]
-        fits.HDUList([fits.PrimaryHDU(), table]).writeto(out)
-    parts = upload("rmf", "arf", spectrum=out.getvalue())
-    answer = service.post("/v1/fits", files=parts)
-    assert answer.status_code == 422
-    assert "spectrum.fits: holds 2 spectra (type II), SPEC_NUM 1 to 2: expected one of them" in answer.json()["error"]
-    one = service.post("/v1/fits", files=parts, data={"spectrum_number": "1"}).json()
-    assert one["counts"] == service.post("/v1/fits", files=upload("spectrum", "rmf", "arf")).json()["counts"]
 
 
 def test_a_catalogue_is_a_job_with_json_and_votable(service, upload):

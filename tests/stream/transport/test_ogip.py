@@ -83,67 +83,6 @@ def test_rates_are_turned_to_counts(folder):
     assert np.array_equal(read_spectrum(folder / "rate.pha").counts, COUNTS)
 
 
-def write_type_two(path, counts=("COUNTS", "J"), numbers=(1, 2, 5), **more):
-    """Three spectra, COUNTS and its double and triple, whose files and exposures are columns."""
-    rows, seconds = np.array([COUNTS, 2 * COUNTS, 3 * COUNTS]), np.array([1000.0, 500.0, 250.0])
-    values = rows if counts[0] == "COUNTS" else rows / seconds[:, None]
-    columns = [
-        fits.Column("SPEC_NUM", "I", array=numbers),
-        fits.Column("CHANNEL", "180I", array=np.tile(np.arange(180), (3, 1))),
-        fits.Column(counts[0], f"180{counts[1]}", array=values),
-        fits.Column("QUALITY", "180I", array=np.eye(3, 180)),
-        fits.Column("EXPOSURE", "D", array=seconds),
-        fits.Column("BACKSCAL", "D", array=[1.0, 2.0, 4.0]),
-        fits.Column("BACKFILE", "20A", array=["none", "b.pha", "two.pha{1}"]),
-        fits.Column("RESPFILE", "20A", array=["none", "a.rmf", "a.rmf"]),
-        fits.Column("ANCRFILE", "20A", array=["none", "a.arf", "a.arf"]),
-    ]
-    kept = [column for column in columns if column.name not in more.get("without", ())]
-    table = fits.BinTableHDU.from_columns(kept, name="SPECTRUM")
-    table.header["TELESCOP"], table.header["HDUCLAS4"] = "CHANDRA", "TYPE:II"
-    table.header["AREASCAL"] = 0.5
-    table.writeto(path, overwrite=True)
-
-
-@pytest.mark.parametrize("counts", [("COUNTS", "J"), ("RATE", "E")])
-def test_one_of_several_spectra_is_chosen(folder, counts):
-    write_type_two(folder / "two.pha", counts)
-    spectrum, response = read_observation(folder / "two.pha{2}")
-    assert np.array_equal(spectrum.counts, 2 * COUNTS)
-    assert (spectrum.exposure_s, spectrum.backscal.tolist(), spectrum.areascal.tolist()) == (500.0, [2.0], [0.5])
-    assert np.flatnonzero(spectrum.quality).tolist() == [1]
-    assert spectrum.channel[[0, -1]].tolist() == [0, 179]
-    assert spectrum.about["TELESCOP"] == "CHANDRA"
-    assert np.array_equal(spectrum.background.counts, COUNTS[::-1])
-    assert response.area_cm2.max() > 1
-    last = read_spectrum(folder / "two.pha{5}")
-    assert np.array_equal(last.background.counts, COUNTS)  # its BACKFILE is a row, too
-    given = read_spectrum(folder / "two.pha{5}", folder / "two.pha{2}")
-    assert np.array_equal(given.background.counts, 2 * COUNTS)
-    alone = read_spectrum(folder / "two.pha{1}", follow=False)
-    assert alone.background is None
-    assert set(alone.about) == {"TELESCOP"}
-
-
-def test_rows_without_numbers_are_counted_from_one(folder):
-    write_type_two(folder / "two.pha", without=("SPEC_NUM",))
-    assert read_spectrum(folder / "two.pha{3}").exposure_s == 250.0
-
-
-def test_spectra_that_are_not_chosen_or_not_there_are_refused(folder):
-    write_type_two(folder / "two.pha")
-    held = r"two\.pha: holds 3 spectra \(type II\), SPEC_NUM 1 to 5: "
-    for name, why in (
-        ("two.pha", held + r"expected one of them, as two\.pha\{1\}$"),
-        ("two.pha{3}", held + "no 3$"),
-        ("a.pha{1}", r"a\.pha: holds one spectrum \(type I\): expected its name without \{1\}"),
-        ("none.pha{1}", r"none\.pha: no such file"),
-    ):
-        with pytest.raises(ConfigError, match=why) as refusal:
-            read_observation(folder / name)
-        assert "\n" not in str(refusal.value)
-
-
 def test_a_gzipped_file_stands_in_for_the_named_one(folder):
     with fits.open(folder / "a.rmf") as hdus:
         hdus.writeto(folder / "a.rmf.gz")

@@ -78,7 +78,7 @@ def test_time_that_is_not_live_is_no_good_time(tmp_path):
     quality[10:20] = 0  # 300 s to 600 s
     ft1 = write_ft1(tmp_path / "a.fits", columns(1000))
     ft2 = write_ft2(tmp_path / "b.fits", DATA_QUAL=("B", None, quality))
-    source = open_photons([ft1], [ft2])
+    source = open_photons([ft2, ft1])
     rows = np.concatenate(list(source.pieces()))
     assert source.gti.tolist() == [(0.0, 300.0), (600.0, 1000.0)]
     assert not ((rows["TIME"] > 300) & (rows["TIME"] < 600)).any()
