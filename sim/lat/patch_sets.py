@@ -23,6 +23,7 @@ from stream.lat.patch import LAT, SIDE_DEG, to_patch
 from stream.lat.psf import Profiles, profiles_of
 from stream.lat.scene import UNIT, Scene, scene_of
 from stream.lat.sky import Diffuse, Expected, expect
+from stream.lat.smear import smearing
 from stream.transport.hdf5 import filters
 from stream.transport.lat_diffuse import read_diffuse
 from stream.transport.lat_response import instrument_of
@@ -51,6 +52,7 @@ class Tools:
 
     model: Diffuse
     exposure: Exposure
+    smear: NDArray[np.float64]  # of the model, by the PSF
     expected: Expected
     profiles: Profiles
     scatter: Scatter
@@ -63,13 +65,14 @@ def tools_of(setting: Setting) -> Tools:
     exposure = survey(instrument, setting.years)
     model = read_diffuse(*(Path(name) if name else None for name in (setting.iem, setting.iso)))
     profiles = profiles_of(instrument, LAT.blur_deg)
-    return Tools(model, exposure, expect(model, exposure), profiles, Scatter(instrument))
+    smear = smearing(model, profiles)
+    return Tools(model, exposure, smear, expect(model, exposure, smear), profiles, Scatter(instrument))
 
 
 def make_sky(setting: Setting, seed: tuple[int, int]) -> dict[str, NDArray[Any]]:
     """Return inputs (float16), masks (uint8) and places of the patches of one sky."""
     tools, rng = tools_of(setting), np.random.default_rng(seed)
-    truth = Truth.drawn(tools.model, tools.exposure, rng)
+    truth = Truth.drawn(tools.model, tools.exposure, rng, smear=tools.smear)
     rows: dict[str, list[Any]] = {name: [] for name in (*NAMES, "mask", "place")}
     for _ in range(setting.per_sky):
         place = draw_place(rng)

@@ -31,10 +31,13 @@ class Truth:
     expected: Expected
 
     @classmethod
-    def drawn(cls, model: Diffuse, exposure: Exposure, rng: np.random.Generator, strength: float = 1.0) -> "Truth":
-        """Return a sky whose diffuse light is the model, varied."""
+    def drawn(
+        cls, model: Diffuse, exposure: Exposure, rng: np.random.Generator, strength: float = 1.0,
+        smear: Floats | None = None,
+    ) -> "Truth":  # fmt: skip
+        """Return a sky whose diffuse light is the model, varied. smear: of the model, by the PSF; none: as it comes."""
         sky = vary(model, rng, strength)
-        return cls(make_catalogue(rng), sky, exposure, expect(sky.diffuse, exposure))
+        return cls(make_catalogue(rng), sky, exposure, expect(sky.diffuse, exposure, smear))
 
     def near(self, glon_deg: float, glat_deg: float) -> NDArray[np.int64]:
         """Return the rows of the sources on a patch or near it."""

@@ -47,7 +47,7 @@ def profiles_of(instrument: Instrument, blur_deg: Floats | float = 0.0) -> Profi
     values, r68 = np.empty((CHANNELS, len(r))), np.empty(CHANNELS)
     for channel, blur in enumerate(np.broadcast_to(blur_deg, CHANNELS)):
         band, kind = divmod(channel, len(TYPES))
-        mean = _blurred(_mean(instrument, band, kind, theta), theta, float(np.radians(blur)))
+        mean = blurred(_mean(instrument, band, kind, theta), theta, float(np.radians(blur)))
         inside = np.cumsum(mean * area) * np.radians(STEP_DEG)
         values[channel] = mean / inside[-1]
         r68[channel] = np.interp(0.68 * inside[-1], inside, r)
@@ -62,7 +62,7 @@ def _mean(instrument: Instrument, band: int, kind: int, theta: Floats) -> Floats
     return total / total.max()
 
 
-def _blurred(profile: Floats, theta: Floats, sigma: float) -> Floats:
+def blurred(profile: Floats, theta: Floats, sigma: float) -> Floats:
     """Convolve with a Gaussian on the plane: by rays of the circle around each radius, where it matters."""
     if sigma <= 0:
         return profile

@@ -69,8 +69,11 @@ class Expected:
         return iem, iso
 
 
-def expect(diffuse: Diffuse, exposure: Exposure) -> Expected:
-    """Return what is expected of diffuse light under an exposure."""
+def expect(diffuse: Diffuse, exposure: Exposure, smear: Floats | None = None) -> Expected:
+    """Return what is expected of diffuse light under an exposure.
+
+    smear: what the PSF makes of the interstellar part, of `stream.lat.smear.smearing`; none: light as it comes.
+    """
     lon, lat = hp.pix2ang(NSIDE, np.arange(12 * NSIDE**2), lonlat=True)
     iem, iso = np.empty((2, CHANNELS, len(lon)))
     for part in np.array_split(np.arange(len(lon)), 32):
@@ -80,7 +83,7 @@ def expect(diffuse: Diffuse, exposure: Exposure) -> Expected:
             seen = at[kind, band] * WEIGHT_MEV[band][:, None]
             iem[c, part] = (intensity[band] * seen).sum(axis=0)
             iso[c, part] = diffuse.isotropic[kind, band] @ seen
-    return Expected(iem, iso)
+    return Expected(iem if smear is None else iem * smear, iso)
 
 
 # Of v07 (gll_iem_v07; Acero et al. 2016, ApJS 223, 26, for how): mean over the sky, photons cm-2 s-1 sr-1 MeV-1.

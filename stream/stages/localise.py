@@ -15,6 +15,7 @@ from stream.lat.patch import LAT, cut
 from stream.lat.psf import profiles_of
 from stream.lat.search import search
 from stream.lat.sky import Diffuse, expect
+from stream.lat.smear import smearing
 from stream.lat.whole import BRIGHT, Survey, search_sky
 from stream.messages import Message, Product
 from stream.stages.accumulate_sky import SkyProduct
@@ -34,6 +35,7 @@ class Localise:
     def __init__(self, section: Section, instrument: Instrument, diffuse: Diffuse) -> None:
         self._section, self._instrument, self._diffuse = section, instrument, diffuse
         self._profiles = profiles_of(instrument, LAT.blur_deg)
+        self._smear = smearing(diffuse, self._profiles)
         self._bright: NDArray[np.void] | None = None  # of the mission
         self.counters: Counter[str] = Counter()
         self._warm_up()
@@ -57,7 +59,7 @@ class Localise:
         """Search an empty patch with one bright pixel, so that all is compiled."""
         exposure = survey(self._instrument, 0.1)
         maps = [np.zeros((len(channels), 12 * nside**2), np.uint8) for nside, _, channels in LAT.grids]
-        given = Survey(expect(self._diffuse, exposure), exposure, self._profiles)
+        given = Survey(expect(self._diffuse, exposure, self._smear), exposure, self._profiles)
         scene = given.scene(maps, 0.0, 60.0)
         side = int(LAT.layout[-1, 1])
         LAT.image(scene.patch.counts, len(LAT.scale) - 1)[side // 2, side // 2] = 60
@@ -93,5 +95,7 @@ class Localise:
     def _search(
         self, maps: list[NDArray[np.uint16]], exposure: Exposure, known: NDArray[np.void] | None
     ) -> NDArray[np.void]:
-        given = Survey(expect(self._diffuse, exposure), exposure, self._profiles, threads=self._section.threads)
+        given = Survey(
+            expect(self._diffuse, exposure, self._smear), exposure, self._profiles, threads=self._section.threads
+        )
         return search_sky(given, maps, self._section.least_ts, known)
