@@ -47,7 +47,7 @@ def test_training_lowers_the_loss_and_goes_on_from_a_checkpoint(sets, tmp_path):
     from models.lat.train import Plan, loss_on, train
 
     given, unseen = Patches(sets / "train.h5"), Patches(sets / "test.h5")
-    plan = Plan(epochs=3, batch=4, rate=0.01)
+    plan = Plan(epochs=15, batch=4, rate=0.01)
     told = []
     network = train(given, unseen, tmp_path / "net.npz", plan, lambda now: told.append((now.epoch, now.loss)))
     assert loss_on(network, given, plan) < told[0][1]
