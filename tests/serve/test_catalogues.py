@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from config.errors import ConfigError
-from serve.catalogues import Frame, _at, _exposure, _frame, _judged, _seen
+from serve.catalogues import _at, _judged, _seen
 from sim.sources.camera import built_in
 from stream.imaging.image import FWHM
+from stream.transport.foreign.sky_list import Frame, exposure_of, frame_of
 
 SKY = {"TTYPE1": "x", "TCTYP1": "RA---TAN", "TCRPX1": 100.0, "TCRVL1": 266.4, "TCDLT1": -1e-4}
 SKY |= {"TTYPE2": "y", "TCTYP2": "DEC--TAN", "TCRPX2": 100.0, "TCRVL2": -29.0, "TCDLT2": 1e-4}
@@ -15,6 +16,10 @@ def events(**columns):
     for name, values in columns.items():
         table[name] = values
     return table
+
+
+def _frame(table, settings):
+    return frame_of(table, {}, settings["coordinates"], settings["bin_px"])
 
 
 def told(**changes):
@@ -33,7 +38,7 @@ def test_places_on_the_sky_come_from_the_keywords_of_the_columns():
 
 def test_the_image_holds_every_event_in_coarser_pixels_too():
     table = events(X=[10.2, 31.0], Y=[5.0, 6.0], TIME=0.0, ENERGY=[1000.0, np.nan], PI=[50, 60])
-    frame = _frame(table, {}, told(bin_px=4))
+    frame = _frame(table, told(bin_px=4))
     assert (frame.names, frame.low, frame.shape) == (("X", "Y"), (9.5, 4.5), (1, 6))
     seen = _seen(table, frame, built_in().response, (100.0, 8.0))
     np.testing.assert_allclose(frame.place(seen.x, 0), [10.2])  # the one with an energy
@@ -56,24 +61,24 @@ FRAME = Frame(("X", "Y"), (0.5, 0.5), 1, (4, 4))
 
 def test_lists_that_make_no_image_are_refused():
     with pytest.raises(ConfigError, match=r"bin_px: .* expected 5 or more"):
-        _frame(events(X=[0, 9000.0], Y=[0, 1.0]), {}, told())
+        _frame(events(X=[0, 9000.0], Y=[0, 1.0]), told())
     with pytest.raises(ConfigError, match="no columns X/Y or DETX/DETY"):
-        _frame(events(RAWX=0), {}, told())
+        _frame(events(RAWX=0), told())
     with pytest.raises(ConfigError, match="no column ENERGY, PI or PHA"):
         _seen(events(X=1, Y=1, TIME=0), FRAME, built_in().response, (1.0, 4.0))
     with pytest.raises(ConfigError, match="EXPOSURE nan"):
-        _exposure({}, {"EXPOSURE": float("nan")})
+        exposure_of({"EXPOSURE": float("nan")})
     with pytest.raises(ConfigError, match="no keyword EXPOSURE"):
-        _exposure({}, {})
+        exposure_of({})
 
 
 def test_the_shipped_model_gives_classes_whose_probabilities_add_up():
     columns = {"log_flux": np.array([-12.5, np.nan]), "photon_index": np.array([1.7, 2.5])}
     places = {"x_px": np.zeros(2), "ra_deg": np.full(2, 266.4), "dec_deg": np.full(2, -29.0)}
-    given = {column.name: values for column, values in _judged("sources", columns, places, [])}
+    given = {column.name: values for column, values in _judged(("sources", 4.0), columns, places, [])}
     assert set(given["class"]) <= {"AGN", "CV", "LMXB", "NS", "diffuse", "star"}
     total = sum(values for name, values in given.items() if name.startswith("p_"))
     np.testing.assert_allclose(total, 1, atol=1e-5)
     notes = []
-    assert _judged("", columns, places, notes) == []
+    assert _judged(("", 4.0), columns, places, notes) == []
     assert notes == ["no classes: the service was started without --model"]
