@@ -30,7 +30,7 @@ def catalogue(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     events, notes = tables["EVENTS"], ["exposure is taken as even over the image"]
     response = _response(folder, header, notes)
     frame = frame_of(events, header, settings["coordinates"], settings["bin_px"])
-    seen = _seen(events, frame, response, (exposure_of(header), settings["psf_fwhm_px"]))
+    seen = _seen(events, frame, response, (exposure_of(header, tables), settings["psf_fwhm_px"]))
     found = make_catalogue(seen, settings["threshold_sigma"])
     at = _at(found.columns, frame, header)
     columns = measured(_in_list_px(found.columns, frame.bin_px), found.detections.sources, at)

@@ -99,7 +99,7 @@ def evaluate_sources(table: Path, model: Path | None, features: tuple[str, ...],
     Example: raysieve evaluate sources fields.h5 --by-field
     """
     with extra("train"):
-        from models.sources.evaluate import cross_validate, intervals, judge_unseen
+        from models.sources.evaluate import cross_validate, embedded, intervals, judge_unseen
         from models.sources.store import load
     sources = table_of(table, features)
     if model is not None:
@@ -110,6 +110,7 @@ def evaluate_sources(table: Path, model: Path | None, features: tuple[str, ...],
         with told("folds") as tell:
             judged = cross_validate(sources, replace(plan, folds=min(plan.folds, given["folds"])), **options, tell=tell)
         figures = {"prior by latitude" if sky else "": intervals(one) for sky, one in judged.items()}
+    figures |= {"diffusion map, eta squared": embedded(sources, given["seed"])}
     if as_json:
         click.echo(json.dumps(figures, indent=1))
     else:

@@ -74,6 +74,10 @@ def catalogue(
             sink.send(made)
             if isinstance(made, Product) and made.kind == "sources":
                 Console(highlight=False, width=110).print(table_of(made))
+                for row in made.tables.get("REGIONS", ()):
+                    if not row["BACKSCAL"]:
+                        where = f"{config.classify.regions}: {row['NAME']}"
+                        raise ConfigError(f"{where}: no pixel with exposure; expected a region on the image")
     if sink.counters:
         raise ConfigError(f"{out}: {sink.counters['not_written']} products could not be written")
     for path in sorted(out.glob("*.fits")):

@@ -137,7 +137,7 @@ class Accumulate:
         self._fresh = True
         self._forget_old(stop_ns)
         assert self._due_ns is not None
-        if stop_ns < self._due_ns:
+        if stop_ns < self._due_ns or product.header.get("RECALLED"):  # the next one tells of both
             return ()
         self._due_ns = stop_ns + round(self._section.every_s * 1e9)
         return (self._give(),)

@@ -113,12 +113,13 @@ class Classify:
 
 def judge_of(config: Config) -> Judge | None:
     """Return the judge of classes, None for no model. Raises ModelError, and ConfigError for one of another PSF."""
-    section = config.classify
+    section, size = config.classify, config.accumulate.bin_px
     judge = Judge(section.model) if section.model else None
-    if judge is not None and not judge.fits(section.psf_fwhm_px):
+    if judge is not None and not judge.fits(section.psf_fwhm_px / size):  # features are in pixels of the image
+        binned = f" with accumulate.bin_px {size}" if size > 1 else ""
         raise ConfigError(
             f"classify.model: {section.model} is made for a PSF of {judge.psf_fwhm_px:.1f} px, "
-            f"classify.psf_fwhm_px is {section.psf_fwhm_px:g}: expected a model of this camera, or none"
+            f"classify.psf_fwhm_px is {section.psf_fwhm_px:g}{binned}: expected a model of this camera, or none"
         )
     return judge
 

@@ -31,7 +31,17 @@ COMMENTS = {
     "RESPFILE": "redistribution", "ANCRFILE": "effective area", "CHANNEL1": "first channel of the spectra",
     "VIGNET": "exposure times vignetting", "PICHANS": "channels of PI", "PI_EV": "[eV] width of a channel",
 }  # fmt: skip
-UNITS = {"TIME": "s", "COUNTS": "count", "EXPOSURE": "s", "START": "s", "STOP": "s", "BAND_LO": "eV", "BAND_HI": "eV"}
+UNITS = {
+    "RA": "deg",
+    "DEC": "deg",
+    "TIME": "s",
+    "COUNTS": "count",
+    "EXPOSURE": "s",
+    "START": "s",
+    "STOP": "s",
+    "BAND_LO": "eV",
+    "BAND_HI": "eV",
+}
 
 
 class Products:
@@ -90,8 +100,8 @@ def write_sources(product: Product, folder: Path) -> None:
     Raises LinkError. Spectra of sources that are no more found are removed.
     """
     hdus = [_primary(product)]
-    hdus += [table_hdu(product.tables[name], name, product.header) for name in SOURCE_TABLES if name in product.tables]
-    _add_sky(hdus[1:], product.header)
+    tables = product.tables | {"SOURCES": _with_sky(product.tables["SOURCES"], product.header)}
+    hdus += [table_hdu(tables[name], name, product.header) for name in SOURCE_TABLES if name in tables]
     save(folder / "sources.fits", hdus)
     if "DIFFUSE" in product.tables:
         row = product.tables["DIFFUSE"][0]
@@ -118,18 +128,20 @@ def write_sources(product: Product, folder: Path) -> None:
             (spectra / name).unlink()
 
 
-def _add_sky(hdus: list[Any], header: Cards) -> None:
-    """Add columns RA and DEC to SOURCES where the sky of the camera's pixels is known (cards CTYPE1S ...)."""
-    table = next((hdu for hdu in hdus if hdu.name == "SOURCES"), None)
-    if table is None or "CTYPE1S" not in header:
-        return
+def _with_sky(sources: NDArray[Any], header: Cards) -> NDArray[Any]:
+    """Return SOURCES with RA and DEC, where the sky of the camera's pixels is known (cards CTYPE1S ...)."""
+    if "CTYPE1S" not in header:
+        return sources
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.crpix, wcs.wcs.crval, wcs.wcs.cdelt = (
         [header[f"{key}{axis}S"] for axis in (1, 2)] for key in ("CTYPE", "CRPIX", "CRVAL", "CDELT")
     )
-    places = wcs.all_pix2world(table.data["X"], table.data["Y"], 0)  # CRPIX counts from 0, as X and Y
-    for name, values in zip(("RA", "DEC"), places, strict=True):
-        table.columns.add_col(fits.Column(name, "D", unit="deg", array=np.asarray(values, float)))
+    table = np.empty(len(sources), [*sources.dtype.descr, ("RA", "<f8"), ("DEC", "<f8")])
+    for name in sources.dtype.names or ():
+        table[name] = sources[name]
+    # CRPIX of these cards is counted as X and Y are, and not from 1: origin 1 takes the one from the other
+    table["RA"], table["DEC"] = wcs.all_pix2world(sources["X"], sources["Y"], 1)
+    return table
 
 
 def _from(folder: Path, name: str) -> str:

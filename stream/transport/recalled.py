@@ -51,9 +51,9 @@ class Recalled:
     """A source of products "events" that gives what is missing before each from the disk, if it is there.
 
     So a process that was started in the middle of a run, or whose queue was full for a while, sees all of it. counters:
-    those of the source, `recalled` intervals, `unreadable` files. A finished file is given as one product, and only if
-    nothing of it was seen; at the end of a run of which something is missing, all its files are: the first has the
-    card ANEW, who keeps what was told before must forget it.
+    those of the source, `recalled` intervals (card RECALLED: no images are due for them), `unreadable` files. A
+    finished file is given as one product, and only if nothing of it was seen; at the end of a run of which something is
+    missing, all its files are: the first has the card ANEW, who keeps what was told before must forget it.
     """
 
     def __init__(self, source: Source, out: Path, run: str = "") -> None:
@@ -118,7 +118,7 @@ class Recalled:
                     self.counters["unreadable"] += 1
                     continue
                 self.counters["recalled"] += count
-                yield product
+                yield replace(product, header=product.header | {"RECALLED": True})
 
     def _files(self, folder: str, run: str, end: int) -> list[tuple[int, int, Path]]:
         """Return the event lists of a run: first interval, number of intervals, path; in their order.

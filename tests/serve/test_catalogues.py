@@ -67,9 +67,9 @@ def test_lists_that_make_no_image_are_refused():
     with pytest.raises(ConfigError, match="no column ENERGY, PI or PHA"):
         _seen(events(X=1, Y=1, TIME=0), FRAME, built_in().response, (1.0, 4.0))
     with pytest.raises(ConfigError, match="EXPOSURE nan"):
-        exposure_of({"EXPOSURE": float("nan")})
+        exposure_of({"EXPOSURE": float("nan")}, {})
     with pytest.raises(ConfigError, match="no keyword EXPOSURE"):
-        exposure_of({})
+        exposure_of({}, {})
 
 
 def test_the_shipped_model_gives_classes_whose_probabilities_add_up():
@@ -82,3 +82,5 @@ def test_the_shipped_model_gives_classes_whose_probabilities_add_up():
     notes = []
     assert _judged(("", 4.0), columns, places, notes) == []
     assert notes == ["no classes: the service was started without --model"]
+    assert _judged(("sources", 2.0), columns, places, notes) == []
+    assert notes[1] == "no classes: sources is made for a PSF of 4.0 pixels, not 2.0"

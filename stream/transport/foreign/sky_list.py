@@ -81,15 +81,32 @@ def energy_of(events: NDArray[Any], response: Response | None) -> Floats:
     return np.interp(events[chosen], response.channel, middle, left=np.nan, right=np.nan)
 
 
-def exposure_of(header: Mapping[str, Any]) -> float:
-    """Return the exposure of a list, s. Raises ConfigError if it says none."""
+def good_time_of(tables: Mapping[str, NDArray[Any]]) -> tuple[Floats, Floats]:
+    """Return begin and end (n,), s, of the good time: of the first table GTI, STDGTI01, ... that holds any; or none.
+
+    Missions with several chips have a table for each; their exposures differ little.
+    """
+    for name, table in tables.items():
+        if "GTI" in name and {"START", "STOP"} <= set(table.dtype.names or ()):
+            start, stop = (np.asarray(table[key], float) for key in ("START", "STOP"))
+            good = np.isfinite(start) & np.isfinite(stop) & (stop > start)
+            if good.any():
+                return start[good], stop[good]
+    return np.empty(0), np.empty(0)
+
+
+def exposure_of(header: Mapping[str, Any], tables: Mapping[str, NDArray[Any]]) -> float:
+    """Return the exposure of a list, s: that of its keywords, or else its good time. Raises ConfigError for neither."""
     for key in ("EXPOSURE", "LIVETIME", "ONTIME"):
         if key in header:
             seconds = float(header[key])
             if not (np.isfinite(seconds) and seconds > 0):
                 raise ConfigError(f"events: {key} {header[key]}: expected seconds above 0")
             return seconds
-    raise ConfigError("events: no keyword EXPOSURE, LIVETIME or ONTIME")
+    start, stop = good_time_of(tables)
+    if not len(start):
+        raise ConfigError("events: no keyword EXPOSURE, LIVETIME or ONTIME, and no good time (a table GTI)")
+    return float((stop - start).sum())
 
 
 def sky_of(header: Mapping[str, Any], frame: Frame) -> WCS | None:
@@ -114,7 +131,7 @@ def read_sky_list(path: Path, number: int, response: Response | None, bin_px: in
     tables, header = read_event_list(path)
     events = tables["EVENTS"]
     try:
-        frame, seconds = frame_of(events, header, "auto", bin_px), exposure_of(header)
+        frame, seconds = frame_of(events, header, "auto", bin_px), exposure_of(header, tables)
         energy = energy_of(events, response)
     except ConfigError as fault:
         raise ConfigError(f"{path}: {str(fault).removeprefix('events: ')}") from None
@@ -125,13 +142,11 @@ def read_sky_list(path: Path, number: int, response: Response | None, bin_px: in
         rows[name] = np.asarray(values, float)[good]
     span = float(np.ptp(rows["TIME"])) if len(rows) else seconds
     begin = float(rows["TIME"].min()) if len(rows) else 0.0
-    gti = np.zeros(1, [("START", "f8"), ("STOP", "f8"), ("STOP_NS", "i8")])
-    if "GTI" in tables and len(tables["GTI"]):
-        given = tables["GTI"]
-        gti = np.zeros(len(given), gti.dtype)
-        gti["START"], gti["STOP"] = given["START"], given["STOP"]
-    else:
-        gti["START"], gti["STOP"] = begin, begin + max(span, seconds)
+    start, stop = good_time_of(tables)
+    if not len(start):
+        start, stop = np.array([begin]), np.array([begin + max(span, seconds)])
+    gti = np.zeros(len(start), [("START", "f8"), ("STOP", "f8"), ("STOP_NS", "i8")])
+    gti["START"], gti["STOP"] = start, stop
     gti["STOP_NS"] = np.rint(gti["STOP"] * SECOND_NS)
     whole = max(float((gti["STOP"] - gti["START"]).sum()), seconds)
     cards: dict[str, Any] = {key: header[key] for key in KEPT if isinstance(header.get(key), str | int | float)}

@@ -23,6 +23,8 @@ def test_train_and_evaluate(source_tables, tmp_path, kind):
     assert done.exit_code == 0, done.output
     value, low, high = json.loads(done.output)[""]["macro-F1"]
     assert 0.7 < low <= value <= high
+    value, low, high = json.loads(done.output)["diffusion map, eta squared"]["DIFFUSION 1"]
+    assert 0 < low <= value <= high < 1
     done = run(train, *words)
     assert str(done.exception) == f"{out}: exists; --overwrite replaces it"
 

@@ -61,10 +61,42 @@ def test_the_lists_of_a_run_are_taken_together(tmp_path):
 def test_another_kind_of_list_is_named(tmp_path):
     rows = np.zeros(3, [("TIME", "<f8"), ("X", "<f4"), ("Y", "<f4")])
     fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(rows, name="EVENTS")]).writeto(tmp_path / "other.fits")
-    with pytest.raises(ConfigError, match=r"other.fits: expected an event list of raysieve; it has no LIVE_NS"):
+    with pytest.raises(ConfigError, match=r"other.fits: no keyword EXPOSURE, LIVETIME or ONTIME"):
         run(tmp_path / "other.fits", "-c", "wfi", "--out", tmp_path / "out")
 
 
 def test_a_response_that_is_none_is_named(folder, tmp_path):
     with pytest.raises(ConfigError, match=r"field.fits"):
         run(folder / "field.fits", "-c", "wfi", "--rmf", folder / "field.fits", "--out", tmp_path)
+
+
+def test_a_region_that_cannot_be_is_one_line(folder, tmp_path):
+    camera = ("-c", "wfi", "--rmf", folder / "camera.rmf", "--arf", folder / "camera.arf", "--set", "classify.model=")
+    drawn = tmp_path / "drawn.reg"
+    for text, told in (("circle(-50,9,5)", "region_1: no pixel with exposure"), ("polygon(1,2,3,4,5,6)", "line 2")):
+        drawn.write_text(f"image\n{text}\n")
+        with pytest.raises(ConfigError, match=told) as fault:
+            run(folder / "field.fits", *camera, "--regions", drawn, "--out", tmp_path / "out")
+        assert str(fault.value).startswith(str(drawn))
+        assert "\n" not in str(fault.value)
+
+
+def test_sources_of_a_list_in_sky_pixels_lie_where_its_photons_do(folder, tmp_path):
+    rng, count = np.random.default_rng(3), 600
+    near = np.array([[4126.5], [4076.5]]) + 1.7 * rng.standard_normal((2, count))
+    x, y = np.concatenate([near, rng.uniform(4000, 4190, (2, 400))], axis=1)
+    rows = np.zeros(len(x), [("TIME", "<f8"), ("X", "<f4"), ("Y", "<f4"), ("ENERGY", "<f4")])
+    rows["TIME"], rows["X"], rows["Y"], rows["ENERGY"] = np.linspace(0, 900, len(x)), x, y, 2000
+    table = fits.BinTableHDU(rows, name="EVENTS")
+    for number, kind, value, step in ((2, "RA---TAN", 83.6, -1e-4), (3, "DEC--TAN", 22.0, 1e-4)):
+        cards = {"TCTYP": kind, "TCRPX": 4096.5, "TCRVL": value, "TCDLT": step}
+        table.header.update({f"{key}{number}": card for key, card in cards.items()})
+    table.header["EXPOSURE"] = 900.0
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(tmp_path / "sky.fits")
+    camera = ("-c", "wfi", "--rmf", folder / "camera.rmf", "--arf", folder / "camera.arf", "--set", "classify.model=")
+    assert run(tmp_path / "sky.fits", *camera, "--out", tmp_path / "out").exit_code == 0
+    with fits.open(tmp_path / "out" / "sources.fits") as hdus:
+        source = hdus["SOURCES"].data[0]
+    assert source["NET_COUNTS"] == pytest.approx(count, rel=0.15)
+    assert source["DEC"] == pytest.approx(22.0 - 20e-4, abs=5e-5)
+    assert source["RA"] == pytest.approx(83.6 - 30e-4 / np.cos(np.radians(22)), abs=5e-5)

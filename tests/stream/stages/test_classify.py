@@ -182,3 +182,21 @@ def test_what_is_built_has_its_kernels_compiled(monkeypatch):
     classify.warm_up(CAMERA.response)
     assert len(made[0]) >= 1
     assert all(fits[0] is not None for fits in made[0].fits.values())
+
+
+def test_a_model_of_another_camera_is_refused_in_one_line():
+    for more in ("classify.psf_fwhm_px=2.0", "accumulate.bin_px=2"):
+        with pytest.raises(ConfigError, match=r"classify.model: sources is made for a PSF of 4.0 px") as fault:
+            Classify(load("wfi", [*SETTINGS, "classify.model=sources", more]), CAMERA.response)
+        assert "\n" not in str(fault.value)
+    fitting = ["classify.model=sources", "classify.psf_fwhm_px=8.0", "accumulate.bin_px=2"]
+    assert Classify(load("wfi", [*SETTINGS, *fitting]), CAMERA.response)
+
+
+def test_coordinates_of_a_diffusion_map_if_asked_for():
+    crowded = make_field(CAMERA, Setup(exposure_s=8000.0, density=0.5, numbers={"LMXB": 4}), seed=5)
+    table = run(crowded, "classify.embed=3")[1].tables["SOURCES"]
+    assert len(table) >= 50
+    assert np.isfinite(table["DIFFUSION"]).all()
+    few = run(make_field(CAMERA, Setup(exposure_s=500.0, density=0.1), seed=5), "classify.embed=2")[1]
+    assert np.isnan(few.tables["SOURCES"]["DIFFUSION"]).all()

@@ -55,6 +55,16 @@ def same(one, other):
             assert np.array_equal(one.tables[name][column], other.tables[name][column], equal_nan=True), (name, column)
 
 
+def test_images_are_given_for_what_comes_only(run):
+    told, out, _ = run
+    stage, source = Accumulate(load("quick", ["accumulate.every_s=0.05"])), Recalled(Queue([START, *told[4:]]), out)
+    given = []
+    while (message := source.receive(0)) is not None:
+        given += [one for one in stage.process(message) if isinstance(one, Product)]
+    assert source.counters["recalled"] == 4
+    assert [one.header["NINTERV"] for one in given] == [*range(5, len(told) + 1)]
+
+
 @pytest.mark.parametrize("kept", [slice(4, None), slice(1, None, 2), slice(-1, None)])
 def test_who_begins_late_or_misses_some_has_the_same_images(run, kept):
     told, out, _ = run

@@ -60,7 +60,6 @@ def test_energies_are_those_of_the_response(tmp_path):
 @pytest.mark.parametrize(
     ("edit", "cards", "response", "why"),
     [
-        ({}, {}, RESPONSE, "no keyword EXPOSURE, LIVETIME or ONTIME"),
         ({}, {"EXPOSURE": -3.0}, RESPONSE, "EXPOSURE -3.0: expected seconds above 0"),
         ({}, {"EXPOSURE": 10.0}, None, "PI and no ENERGY: give the response"),
         ({"X": np.linspace(0, 60000, 500)}, {"EXPOSURE": 10.0}, RESPONSE, "expected 30 or more"),
@@ -72,3 +71,15 @@ def test_what_is_missing_is_said_in_one_line_that_names_the_file(tmp_path, edit,
         read_sky_list(path, 0, response, 1)
     assert str(refusal.value).startswith(f"{path}: ")
     assert "\n" not in str(refusal.value)
+
+
+def test_without_a_keyword_the_exposure_is_the_good_time(tmp_path):
+    path = write(tmp_path / "sky.fits", columns())
+    assert read_sky_list(path, 0, RESPONSE, 1).header["NREAD00"] == pytest.approx(1000)
+    with fits.open(path, mode="update") as hdus:
+        hdus["GTI"].name = "STDGTI01"
+    assert read_sky_list(path, 0, RESPONSE, 1).tables["GTI"]["STOP"].tolist() == [1100.0]
+    with fits.open(path, mode="update") as hdus:
+        del hdus["STDGTI01"]
+    with pytest.raises(ConfigError, match=r"sky.fits: no keyword EXPOSURE, LIVETIME or ONTIME, and no good time"):
+        read_sky_list(path, 0, RESPONSE, 1)
