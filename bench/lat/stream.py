@@ -100,16 +100,17 @@ def update_s() -> tuple[float, float]:
     """Return CPU s of a six-hour update of a full month: counts and livetime, and then the exposures of all windows."""
     stage, span_s = AccumulateSky(Section(), stand_in()), 130 * BLOCK_S
     source = stream(round(27_500 / 4 * 130), span_s, pointed=True)
-    took, exposures = [], []
+    took, last = [], None
     for message in source.messages():
         began = time.process_time()
         given = [result for result in stage.process(message) if isinstance(result, SkyProduct)]
         took.append(time.process_time() - began)
+        last = given[-1] if given else last
+    assert last is not None
     began = time.process_time()
-    for name in given[-1].windows if given else ():
-        given[-1].exposure(name)
-    exposures.append(time.process_time() - began)
-    return float(np.median(took[-12:-2])), exposures[0]
+    for name in last.windows:
+        last.exposure(name)
+    return float(np.median(took[-12:-2])), time.process_time() - began
 
 
 def main() -> None:
