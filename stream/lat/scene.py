@@ -142,10 +142,17 @@ class Scene:
         iem = self.plan.image(self.iem, channel)
         images = [iem, self.plan.image(self.iso, channel), iem * x, iem * y]
         images += [self.plan.image(v, channel) for v in (self.patch.counts, self.light)]
-        n = side // step * step
-        sums = np.stack(images)[:, :n, :n].reshape(len(images), n // step, step, n // step, step).sum(axis=(2, 4))
-        flat = sums.reshape(len(images), -1)
+        line = _cells_of(side, step)
+        flat = (line @ np.stack(images) @ line.T).reshape(len(images), -1)
         return flat[:4], flat[4], flat[5]
+
+
+@cache
+def _cells_of(side: int, step: int) -> Floats:
+    """Return what sums pixels along a side into cells of `step`, (cells, side)."""
+    line, inside = np.zeros((side // step, side)), np.arange(side // step * step)
+    line[inside // step, inside] = 1.0
+    return line
 
 
 @cache

@@ -2,8 +2,8 @@
 
 In each round the filter looks at what background and known sources leave over, each peak above the round's threshold is
 fitted in place, index and flux (`stream.kernels.sky_fit`), then the background again. The filter weighs each pixel with
-signal over variance, the variance being that of the background and of a source of FILTER_FLUX: at high energies, where
-one photon is a lot, the weights of a filter for background alone would run away.
+signal over variance, the variance being that of the background and of a source at the threshold: at high energies, and
+in short times, where one photon is a lot, the weights of a filter for background alone would run away.
 """
 
 from typing import Any, Final
@@ -21,7 +21,8 @@ from stream.lat.scene import BOUNDS, INDICES, UNIT, WINGS_DEG, Scene, Source
 
 Floats = NDArray[np.float64]
 FILTER_INDEX: Final = 2.2
-FILTER_FLUX: Final = 2.0  # UNIT
+FILTER_FLUX: Final = 2.0  # UNIT, at least: at the threshold of ten years
+FILTER_COUNTS: Final = 3.0  # of all channels, at least: at that of hours
 ROUNDS: Final = (400.0, 100.0, 49.0, 25.0)  # thresholds in TS before the last
 NEAR_DEG: Final = 0.12  # peaks so near to a source are its own
 SAME_DEG: Final = 0.06  # and sources so near to each other are one
@@ -79,6 +80,7 @@ def filter_map(scene: Scene) -> tuple[Floats, Floats, Floats]:
     """Return TS, flux and the flux of one sigma, UNIT, of one more source of FILTER_INDEX at each finest pixel."""
     plan, model = scene.plan, scene.background + scene.light
     rate = scene.rate[:, round((FILTER_INDEX - INDEX_LOW) / INDEX_STEP)]
+    flux = max(FILTER_FLUX, FILTER_COUNTS / float(rate.sum()))
     fine = int(plan.layout[:, 1].max())
     pull, power, noise = np.zeros((3, fine, fine))
     for _, pixel, channels in plan.grids:
@@ -87,7 +89,7 @@ def filter_map(scene: Scene) -> tuple[Floats, Floats, Floats]:
         for c in channels:
             n, lit = plan.image(scene.patch.counts, c), plan.image(scene.patch.lit, c)
             m, stamp = np.maximum(plan.image(model, c), LEAST), _stamp(scene, c)
-            variance = m + FILTER_FLUX * rate[c] * stamp.peak * float(lit.mean())
+            variance = m + flux * rate[c] * stamp.peak * float(lit.mean())
             seen = scene.weight_image(c) * rate[c] * lit / variance
             light = rate[c] * lit
             sums[0] += _transform(seen * (n - m)) * stamp.once

@@ -26,7 +26,6 @@ SAME_DEG: Final = 0.1  # two so near, of different patches, are one
 AROUND_DEG: Final = 12.0 + WINGS_DEG  # of a patch's centre: what may shine into it
 
 Maps = Sequence[NDArray[Any]]  # counts (channels, 12 nside^2) for each of GRIDS
-Rate = Callable[[Scene, NDArray[Any]], NDArray[Any]]  # fills in `probability`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +35,6 @@ class Survey:
     expected: Expected
     exposure: Exposure
     profiles: Profiles
-    rate: Rate | None = None  # the network's judgement of what was found on a scene
     threads: int = 1
 
     def scene(self, maps: Maps, glon_deg: float, glat_deg: float) -> Scene:
@@ -76,10 +74,7 @@ def _bright(survey: Survey, maps: Maps, at: NDArray[np.float64]) -> NDArray[Any]
 def _full(survey: Survey, maps: Maps, at: NDArray[np.float64], least_ts: float, known: NDArray[Any]) -> NDArray[Any]:
     scene = survey.scene(maps, *at)
     near = separation(known["glon_deg"], known["glat_deg"], *at) < AROUND_DEG
-    found = search(scene, least_ts, known[near])
-    if survey.rate is not None and len(found):
-        found = survey.rate(scene, found)
-    return found
+    return search(scene, least_ts, known[near])
 
 
 def merge(places: NDArray[np.float64], found: Sequence[NDArray[Any]]) -> NDArray[Any]:
