@@ -13,7 +13,7 @@ from analyse.gibbs import FieldDraws, sample_field
 from analyse.labels import Labels, draw_labels, refine
 from sim.sources.populations import DIFFUSE
 from stream.imaging.diffuse import DiffuseMap, diffuse_map
-from stream.judges.catalogue import BAND_KEV, Catalogue, Seen, make_catalogue
+from stream.judges.catalogue import BAND_KEV, Catalogue, Seen
 from stream.judges.sources import Judge
 from stream.kernels.sources import add_source
 
@@ -69,37 +69,28 @@ class FieldPosterior:
         return rate, np.sqrt(variance)
 
 
-def analyse_field(
-    seen: Seen,
-    threshold: float,
-    judge: Judge | None = None,
-    latitude_deg: float | None = None,
-    *,
-    seed: int = 0,
-    chains: int = 4,
-    draws: int | None = None,
-) -> FieldPosterior:
-    """Find the sources of a field, map the diffuse light, sample both together. Raises ConfigError without exposure."""
-    return refine_field(
-        seen, make_catalogue(seen, threshold), judge, latitude_deg, seed=seed, chains=chains, draws=draws
-    )
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a posterior is drawn: draws of each chain, None: as many as the gates ask for."""
+
+    seed: int = 0
+    chains: int = 4
+    draws: int | None = None
 
 
 def refine_field(
-    seen: Seen,
-    found: Catalogue,
-    judge: Judge | None = None,
-    latitude_deg: float | None = None,
-    *,
-    seed: int = 0,
-    chains: int = 4,
-    draws: int | None = None,
-) -> FieldPosterior:
-    """Return the posterior of a field whose sources were found. Without sources it is that of the diffuse light."""
+    seen: Seen, found: Catalogue, judge: Judge | None = None, latitude_deg: float | None = None,
+    how: Sampling = Sampling(),
+) -> FieldPosterior:  # fmt: skip
+    """Return the posterior of a field whose sources were found, with its diffuse light. Without sources, that of this.
+
+    latitude_deg: Galactic, for the prior of the classes; None: the judge's own. Raises ConfigError without exposure.
+    """
+    seed = how.seed
     made = diffuse_map(seen.image(*BAND_KEV), seen.exposure_s, found.detections, seen.psf_sigma_px, seed)
     model = build_field(seen, found.detections, made.rate)
-    sampled = sample_field(model, found.detections.sources["rate"], seed, chains, draws)
-    step = max(-(-chains * sampled.rates.shape[1] // KEPT), 1)
+    sampled = sample_field(model, found.detections.sources["rate"], seed, how.chains, how.draws)
+    step = max(-(-how.chains * sampled.rates.shape[1] // KEPT), 1)
     rates, normalisations = sampled.rates[:, ::step], sampled.normalisations[:, ::step]
     features, labels = {}, None
     if len(found):

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from analyse.field import analyse_field, show_field
+from analyse.field import Sampling, refine_field, show_field
 from analyse.field_files import publish_field
 from analyse.field_plots import plot_field
 from config.errors import ConfigError
@@ -14,7 +14,7 @@ from config.extra import extra
 from config.load import load
 from config.schema import Config
 from stream.commands.options import configured
-from stream.judges.catalogue import BAND_KEV
+from stream.judges.catalogue import BAND_KEV, make_catalogue
 from stream.messages import Product
 from stream.spectra.response import Response
 from stream.stages.accumulate import Accumulate
@@ -60,8 +60,9 @@ def field(events: tuple[Path, ...], config_name: str, overrides: tuple[str, ...]
         out.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise ConfigError(f"{out}: cannot be made: {fault.strerror}") from None
-    how = {name: options[name] for name in ("seed", "chains", "draws")}
-    done = analyse_field(seen, config.classify.threshold_sigma, judge, config.classify.latitude_deg, **how)
+    found = make_catalogue(seen, config.classify.threshold_sigma)
+    how = Sampling(options["seed"], options["chains"], options["draws"])
+    done = refine_field(seen, found, judge, config.classify.latitude_deg, how)
     show_field(Console(highlight=False, width=110), done)
     if options["plot"]:
         plot_field(out / "field.png", seen, done)

@@ -340,4 +340,6 @@ class Config(Section):
             raise ValueError("reconstruct.join_window_frames must be above receive.reorder_window_frames")
         if self.classify.rmf and not self.accumulate.every_s:
             raise ValueError("classify.rmf: sources are looked for in images; expected accumulate.every_s above 0")
+        if self.classify.regions and not self.classify.rmf:
+            raise ValueError("classify.regions: their spectra need the channels of a response; expected classify.rmf")
         return self

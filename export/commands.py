@@ -1,8 +1,9 @@
 """`raysieve export`: trained models as ONNX, each with its card."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -137,7 +138,6 @@ def export_sources(model: Path, out: Path, test: Path, overwrite: bool) -> None:
     Example: raysieve export sources sources.npz sources.onnx --test other_fields.h5
     """
     with extra("train"):
-        from export.card import write_card
         from export.sources import describe, write
         from models.sources.dataset import read_sources
         from models.sources.store import load
@@ -146,12 +146,7 @@ def export_sources(model: Path, out: Path, test: Path, overwrite: bool) -> None:
     with whole(out) as partial:
         write(trained, partial)
         facts = describe(trained, partial, unseen)
-    card = write_card(out, facts)
-    parity = facts["parity"]
-    click.echo(
-        f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['sources']:,} sources and {parity['made_up']:,} made up "
-        f"largest difference {parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
-    )
+    _tell(out, facts, "{sources:,} sources and {made_up:,} made up")
 
 
 @export.command("lat-classify")
@@ -165,7 +160,6 @@ def export_lat_classify(model: Path, out: Path, catalogue: Path, overwrite: bool
     Example: raysieve export lat-classify lat_classes.npz lat_classes.onnx --catalogue gll_psc_v27.fit
     """
     with extra("train"):
-        from export.card import write_card
         from export.lat_classify import describe, write
         from models.lat.classify_store import load
         from models.lat.classify_table import KINDS, read_table
@@ -176,12 +170,7 @@ def export_lat_classify(model: Path, out: Path, catalogue: Path, overwrite: bool
     with whole(out) as partial:
         write(trained, partial)
         facts = describe(trained, partial, given)
-    card = write_card(out, facts)
-    parity = facts["parity"]
-    click.echo(
-        f"{out}: {out.stat().st_size / 1e3:.0f} kB; on {parity['sources']:,} sources and {parity['made_up']:,} made up "
-        f"largest difference {parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
-    )
+    _tell(out, facts, "{sources:,} sources and {made_up:,} made up")
 
 
 @export.command("lat-cutouts")
@@ -195,7 +184,6 @@ def export_lat_cutouts(weights: Path, out: Path, test: Path, overwrite: bool) ->
     Example: raysieve export lat-cutouts lat_cutouts.npz lat_cutouts.onnx --test test.h5
     """
     with extra("train"):
-        from export.card import write_card
         from export.lat_cutouts import describe, write
         from models.lat.classify_train import Cutouts
     new_or_replaced(out, overwrite)
@@ -203,11 +191,17 @@ def export_lat_cutouts(weights: Path, out: Path, test: Path, overwrite: bool) ->
     with whole(out) as partial:
         network, way = write(weights, partial)
         facts = describe(weights, network, partial, unseen, way)
-    card = write_card(out, facts)
-    parity = facts["parity"]
+    _tell(out, facts, "{cutouts:,} cut-outs")
+
+
+def _tell(out: Path, facts: Mapping[str, Any], compared: str) -> None:
+    """Write the card of a model of classes, and say how it compares with what it came from; compared: on what."""
+    from export.card import write_card
+
+    card, parity = write_card(out, facts), facts["parity"]
     click.echo(
-        f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {parity['cutouts']:,} cut-outs largest difference "
-        f"{parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
+        f"{out}: {out.stat().st_size / 1e6:.2f} MB; on {compared.format(**parity)} "
+        f"largest difference {parity['difference']:.1e}, {parity['changed']} changed decisions; {card}"
     )
 
 

@@ -99,7 +99,7 @@ def _stages(order: Order, config: AnyConfig) -> list[Stage]:
     response = None
     if config.classify.rmf and any(row.stage == "classify" for row in rows):
         response = read_response(config.classify.rmf, config.classify.arf or None)
-    regions = read_regions(Path(config.classify.regions)) if response is not None and config.classify.regions else None
+    regions = read_regions(Path(config.classify.regions)) if response and config.classify.regions else None
     return [build(row.stage, config, maps, response, regions) for row in rows]
 
 

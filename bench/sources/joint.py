@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from analyse.field import FieldPosterior, refine_field
+from analyse.field import FieldPosterior, Sampling, refine_field
 from analyse.field_model import BANDS_KEV
 from analyse.field_plots import plot_field
 from bench import figures
@@ -130,7 +130,7 @@ def of_field(job: tuple[int, int]) -> tuple[Told, Told]:
     seen = seen_of(field)
     found = make_catalogue(seen, Ranges().threshold)
     began = time.process_time()
-    done = refine_field(seen, found, judge, setup.b_deg, seed=number)
+    done = refine_field(seen, found, judge, setup.b_deg, Sampling(seed=number))
     spent = time.process_time() - began
     if number == 0:
         plot_field(PICTURE, seen, done)

@@ -17,6 +17,7 @@ from models import checkpoint
 from models.lat.classify_network import CutoutNet
 from models.schedule import one_cycle
 from models.sources.evaluate import Judged
+from models.steps import take_step, turned
 from sim.lat.cutout_sets import read_set
 from sim.lat.cutouts import KINDS
 from stream.judges.lat_cutouts import Way, cutout_shape, inputs_of
@@ -118,24 +119,12 @@ def _epoch(
     order, label = rng.permutation(len(given)), given.label
     for step in range(standing.steps):
         done = (standing.epoch + step / standing.steps) / plan.epochs
-        for group in optimiser.param_groups:
-            group["lr"] = plan.rate * one_cycle(done)
         which = order[step * plan.batch : (step + 1) * plan.batch]
         image = turned(given.inputs(which, plan.way), int(rng.integers(8)))
         loss = cross_entropy(network(torch.from_numpy(image)), torch.from_numpy(label[which]), weight)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        value = float(loss.detach())
-        standing.loss = value if np.isnan(standing.loss) else 0.98 * standing.loss + 0.02 * value
+        standing.loss = take_step(optimiser, loss, plan.rate * one_cycle(done), standing.loss)
         standing.step = step + 1
         tell(standing)
-
-
-def turned(image: NDArray[np.float32], turn: int) -> NDArray[np.float32]:
-    """Return images (..., h, w) turned by a number of right angles (turn % 4), mirrored if turn >= 4."""
-    mirrored = image[..., ::-1] if turn >= 4 else image
-    return np.ascontiguousarray(np.rot90(mirrored, turn % 4, axes=(-2, -1)))
 
 
 def predict(network: CutoutNet, unseen: Cutouts, way: Way, size: int = 512) -> NDArray[np.float32]:

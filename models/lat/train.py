@@ -16,6 +16,7 @@ from models.lat.dataset import Patches
 from models.lat.network import FIRST, LocaliseNet
 from models.precision import autocast
 from models.schedule import one_cycle
+from models.steps import take_step, turned
 from stream.lat.patch import INNER_DEG, SIDE_DEG
 
 MARGIN = 1.0  # degrees beyond the inner square that count in the loss
@@ -92,14 +93,8 @@ def _epoch(
     steps = len(order) // plan.batch
     for step in range(steps):
         done = (standing.epoch + step / steps) / plan.epochs
-        for group in optimiser.param_groups:
-            group["lr"] = plan.rate * one_cycle(done)
         loss = _loss(network, patches, order[step * plan.batch : (step + 1) * plan.batch], plan, int(rng.integers(8)))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        value = float(loss.detach())
-        standing.loss = value if np.isnan(standing.loss) else 0.98 * standing.loss + 0.02 * value
+        standing.loss = take_step(optimiser, loss, plan.rate * one_cycle(done), standing.loss)
         standing.batch = step + 1
         tell(standing)
 
@@ -107,7 +102,7 @@ def _epoch(
 def _loss(network: LocaliseNet, patches: Patches, rows: np.ndarray, plan: Plan, turn: int) -> torch.Tensor:
     """Return the loss of some patches, all turned and mirrored alike."""
     given, mask = patches.at(rows)
-    tensors = [torch.from_numpy(_turned(image, turn)) for image in (*given, mask)]
+    tensors = [torch.from_numpy(turned(image, turn)) for image in (*given, mask)]
     with autocast(torch.device("cpu")):
         logits = network(*tensors[:3]).float()
     side = logits.shape[-1]
@@ -115,11 +110,6 @@ def _loss(network: LocaliseNet, patches: Patches, rows: np.ndarray, plan: Plan, 
     inner = slice(rim, side - rim)
     weight = torch.tensor(plan.weight)
     return binary_cross_entropy_with_logits(logits[:, inner, inner], tensors[3][:, inner, inner], pos_weight=weight)
-
-
-def _turned(image: np.ndarray, turn: int) -> np.ndarray:
-    turned = np.rot90(image, turn % 4, axes=(-2, -1))
-    return np.ascontiguousarray(turned[..., ::-1] if turn >= 4 else turned)
 
 
 def loss_on(network: LocaliseNet, patches: Patches, plan: Plan) -> float:

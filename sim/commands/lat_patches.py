@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -21,18 +22,7 @@ from sim.check import folder_for, new_or_replaced
 @click.option("--processes", default=0, type=click.IntRange(0), help="0: one for each core.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing set.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same set; another seed, other skies.")
-def lat_patches(
-    out: Path,
-    skies: int,
-    per_sky: int,
-    years: float,
-    irfs: str,
-    iem: str,
-    iso: str,
-    processes: int,
-    overwrite: bool,
-    seed: int,
-) -> None:
+def lat_patches(out: Path, skies: int, processes: int, overwrite: bool, seed: int, **setting_of: Any) -> None:
     """Write patches of simulated gamma-ray skies with the regions of their sources (HDF5): half a megabyte each.
 
     Every sky has sources of its own, and diffuse light that differs from the model that the search is given.
@@ -43,11 +33,11 @@ def lat_patches(
 
     new_or_replaced(out, overwrite)
     folder_for(out)
-    setting = Setting(irfs, iem, iso, years, per_sky)
+    setting = Setting(**setting_of)
     tools_of(setting)  # files that cannot be used are refused here
     cores = processes or len(os.sched_getaffinity(0))
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"simulate {out.name}", total=skies)
         for done in write_set(out, setting, skies, seed, min(cores, skies)):
             progress.update(task, completed=done)
-    click.echo(f"{out}: {skies * per_sky:,} patches of {skies} skies; {out.stat().st_size / 1e6:.0f} MB")
+    click.echo(f"{out}: {skies * setting.per_sky:,} patches of {skies} skies; {out.stat().st_size / 1e6:.0f} MB")

@@ -1,6 +1,7 @@
 """`raysieve catalogue`: the X-ray sources in finished event lists, by the stages of the daemon."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -30,15 +31,7 @@ SHOWN = 20
 @click.option("--sky-bin", default=1, type=click.IntRange(1), help="Pixels along one of the image, for X and Y.")
 @click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="Folder for the products.")
 def catalogue(
-    lists: tuple[Path, ...],
-    config_name: str,
-    overrides: tuple[str, ...],
-    rmf: str,
-    arf: str,
-    diffuse: bool,
-    regions: str,
-    sky_bin: int,
-    out: Path,
+    lists: tuple[Path, ...], config_name: str, overrides: tuple[str, ...], sky_bin: int, out: Path, **named: Any
 ) -> None:
     """Find the sources in the event lists of one observation, measure, fit and classify them.
 
@@ -49,12 +42,10 @@ def catalogue(
 
     Example: raysieve catalogue out/events.fits --config wfi --rmf wfi.rmf --arf wfi.arf --out out
     """
-    more = [*([f"classify.rmf={rmf}"] if rmf else []), *([f"classify.arf={arf}"] if arf else [])]
-    more += ["classify.diffuse=true"] if diffuse else []
-    more += [f"classify.regions={regions}"] if regions else []
+    more = [f"classify.{key}={str(value).lower() if value is True else value}" for key, value in named.items() if value]
     config = load(config_name, ["accumulate.every_s=1e12", *overrides, *more])  # one product, at the end
     response = read_response(config.classify.rmf, config.classify.arf or None) if config.classify.rmf else None
-    known = read_regions(Path(config.classify.regions)) if response is not None and config.classify.regions else None
+    known = read_regions(Path(config.classify.regions)) if config.classify.regions else None
     stages = [build(row.stage, config, None, response, known) for row in ASIDE]
     for stage in stages:
         if about := getattr(stage, "about", None):

@@ -27,6 +27,14 @@ def at_index(rate, channel, index):
 
 
 @njit(cache=True, nogil=True)
+def window(source, reach, scale, side):
+    """Return first and last row, first and last column (past the end) of the pixels within reach of a source."""
+    x, y, r = source[0] / scale - 0.5, source[1] / scale - 0.5, reach / scale
+    top, left = max(0, int(np.ceil(y - r))), max(0, int(np.ceil(x - r)))
+    return top, min(side, int(y + r) + 1), left, min(side, int(x + r) + 1)
+
+
+@njit(cache=True, nogil=True)
 def add_source(model, layout, scale, lit, place, profile, step, rate, source, sign, reach):
     """Add sign times the counts of a source to the model, in place; profile (CHANNELS, n) sr-1 at steps of `step`.
 
@@ -36,9 +44,9 @@ def add_source(model, layout, scale, lit, place, profile, step, rate, source, si
     for c in range(layout.shape[0]):
         value, _ = at_index(rate, c, source[3])
         begin, side = layout[c, 0], layout[c, 1]
-        x, y, r = source[0] / scale[c] - 0.5, source[1] / scale[c] - 0.5, reach[c] / scale[c]
-        for row in range(max(0, int(np.ceil(y - r))), min(side, int(y + r) + 1)):
-            for column in range(max(0, int(np.ceil(x - r))), min(side, int(x + r) + 1)):
+        top, bottom, left, right = window(source, reach[c], scale[c], side)
+        for row in range(top, bottom):
+            for column in range(left, right):
                 at = begin + row * side + column
                 away = np.hypot(place[at, 0] - source[0], place[at, 1] - source[1]) / step
                 k = int(away)
@@ -63,9 +71,9 @@ def likelihood(
     for c in range(layout.shape[0]):
         value, by_index = at_index(rate, c, source[3])
         begin, side = layout[c, 0], layout[c, 1]
-        x, y, r = source[0] / scale[c] - 0.5, source[1] / scale[c] - 0.5, reach[c] / scale[c]
-        for row in range(max(0, int(np.ceil(y - r))), min(side, int(y + r) + 1)):
-            for column in range(max(0, int(np.ceil(x - r))), min(side, int(x + r) + 1)):
+        top, bottom, left, right = window(source, reach[c], scale[c], side)
+        for row in range(top, bottom):
+            for column in range(left, right):
                 at = begin + row * side + column
                 dx, dy = place[at, 0] - source[0], place[at, 1] - source[1]
                 away = np.hypot(dx, dy)

@@ -8,7 +8,7 @@ from astropy.io import fits
 from click.testing import CliRunner
 
 from analyse.diagnostics import UnconvergedError
-from analyse.field import quantiles, refine_field, source_table, tile_table
+from analyse.field import Sampling, quantiles, refine_field, source_table, tile_table
 from analyse.field_model import BANDS_KEV, build_field
 from analyse.gibbs import Chain, gamma_above_one, sample_field
 from analyse.labels import draw_labels, refine
@@ -150,7 +150,7 @@ def done(small):
     from sim.sources.catalogue import seen_of
 
     seen = seen_of(small)
-    return refine_field(seen, make_catalogue(seen, 4.5), Judge("sources"), -1.5, seed=3)
+    return refine_field(seen, make_catalogue(seen, 4.5), Judge("sources"), -1.5, Sampling(seed=3))
 
 
 def test_all_photons_have_one_origin(done):

@@ -19,6 +19,15 @@ def data():
 
 
 @pytest.fixture(scope="session")
+def dr2(data):
+    """The path of 4FGL-DR2."""
+    path = data / "lat" / "catalogs" / "gll_psc_v27.fit.gz"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
 def process(tmp_path_factory):
     """Return a function: convert a mission's list, process it, return the tables of its events.fits."""
 

@@ -8,14 +8,6 @@ from stream.transport.lat_catalogue import read_catalogue
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def dr2(data):
-    path = data / "lat" / "catalogs" / "gll_psc_v27.fit.gz"
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-    return path
-
-
 def test_dr2_is_read_whole_and_its_fluxes_are_its_spectra(dr2):
     catalogue, theirs = read_catalogue(dr2), fits.getdata(dr2, 1)
     rows = catalogue.rows

@@ -8,14 +8,6 @@ from models.lat.classify_table import read_table
 pytestmark = pytest.mark.real
 
 
-@pytest.fixture(scope="module")
-def dr2(data):
-    path = data / "lat" / "catalogs" / "gll_psc_v27.fit.gz"
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-    return path
-
-
 @pytest.mark.parametrize(("kind", "sources", "least"), [("classes", 2479, 0.85), ("agn-psr", 3779, 0.95)])
 def test_classes_of_dr2_are_told_sector_by_sector(dr2, kind, sources, least):
     given = read_table(dr2, kind)
