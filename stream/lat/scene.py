@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.kernels.sky_fit import INDEX_LOW, INDEX_STEP, PARAMETERS, add_source, fit_source
+from stream.kernels.sky_fit import INDEX_LOW, INDEX_STEP, PARAMETERS, add_source, fit_source, likelihood
 from stream.lat.bands import CHANNELS
 from stream.lat.exposure import Exposure, counts, power_law
 from stream.lat.patch import SIDE_DEG, Patch, Plan
@@ -31,6 +31,7 @@ MOVE_DEG: Final = 0.5  # from where the filter saw it
 PRIOR: Final = (2.3, 0.4)  # of the index: mean and sd of DR2's
 BOUNDS: Final = (1.0, 4.4)
 FAINTEST: Final = 1e-3  # UNIT
+BAND_STEPS: Final = 8  # of Newton's iteration, for the flux of one band
 NORM: Final = (1.0, 1.0, 0.0, 0.0)  # interstellar, isotropic, gradient of the first by half the patch's side
 NORM_SD: Final = (0.3, 0.5, 0.1, 0.1)
 NORM_BOUNDS: Final = (np.array([0.05, 0.05, -0.6, -0.6]), np.array([5.0, 10.0, 0.6, 0.6]))
@@ -116,6 +117,32 @@ class Scene:
         )  # fmt: skip
         self.add(source.at)
         source.fresh = not source.settled
+
+    def by_band(self, source: Source) -> tuple[Floats, Floats]:
+        """Return the flux of a source, UNIT, as each group of channels alone has it, and the errors, (groups,) each.
+
+        That of the whole range, 1 to 100 GeV, by its index; its place, its index and all else stay as they are.
+        """
+        self.add(source.at, -1.0)
+        model, at_place = self.background + self.light, (float(source.at[0]), float(source.at[1]))
+        weights, reach = self.weights_at(*at_place), np.minimum(REACH * self.profiles.r68_deg, FARTHEST_DEG)
+        self.add(source.at)
+        flux, error = np.empty((2, len(self.plan.groups)))
+        gradient, information = np.empty(PARAMETERS), np.empty((PARAMETERS, PARAMETERS))
+        for group, channels in enumerate(self.plan.groups):
+            own = list(channels)
+            at = source.at.copy()
+            for _ in range(BAND_STEPS):
+                likelihood(
+                    self.patch.counts, model, self.plan.layout[own], self.plan.scale[own], self.patch.lit,
+                    self.patch.at, self.profiles.values[own], STEP_DEG, self.rate[own], at, reach[own], weights[own],
+                    gradient, information,
+                )  # fmt: skip
+                step = gradient[2] / max(information[2, 2], 1e-12)
+                at[2] = max(at[2] + np.clip(step, -2.0, 2.0), np.log(FAINTEST))
+            flux[group] = np.exp(at[2])
+            error[group] = flux[group] / np.sqrt(max(information[2, 2], 1e-30))
+        return flux, error
 
     def fit_background(self) -> None:
         """Fit the norms with the sources as they are: Newton on the penalised likelihood, group by group."""

@@ -14,7 +14,7 @@ from scipy.fft import irfft2, rfft2
 from scipy.ndimage import maximum_filter
 
 from stream.kernels.sky_fit import INDEX_LOW, INDEX_STEP
-from stream.lat.bands import AT_BOUND, BANDS, CONFUSED, DETECTION, EDGE, NOT_SETTLED
+from stream.lat.bands import AT_BOUND, BANDS, CONFUSED, DETECTION, EDGE, EDGES_MEV, NOT_SETTLED, REFERENCE_MEV
 from stream.lat.patch import INNER_DEG, SIDE_DEG, between, to_patch, to_sky
 from stream.lat.psf import Stamp
 from stream.lat.scene import BOUNDS, INDICES, UNIT, WINGS_DEG, Scene, Source
@@ -181,8 +181,18 @@ def detections_of(scene: Scene) -> NDArray[Any]:
         by_channel = np.array([np.exp(np.interp(source.at[3], INDICES, np.log(r))) for r in scene.rate])
         for group, channels in enumerate(scene.plan.groups[:BANDS]):
             row["counts"][group] = np.exp(source.at[2]) * by_channel[list(channels)].sum()
+        if len(scene.plan.groups) == BANDS:
+            share = UNIT * shares(float(source.at[3]))
+            row["flux_band"], row["flux_band_error"] = (share * part for part in scene.by_band(source))
         row["flag"] = _flag(scene, source)
     return out
+
+
+def shares(index: float) -> Floats:
+    """Return photons in each band over those from 1 to 100 GeV of a power law, (BANDS,)."""
+    power = -1e-6 if abs(index - 1) < 1e-6 else 1 - index
+    edges, (low, high) = np.array(EDGES_MEV) ** power, np.array(REFERENCE_MEV) ** power
+    return np.asarray(np.diff(edges) / (high - low))
 
 
 def _flag(scene: Scene, source: Source) -> int:

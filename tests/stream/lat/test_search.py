@@ -8,7 +8,7 @@ from sim.lat.catalogue import SOURCE, make_catalogue
 from sim.lat.patches import Truth, draw_patch
 from sim.lat.photons import Scatter
 from stream.kernels.sky_fit import likelihood
-from stream.lat.bands import DETECTION, EDGE
+from stream.lat.bands import DETECTION, EDGE, EDGES_MEV
 from stream.lat.builtin import stand_in as instrument
 from stream.lat.exposure import power_law, survey
 from stream.lat.patch import LAT, SIDE_DEG
@@ -72,6 +72,20 @@ def test_sources_are_found_where_they_are_as_bright_and_steep_as_they_are(tools)
     assert np.abs(flux).max() < 4.5
     assert abs(index.mean()) < 1.0
     assert np.abs(index).max() < 4.5
+
+
+def test_fluxes_of_the_bands_are_those_of_the_spectrum(tools):
+    index, flux, pulls = 2.3, 3e-9, []
+    edges = np.array(EDGES_MEV) ** (1 - index)
+    truth = flux * np.diff(edges) / (1e5 ** (1 - index) - 1e3 ** (1 - index))
+    for seed in range(6):
+        found = search(scene(tools, sources([flux], [PLACE], [index]), seed), 100.0)
+        one = found[0]
+        assert np.all(one["flux_band_error"] > 0)
+        pulls.append((one["flux_band"] - truth) / one["flux_band_error"])
+    pulls = np.array(pulls)
+    assert np.abs(pulls[:, 2:].mean(axis=0)).max() < 1.5  # below 1 GeV the norms of the background move with it
+    assert np.abs(pulls[:, 2:]).max() < 5
 
 
 def test_a_sky_without_sources_has_none_above_4_sigma(tools):
