@@ -19,6 +19,7 @@ from stream.commands.photons import describe
 from stream.errors import ConfigError
 from stream.lat.bands import EDGES_MEV, NSIDE
 from stream.lat.cube import WINDOWS
+from stream.transport import gcn
 from stream.transport.eventlist import read_event_list
 from stream.transport.hdf5 import read_text
 from stream.transport.maps import read_maps
@@ -131,13 +132,19 @@ def _other(file: Path) -> bool:
 @click.command()
 @click.argument("config_name", metavar="CONFIG")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one value.")
-def explain(config_name: str, overrides: tuple[str, ...]) -> None:
+@click.option("--schema", is_flag=True, help="Print the JSON schema of the alerts instead, of photons only.")
+def explain(config_name: str, overrides: tuple[str, ...], schema: bool) -> None:
     """Show what a configuration does: the stages, their rates, queues, processes and addresses.
 
     Example: raysieve explain config/wfi.toml
     """
     config = load_any(config_name, overrides)
     console = Console(width=None if sys.stdout.isatty() else 120)
+    if schema and not isinstance(config, Lat):
+        raise ConfigError(f"--schema: {config_name} raises no alerts; expected lat")
+    if schema:
+        click.echo(json.dumps(gcn.schema(), indent=1))
+        return
     if isinstance(config, Lat):
         _explain_sky(config, console)
         return

@@ -1,8 +1,10 @@
 """Alerts as notices of GCN's form `fermi/lat/flare` (JSON), marked `test`, as files: nothing is sent.
 
 The form is stated here in our own words: which keys there are, of which type, and in which unit (NASA GCN's unified
-schema, `gcn/notices/fermi/lat/flare`, with its cores Alert, DateTime, Event, Localization, Reporter, Spectral and
-PowerLaw; keys that none of them has are not allowed).
+schema, `gcn/notices/fermi/lat/flare` of version 7.2.0, with its cores Alert, DateTime, Event, Localization, Reporter,
+Spectral and PowerLaw; keys that none of them has are not allowed). Drafts of the cores differ: there the radius of a
+circle is `position_a_error`, the time of the notice `datetime_of_notice`; releases have had `ra_dec_error` and
+`alert_datetime` since 1.0.0. `schema` gives the form as a JSON schema.
 """
 
 import json
@@ -22,7 +24,7 @@ from stream.lat.sphere import names
 from stream.messages import Product
 from stream.transport.fitsfile import disk_faults, new_file
 
-SCHEMA: Final = "https://gcn.nasa.gov/schema/main/gcn/notices/fermi/lat/flare.schema.json"
+SCHEMA: Final = "https://gcn.nasa.gov/schema/v7.2.0/gcn/notices/fermi/lat/flare.schema.json"
 MJDREF: Final = (51910, 7.428703703703703e-4)  # of the mission's times: 2001-01-01 00:00:00 UTC, in TT
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -56,6 +58,8 @@ FORM: Final[dict[str, type | tuple[str, ...]]] = {  # key: its type, or the valu
     "TS": float,
 }
 TIMES: Final = ("alert_datetime", "observation_start", "observation_stop")
+NEEDED: Final = (*TIMES, "$schema", "alert_tense", "event_name", "ra", "dec", "flux", "flux_unit", "TS")
+WRITTEN: Final = "test"  # the one tense that is written
 
 
 def utc(met_s: float) -> str:
@@ -74,7 +78,7 @@ def notice_of(alert: Any, header: Mapping[str, Any], now: datetime | None = None
     told: dict[str, Any] = {
         "$schema": SCHEMA,
         "alert_datetime": (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "alert_tense": "test",
+        "alert_tense": WRITTEN,
         "alert_type": "initial",
         "mission": "Fermi",
         "instrument": "LAT",
@@ -113,22 +117,47 @@ def _short(value: Any) -> float:
 def check(notice: Mapping[str, Any], what: str = "notice") -> None:
     """Raise ConfigError, naming every fault, if a notice has not the form, or is not marked `test`."""
     faults = [f"{key}: not in the form" for key in notice if key not in FORM]
-    needed = {*TIMES, "$schema", "alert_tense", "event_name", "ra", "dec", "flux", "flux_unit", "TS"}
-    faults += [f"{key}: missing" for key in sorted(needed - set(notice))]
+    faults += [f"{key}: missing" for key in sorted(set(NEEDED) - set(notice))]
     for key, value in notice.items():
         wanted = FORM.get(key)
         if isinstance(wanted, tuple) and value not in wanted:
             faults.append(f"{key}: {value!r}, not one of {', '.join(wanted)}")
         elif isinstance(wanted, type) and not isinstance(value, wanted):
             faults.append(f"{key}: {value!r}, not {wanted.__name__}")
+        elif wanted is list and [type(part) for part in value] not in ([float] * 2, [int] * 2):
+            faults.append(f"{key}: {value!r}, not two numbers")
         elif isinstance(value, float) and not np.isfinite(value):
             faults.append(f"{key}: {value}, not a number that JSON has")
         elif key in TIMES and not _TIME.fullmatch(str(value)):
             faults.append(f"{key}: {value!r}, not UTC in ISO 8601")
-    if notice.get("alert_tense") not in (None, "test"):
-        faults.append("alert_tense: only test is written")
+    if notice.get("alert_tense") not in (None, WRITTEN):
+        faults.append(f"alert_tense: only {WRITTEN} is written")
     if faults:
         raise ConfigError(f"{what}: {'; '.join(faults)}")
+
+
+def schema() -> dict[str, Any]:
+    """Return the form of the notices that are written as a JSON schema (draft 2020-12)."""
+    keys = {key: _schema_of(key) for key in FORM} | {"alert_tense": {"const": WRITTEN}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Alert of raysieve, of GCN's form fermi/lat/flare",
+        "type": "object",
+        "properties": keys,
+        "required": sorted(NEEDED),
+        "additionalProperties": False,
+    }
+
+
+def _schema_of(key: str) -> dict[str, Any]:
+    wanted = FORM[key]
+    if isinstance(wanted, tuple):
+        return {"enum": list(wanted)}
+    if wanted is list:
+        return {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+    if key in TIMES:
+        return {"type": "string", "pattern": f"^{_TIME.pattern}$"}
+    return {"type": {str: "string", float: "number", bool: "boolean"}[wanted]}
 
 
 def write_notices(product: Product, folder: Path, now: datetime | None = None) -> list[Path]:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -49,6 +51,11 @@ def test_the_table_of_photons_is_explained():
     assert "localise" not in raysieve("explain", "lat", "--set", "localise.windows=[]").output
 
 
+def test_the_schema_of_alerts_is_printed():
+    shown = json.loads(raysieve("explain", "lat", "--schema").output)
+    assert shown["properties"]["flux_unit"] == {"enum": ["ph/cm2/s", "erg/cm2/s"]}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -61,6 +68,7 @@ def test_the_table_of_photons_is_explained():
         (("explain", "lat", "--set", "accumulate_sky.exposure=guess"), "accumulate_sky.exposure: Input should be"),
         (("calibrate-dark", "{p}", "{o}/maps.h5"), "expected raysieve recording, got 'raysieve photons'"),
         (("glimpse", "lat"), "is for photons"),
+        (("explain", "wfi", "--schema"), "--schema: wfi raises no alerts; expected lat"),
     ],
 )
 def test_what_is_no_stream_of_photons_is_refused_in_one_line(recording, tmp_path, words, said):

@@ -1,11 +1,12 @@
 import json
+import re
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from stream.errors import ConfigError
-from stream.transport.gcn import check, notice_of, utc, write_notices
+from stream.transport.gcn import FORM, check, notice_of, schema, utc, write_notices
 from tests.stream.lat.test_flare import flaring
 from tests.stream.stages.test_alert import stage, window
 
@@ -56,3 +57,47 @@ def test_what_has_not_the_form_is_told_so(alerts, change, fault):
 def test_without_the_times_of_the_window_there_is_no_notice(alerts):
     with pytest.raises(ConfigError, match="observation_start: missing; observation_stop: missing"):
         notice_of(alerts.tables["ALERTS"][0], {"REFCAT": "x"}, NOW)
+
+
+@pytest.fixture
+def valid():
+    kind = pytest.importorskip("jsonschema", reason="no jsonschema (pip install -e '.[dev]')").Draft202012Validator
+    kind.check_schema(schema())
+    return kind(schema()).is_valid
+
+
+def test_notices_are_valid_by_the_schema(alerts, valid, tmp_path):
+    notices = [json.loads(path.read_text()) for path in write_notices(alerts, tmp_path, NOW)]
+    assert len(notices) == 2
+    assert all(map(valid, notices))
+    assert set(schema()["properties"]) == set(FORM)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"colour": "red"},
+        {"alert_tense": "current"},
+        {"flux": "bright"},
+        {"flux_unit": "Crab"},
+        {"observation_stop": "yesterday"},
+        {"spectral_band": [1.0]},
+        {"ra_dec_error": None},
+        {"$schema": "other"},
+    ],
+)
+def test_schema_and_check_refuse_alike(alerts, valid, change):
+    notice = notice_of(alerts.tables["ALERTS"][0], alerts.header, NOW)
+    assert valid(notice)
+    assert not valid(notice | change)
+    with pytest.raises(ConfigError, match=re.escape(next(iter(change)))):
+        check(notice | change)
+
+
+def test_what_is_needed_is_missed_by_schema_and_check(alerts, valid):
+    notice = notice_of(alerts.tables["ALERTS"][0], alerts.header, NOW)
+    for key in schema()["required"]:
+        short = {name: value for name, value in notice.items() if name != key}
+        assert not valid(short)
+        with pytest.raises(ConfigError, match="missing"):
+            check(short)
