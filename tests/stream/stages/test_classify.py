@@ -117,6 +117,8 @@ def test_without_a_response_all_passes(field):
 def test_sources_without_images_are_refused():
     with pytest.raises(ConfigError, match=r"expected accumulate.every_s above 0"):
         load("wfi", ["classify.rmf=a.rmf"])
+    with pytest.raises(ConfigError, match=r"classify.regions: their spectra need .*; expected classify.rmf"):
+        load("wfi", ["accumulate.every_s=10", "classify.regions=known.reg"])
 
 
 def test_a_product_that_would_leave_the_folder_is_not_written(tmp_path, given):
