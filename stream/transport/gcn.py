@@ -163,7 +163,8 @@ def _schema_of(key: str) -> dict[str, Any]:
 def write_notices(product: Product, folder: Path, now: datetime | None = None) -> list[Path]:
     """Write a JSON file for each alert of a product "alerts" into a folder; return their names.
 
-    Raises LinkError if the disk refuses, ConfigError for alerts that have not the form.
+    A name holds the window and its end (MET, s): a process that begins anew writes over no other's alerts. Raises
+    LinkError if the disk refuses, ConfigError for alerts that have not the form.
     """
     notices = [notice_of(row, product.header, now) for row in product.tables["ALERTS"]]
     with disk_faults(folder):
@@ -171,7 +172,7 @@ def write_notices(product: Product, folder: Path, now: datetime | None = None) -
     written = []
     for row, notice in zip(product.tables["ALERTS"], notices, strict=True):
         window = re.sub(r"\W+", "", str(product.header.get("WINDOW", "window")))
-        path = folder / f"alert_{window}_{product.sequence:06d}_{int(row['id']):04d}.json"
+        path = folder / f"alert_{window}_{float(product.header['TSTOP']):.0f}_{int(row['id']):04d}.json"
         with new_file(path) as file:
             file.write(json.dumps(notice, indent=1, allow_nan=False).encode() + b"\n")
         written.append(path)

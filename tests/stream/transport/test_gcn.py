@@ -68,6 +68,9 @@ def valid():
 
 def test_notices_are_valid_by_the_schema(alerts, valid, tmp_path):
     notices = [json.loads(path.read_text()) for path in write_notices(alerts, tmp_path, NOW)]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "alert_day_700086400_0010.json", "alert_day_700086400_0090.json"
+    ]  # fmt: skip
     assert len(notices) == 2
     assert all(map(valid, notices))
     assert set(schema()["properties"]) == set(FORM)
