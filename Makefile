@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench simulation screening sources scaling soak hostile performance docs clean
+.PHONY: run test check bench simulation screening sources lat scaling soak hostile performance docs clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
@@ -39,6 +39,9 @@ sources: .venv/train .venv/analyse  ## fits, images, classes of X-ray sources: d
 	$(BIN)/raysieve simulate source-sets out/sources/test.h5 --fields 40 --seed 2 --overwrite
 	$(BIN)/python -m bench.sources
 
+lat: .venv/train  ## the gamma-ray sky, simulated and real, searched, told apart, streamed: docs/lat.md (an hour)
+	$(BIN)/python -m bench.lat
+
 scaling: .venv/ready  ## recordings on a cluster, and what a detector costs: docs/scaling.md (needs the extra `cluster`)
 	$(BIN)/python -m bench.scaling
 
@@ -75,9 +78,10 @@ performance: .venv/ready  ## the daemon at its rates, faults, hops, an hour of i
 	$(BIN)/python -m bench.realtime --hour 0.25
 	$(BIN)/python -m bench.performance
 
-docs: .venv/ready  ## docs/measured.md, the tables of docs/scaling.md, docs/sources.md and of the README, from docs/figures
+docs: .venv/ready  ## docs/measured.md, tables of docs/scaling.md, docs/sources.md, docs/lat.md, the README, from docs/figures
 	$(BIN)/python -m bench.pages
 	$(BIN)/python -m bench.sources.page --tables
+	$(BIN)/python -m bench.lat.page
 	$(BIN)/python -m bench.scaling --tables
 
 clean:

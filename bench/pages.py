@@ -98,6 +98,19 @@ CHOSEN = [
         [f"{kind}, latitude prior, 5-fold by source: macro-F1" for kind in ("fusion", "challenger")],
         ">= .72; .80",
     ),
+    (
+        "gamma-ray sky, data / model, isotropic light of the map's class: above 10; 2-20 GeV",
+        "lat_realsky",
+        [f"{band}, all sky: data/model, isotropic light of its class" for band in ("above 10 GeV", "2-20 GeV")],
+        ".99-1.01; .95-1.0",
+    ),
+    (
+        "its sources from 2.3e-10 on, 20 deg off the plane: found; pure",
+        "lat_search",
+        [f"TS > 25, |b| > 20, from 2.34e-10: {what}" for what in ("completeness", "purity")],
+        ">= .90; .95",
+    ),
+    ("its photons, one core", "lat_stream", ["photons counted"], ">= 1e6 /s"),
     ("Geant4, aimed primaries, one core", "simulation", ["hits: aimed primaries"], ">= 2,000"),
     ("simulated frames, one core", "simulation", ["frames: quadrant frames"], ">= 400"),
 ]

@@ -101,11 +101,18 @@ def sky_table() -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    text = PAGE.read_text()
-    for name, make in (("search", search_table), ("real", real_table), ("sky", sky_table)):
+BLOCKS = {"search": search_table, "real": real_table, "sky": sky_table}
+
+
+def filled(text: str) -> str:
+    """Return a page with its tables, of the figures that are there."""
+    for name, make in BLOCKS.items():
         text = fill(text, name, make())
-    PAGE.write_text(text)
+    return text
+
+
+def main() -> None:
+    PAGE.write_text(filled(PAGE.read_text()))
 
 
 if __name__ == "__main__":
