@@ -15,7 +15,7 @@ class Localise(Section):
     windows: list[Name] = Field(default=["six_hours", "mission"])
     """Which windows are searched at every product; the mission takes minutes of CPU, six hours seconds."""
     least_ts: Annotated[float, Field(ge=9, le=400)] = 16.0
-    """Test statistic of the faintest source: 25 is 4FGL's threshold; 16 finds more, some 3 % of them by chance."""
+    """Test statistic of the faintest source: 25 is 4FGL's threshold; 16 finds more, 7 % false off the plane."""
     iem: str = ""
     """Cube of interstellar emission (gll_iem_v07.fits); empty: an analytic stand-in, good for simulated skies only."""
     iso: str = ""
