@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ def lat(out: Path, irfs: str, spacecraft: Path | None, overwrite: bool, seed: in
     Example: raysieve simulate lat sky.fits --years 0.1 --spacecraft pointing.fits --seed 1
     """
     require(f"{out}", (out.suffix == ".fits", "a name that ends in .fits"))
+    require(f"--spacecraft {spacecraft}", (spacecraft != out, "a file of its own"))
+    for name in ("years", "start_s", "background_error", "density"):
+        require(f"--{name.removesuffix('_s').replace('_', '-')} {given[name]}", (isfinite(given[name]), "a number"))
     truth = out.with_suffix(".h5")
     for path in (out, truth, *([spacecraft] if spacecraft else [])):
         new_or_replaced(path, overwrite)

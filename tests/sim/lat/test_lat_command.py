@@ -111,6 +111,10 @@ def test_bad_requests_are_refused_in_one_line(made, tmp_path):
         ("sky.txt", (), "ends in .fits"),
         ("sky.fits", ("--iem", tmp_path / "none.fits"), "none.fits"),
         ("sky.fits", ("--mock", tmp_path / "none.xml"), "none.xml"),
+        ("sky.fits", ("--years", "nan"), "--years nan: expected a number"),
+        ("sky.fits", ("--start", "inf"), "--start inf: expected a number"),
+        ("sky.fits", ("--density", "nan"), "--density nan: expected a number"),
+        ("sky.fits", ("--spacecraft", tmp_path / "sky.fits"), "expected a file of its own"),
     ):
         done = run(tmp_path, name, *options)
         assert done.exit_code != 0
