@@ -23,11 +23,20 @@ class AccumulateSky(Section):
     """Detector time after which all that was counted is written for good: what a dead process loses at most."""
 
 
+class ClassifySky(Section):
+    """What the sources of the mission are, and which are none."""
+
+    model: str = ""
+    """A shipped model or an ONNX file; empty: no classes."""
+    provider: Literal["auto", "cpu", "cuda"] = "cpu"
+
+
 class Lat(Section):
     """One file is a whole instance, not a layer."""
 
     accumulate_sky: AccumulateSky
     localise: Localise = Localise()
+    classify_sky: ClassifySky = ClassifySky()
     catalogue: str = ""
     """Catalogue of the mission (gll_psc_v*.fit), with which what is found is compared; empty: no alerts."""
     alert: Alert = Alert()

@@ -185,9 +185,9 @@ def export_lat_cutouts(weights: Path, out: Path, test: Path, overwrite: bool) ->
     """
     with extra("train"):
         from export.lat_cutouts import describe, write
-        from models.lat.classify_train import Cutouts
+        from models.lat.classify_train import CutoutSet
     new_or_replaced(out, overwrite)
-    unseen = Cutouts(test)
+    unseen = CutoutSet(test)
     with whole(out) as partial:
         network, way = write(weights, partial)
         facts = describe(weights, network, partial, unseen, way)

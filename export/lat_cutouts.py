@@ -15,7 +15,7 @@ from export.program import write_program
 from models.lat.classify_evaluate import DEFINITIONS, confusion, intervals
 from models.lat.classify_fakes import only_sources, rejection, roc
 from models.lat.classify_network import CutoutNet
-from models.lat.classify_train import Cutouts, judged, load, state_of
+from models.lat.classify_train import CutoutSet, judged, load, state_of
 from sim.lat.cutouts import KINDS
 from stream.judges.lat_cutouts import AT_A_TIME, INPUT, OUTPUT, Way, cutout_shape
 
@@ -51,7 +51,7 @@ def write(weights: Path, out: Path) -> tuple[nn.Module, Way]:
     return network, way
 
 
-def run(model: Path, network: nn.Module, unseen: Cutouts, way: Way) -> tuple[NDArray[np.float64], Parity]:
+def run(model: Path, network: nn.Module, unseen: CutoutSet, way: Way) -> tuple[NDArray[np.float64], Parity]:
     """Return p of all cut-outs by the model, and how it compares with the network on the first COMPARED."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     found, expected = [np.empty((0, len(KINDS)))], [np.empty((0, len(KINDS)))]
@@ -67,7 +67,7 @@ def run(model: Path, network: nn.Module, unseen: Cutouts, way: Way) -> tuple[NDA
     return p, Parity(len(same), float(np.abs(head - same).max(initial=0)), changed)
 
 
-def describe(weights: Path, network: nn.Module, model: Path, unseen: Cutouts, way: Way) -> dict[str, Any]:
+def describe(weights: Path, network: nn.Module, model: Path, unseen: CutoutSet, way: Way) -> dict[str, Any]:
     """Return what the card says of an exported model, on cut-outs of skies that it has never seen."""
     state = state_of(weights)
     p, parity = run(model, network, unseen, way)

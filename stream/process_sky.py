@@ -13,6 +13,7 @@ from stream.lat.catalogue import Catalogue
 from stream.messages import End, Message, Product
 from stream.stage import Stage
 from stream.stages.accumulate_sky import SkyProduct
+from stream.stages.classify_sky import classes_in
 from stream.transport.fitsfile import disk_faults
 from stream.transport.gcn import write_notices
 from stream.transport.lat_catalogue import read_catalogue
@@ -122,7 +123,7 @@ class SkySink:
             told = associate(rows, self._catalogue.rows) if self._catalogue is not None else None
             with disk_faults(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            publish(folder, Found(rows, self._catalogue, told), product.header)
+            publish(folder, Found(rows, self._catalogue, told, classes_in(product)), product.header)
         except LinkError:
             self.counters["not_written"] += 1
 

@@ -11,7 +11,7 @@ from config.schema import Config, Links, is_loopback
 from stream.errors import ConfigError
 from stream.imaging.regions import Regions
 from stream.lat.catalogue import Catalogue
-from stream.lat.cube import Sky
+from stream.lat.cube import MISSION, Sky
 from stream.lat.instrument import Instrument
 from stream.lat.sky import Diffuse
 from stream.messages import Maps
@@ -56,6 +56,7 @@ ASIDE = (
 SKY = (
     Row("accumulate_sky", "photons", "sky",        4.6e-5, "sky", "photons", 16, "block"),
     Row("localise",       "sky",     "detections", 4.6e-5, "sky"),
+    Row("classify_sky",   "detections", "detections", 4.6e-5, "sky"),
     Row("alert",          "detections", "alerts",  4.6e-5, "sky"),
 )
 # Told to whoever looks on (`raysieve glimpse`), who is in no process of the daemon.
@@ -112,8 +113,12 @@ class Given(NamedTuple):
 
 
 def sky_rows(config: Lat) -> list[Row]:
-    """Return the rows of SKY that a configuration asks for: localise with windows, alert with a catalogue, too."""
+    """Return the rows of SKY that a configuration asks for.
+
+    localise with windows; classify_sky with the mission among them, and a model; alert with a catalogue, too.
+    """
     asked = {"accumulate_sky": True, "localise": bool(config.localise.windows)}
+    asked["classify_sky"] = MISSION in config.localise.windows and bool(config.classify_sky.model)
     asked["alert"] = asked["localise"] and bool(config.catalogue)
     return [row for row in SKY if asked[row.stage]]
 
@@ -128,6 +133,10 @@ def build_sky(stage: str, config: Lat, given: Given) -> Stage:
         from stream.stages.localise import Localise
 
         return Localise(config.localise, given.instrument, given.diffuse)
+    if stage == "classify_sky":
+        from stream.stages.classify_sky import ClassifySky
+
+        return ClassifySky(config.classify_sky, given.instrument, given.diffuse)
     if stage == "alert" and given.catalogue is not None:
         from stream.stages.alert import Alert
 

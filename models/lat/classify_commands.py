@@ -95,9 +95,9 @@ def train_lat_cutouts(cutouts: Path, validation: Path, out: Path, **plan_of: Any
     Example: raysieve train lat-cutouts train.h5 --validation other.h5 --out lat_cutouts.npz
     """
     with extra("train"):
-        from models.lat.classify_train import Cutouts, Plan, Standing, train
+        from models.lat.classify_train import CutoutSet, Plan, Standing, train
     folder_for(out)
-    given, calibration, plan = Cutouts(cutouts), Cutouts(validation), Plan(**plan_of)
+    given, calibration, plan = CutoutSet(cutouts), CutoutSet(validation), Plan(**plan_of)
     console = Console(stderr=True)
     with told("batches") as move:
 
@@ -126,8 +126,8 @@ def evaluate_lat_cutouts(weights: Path, cutouts: Path) -> None:
 
         from models.lat.classify_evaluate import confusion, intervals
         from models.lat.classify_fakes import only_sources, rejection
-        from models.lat.classify_train import Cutouts, judged, load, predict, state_of
-    network, unseen = load(weights), Cutouts(cutouts)
+        from models.lat.classify_train import CutoutSet, judged, load, predict, state_of
+    network, unseen = load(weights), CutoutSet(cutouts)
     said = judged(softmax(predict(network, unseen, state_of(weights)["plan"]["way"]), axis=1), unseen)
     shown("all", intervals(said))
     shown("sources among each other", intervals(only_sources(said)))

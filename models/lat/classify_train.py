@@ -15,12 +15,14 @@ from torch.optim import AdamW
 from config.errors import ConfigError
 from models import checkpoint
 from models.lat.classify_network import CutoutNet
+from models.precision import autocast
 from models.schedule import one_cycle
 from models.sources.evaluate import Judged
 from models.steps import take_step, turned
 from sim.lat.cutout_sets import read_set
 from sim.lat.cutouts import KINDS
 from stream.judges.lat_cutouts import Way, cutout_shape, inputs_of
+from stream.lat.cutouts import Cutouts
 
 Array = NDArray[np.float64]
 FADE = 1e-2  # of the weights (AdamW)
@@ -49,7 +51,7 @@ class Standing:
     seconds: float = 0.0
 
 
-class Cutouts:
+class CutoutSet:
     """A set of cut-outs in memory."""
 
     def __init__(self, path: Path) -> None:
@@ -68,11 +70,20 @@ class Cutouts:
 
     def inputs(self, which: NDArray[np.int64], way: Way) -> NDArray[np.float32]:
         """Return the inputs of some."""
-        return inputs_of(self.rows["counts"][which], self.rows["background"][which], way)
+        return inputs_of(self.cutouts(which), way)
+
+    def cutouts(self, which: NDArray[np.int64]) -> Cutouts:
+        """Return some of them, as the stream has them."""
+        rows = self.rows[which]
+        return Cutouts(rows["counts"].astype(np.float32), rows["background"], rows["good_s"])
 
 
 def train(
-    given: Cutouts, calibration: Cutouts, out: Path, plan: Plan, tell: Callable[[Standing], object] = lambda now: None
+    given: CutoutSet,
+    calibration: CutoutSet,
+    out: Path,
+    plan: Plan,
+    tell: Callable[[Standing], object] = lambda now: None,
 ) -> CutoutNet:
     """Return the network after all epochs, calibrated on other skies; it goes on from `out` if it is there.
 
@@ -111,7 +122,7 @@ def class_weights(label: NDArray[np.int64]) -> Array:
 
 
 def _epoch(
-    network: CutoutNet, optimiser: AdamW, given: Cutouts, weight: torch.Tensor, plan: Plan, standing: Standing,
+    network: CutoutNet, optimiser: AdamW, given: CutoutSet, weight: torch.Tensor, plan: Plan, standing: Standing,
     tell: Callable[[Standing], object],
 ) -> None:  # fmt: skip
     network.train()
@@ -121,13 +132,15 @@ def _epoch(
         done = (standing.epoch + step / standing.steps) / plan.epochs
         which = order[step * plan.batch : (step + 1) * plan.batch]
         image = turned(given.inputs(which, plan.way), int(rng.integers(8)))
-        loss = cross_entropy(network(torch.from_numpy(image)), torch.from_numpy(label[which]), weight)
+        with autocast(torch.device("cpu")):
+            said = network(torch.from_numpy(image))
+        loss = cross_entropy(said.float(), torch.from_numpy(label[which]), weight)
         standing.loss = take_step(optimiser, loss, plan.rate * one_cycle(done), standing.loss)
         standing.step = step + 1
         tell(standing)
 
 
-def predict(network: CutoutNet, unseen: Cutouts, way: Way, size: int = 512) -> NDArray[np.float32]:
+def predict(network: CutoutNet, unseen: CutoutSet, way: Way, size: int = 512) -> NDArray[np.float32]:
     """Return the logits of all cut-outs, (n, classes)."""
     network.eval()
     said = [np.empty((0, len(KINDS)), np.float32)]
@@ -156,7 +169,7 @@ def calibrate(network: CutoutNet, logits: NDArray[np.float32], label: NDArray[np
     network.shift.copy_(shift.detach())
 
 
-def judged(p: Array, unseen: Cutouts) -> Judged:
+def judged(p: Array, unseen: CutoutSet) -> Judged:
     """Return what probabilities (n, classes) say of cut-outs; decided by p / frequency, so that classes count alike."""
     frequency = (np.bincount(unseen.label, minlength=len(KINDS)) + 0.5) / (len(unseen) + 0.5 * len(KINDS))
     decided = np.argmax(np.log(np.maximum(p, 1e-30)) - np.log(frequency), axis=1)

@@ -5,19 +5,18 @@ as well, as its own channels: what the spectrum is like.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from stream.errors import ModelError
 from stream.infer import open_model
 from stream.lat.bands import BANDS
+from stream.lat.cutouts import SIDE, YEARS, Cutouts
 
 Way = Literal["changes", "counts"]
 WAYS: Final = ("changes", "counts")
-YEARS: Final = 10
-SIDE: Final = 6
 AT_A_TIME: Final = 256
 INPUT, OUTPUT = "cutout", "p"
 
@@ -27,22 +26,25 @@ def cutout_shape(way: Way) -> tuple[int, ...]:
     return (BANDS if way == "changes" else 3 * BANDS, YEARS, SIDE, SIDE)
 
 
-def inputs_of(counts: NDArray[Any], background: NDArray[Any], way: Way) -> NDArray[np.float32]:
-    """Return inputs (n, channels, YEARS, SIDE, SIDE) of counts (n, BANDS, YEARS, SIDE, SIDE).
+def inputs_of(given: Cutouts, way: Way) -> NDArray[np.float32]:
+    """Return inputs (n, channels, YEARS, SIDE, SIDE) of n cut-outs; none: no rows.
 
-    Channels of "changes": each band's counts less their mean over the years, over the root of the background of a year
-    and pixel, asinh. "counts" has besides, the same in all years: ln of 1 + counts of all years, and the counts less
-    the background over its root, asinh. background: counts (n, BANDS) of all years expected in the whole cut-out.
-    Years are in rising order of the counts of all bands. No cut-outs: no rows.
+    Channels of "changes": each band's counts less what the year's good time has of those of all years, over the root of
+    that (or of the background, where that is more), asinh. "counts" has besides, the same in all years: ln of 1 +
+    counts of all years, and the counts less the background over its root, asinh. Years are in rising order of what they
+    have in all bands against what they should have; those that are not there lie in the middle, as if nothing changed.
     """
-    given = np.asarray(counts, np.float32)
-    order = np.argsort(given.sum(axis=(1, 3, 4)), axis=1, kind="stable")
-    given = np.take_along_axis(given, order[:, None, :, None, None], axis=2)
-    total = given.sum(axis=2, keepdims=True)
-    level = np.asarray(background, np.float32)[:, :, None, None, None] / SIDE**2
-    change = np.arcsinh((given - total / YEARS) / np.sqrt(level / YEARS + 0.25))
+    share = given.good_s / np.maximum(given.good_s.sum(axis=1, keepdims=True), 1.0)
+    total = given.counts.sum(axis=2, keepdims=True)
+    mean = total * share[:, None, :, None, None]
+    change = given.counts - mean
+    rise = change.sum(axis=(1, 3, 4)) / np.sqrt(mean.sum(axis=(1, 3, 4)) + 1)
+    order = np.argsort(rise, axis=1, kind="stable")[:, None, :, None, None]
+    level = given.background[:, :, None, None, None] / SIDE**2
+    change = np.arcsinh(change / np.sqrt(np.maximum(mean, level * share[:, None, :, None, None]) + 0.25))
+    change = np.take_along_axis(change, order, axis=2).astype(np.float32)
     if way == "changes":
-        return np.asarray(change, np.float32)
+        return change
     still = [np.log1p(total), np.arcsinh((total - level) / np.sqrt(level + 0.25))]
     return np.concatenate([change, *(np.broadcast_to(one, change.shape) for one in still)], axis=1, dtype=np.float32)
 
@@ -66,12 +68,10 @@ class CutoutJudge:
         """What it runs, and where."""
         return {"cut-outs": str(self._model)}
 
-    def judge(self, counts: ArrayLike, background: ArrayLike) -> NDArray[np.float64]:
-        """Return the probabilities (n, classes) of cut-outs; arrays as of `inputs_of`."""
-        given, level = np.asarray(counts), np.asarray(background)
+    def judge(self, given: Cutouts) -> NDArray[np.float64]:
+        """Return the probabilities (n, classes) of n cut-outs."""
         said = [np.empty((0, len(self.classes)))]
         for first in range(0, len(given), AT_A_TIME):
-            rows = slice(first, first + AT_A_TIME)
-            image = inputs_of(given[rows], level[rows], self.way)
+            image = inputs_of(given[first : first + AT_A_TIME], self.way)
             said.append(self._model.run(**{INPUT: image})[OUTPUT].astype(np.float64))
         return np.concatenate(said)

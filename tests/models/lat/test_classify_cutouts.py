@@ -6,16 +6,18 @@ from export.card import write_card
 from export.lat_cutouts import describe, write
 from models.lat.classify_fakes import area, only_sources, rejection, roc
 from models.lat.classify_network import CutoutNet
-from models.lat.classify_train import Cutouts, Plan, calibrate, class_weights, load, train, turned
+from models.lat.classify_train import CutoutSet, Plan, calibrate, class_weights, load, train, turned
 from models.sources.evaluate import Judged
 from sim.lat.cutouts import KINDS
 from stream.errors import ConfigError
 from stream.judges.lat_cutouts import WAYS, CutoutJudge, cutout_shape, inputs_of
-from tests.sim.lat.cutout_skies import made
+from stream.lat.bands import BANDS
+from stream.lat.cutouts import SIDE, YEARS, Cutouts
+from tests.sim.lat.cutout_skies import WHOLE, made
 
 
 def cutouts(rows, name):
-    given = Cutouts.__new__(Cutouts)
+    given = CutoutSet.__new__(CutoutSet)
     given.path, given.rows, given.sky, given.about = name, rows, np.zeros(len(rows), np.int64), name
     return given
 
@@ -28,17 +30,24 @@ def sets():
 
 @pytest.mark.parametrize("way", WAYS)
 def test_years_are_in_order_and_have_the_mean_taken_off(sets, way):
-    rows = sets[0].rows
-    image = inputs_of(rows["counts"], rows["background"], way)
-    assert image.shape == (len(rows), *cutout_shape(way))
-    mixed = np.take(rows["counts"], np.random.default_rng(2).permutation(10), axis=2)
-    np.testing.assert_array_equal(np.sort(inputs_of(mixed, rows["background"], way), axis=2), np.sort(image, axis=2))
-    level = rows["background"][:, :, None, None, None] / 360
-    change = np.sinh(image[:, :6].astype(float)) * np.sqrt(level + 0.25)
-    np.testing.assert_allclose(change.sum(axis=2), 0, atol=1e-2)
+    given = sets[0].cutouts(np.arange(len(sets[0])))
+    image = inputs_of(given, way)
+    assert image.shape == (len(given), *cutout_shape(way))
+    shuffled = np.random.default_rng(2).permutation(YEARS)
+    mixed = Cutouts(given.counts[:, :, shuffled], given.background, given.good_s[:, shuffled])
+    np.testing.assert_array_equal(np.sort(inputs_of(mixed, way), axis=2), np.sort(image, axis=2))
+    share = given.good_s / given.good_s.sum(axis=1, keepdims=True)
+    total = given.counts.sum(axis=2, keepdims=True)
+    level = given.background[:, :, None, None, None] / SIDE**2
+    least = np.sqrt(np.maximum(total, level) / WHOLE + 0.25)
+    change = np.sinh(image[:, :BANDS].astype(float)) * least
+    np.testing.assert_allclose(change.sum(axis=2), 0, atol=2e-2)
+    there = np.all(np.isin(share, (0, np.float32(1 / WHOLE))))
+    assert there
     yearly = change.sum(axis=(1, 3, 4))
-    assert np.all(np.diff(yearly, axis=1) > -1e-2)
-    assert inputs_of(rows["counts"][:0], rows["background"][:0], way).shape[0] == 0
+    assert np.all(np.diff(yearly, axis=1) > -2e-2)
+    assert np.all((yearly == 0).sum(axis=1) >= YEARS - WHOLE)  # years that are not there
+    assert inputs_of(given[:0], way).shape == (0, *cutout_shape(way))
 
 
 def test_training_goes_on_is_calibrated_and_exported_with_parity(sets, tmp_path):
@@ -62,9 +71,9 @@ def test_training_goes_on_is_calibrated_and_exported_with_parity(sets, tmp_path)
     write_card(model, facts)
     judge = CutoutJudge(str(model))
     assert judge.classes == KINDS
-    p = judge.judge(other.rows["counts"], other.rows["background"])
-    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
-    assert judge.judge(other.rows["counts"][:0], other.rows["background"][:0]).shape == (0, 5)
+    unseen = other.cutouts(np.arange(len(other)))
+    np.testing.assert_allclose(judge.judge(unseen).sum(axis=1), 1, atol=1e-5)
+    assert judge.judge(unseen[:0]).shape == (0, 5)
 
 
 def test_calibration_finds_the_scale_back():
