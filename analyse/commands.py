@@ -8,6 +8,7 @@ from rich.console import Console
 
 from analyse.ensemble import sample_ensemble
 from analyse.field_commands import field
+from analyse.lat.commands import lat
 from analyse.nuts import sample_nuts
 from analyse.plots import plot_fit, plot_posterior
 from analyse.posterior import FAILED, GOOD, edges, publish
@@ -32,13 +33,16 @@ FILE = click.Path(path_type=Path)
 
 @click.group()
 def analyse() -> None:
-    """Analyse sources one by one, or all of a field; samplers need the analyse extra (pip install -e '.[analyse]').
+    """Analyse sources one by one, all of a field, or a gamma-ray region.
+
+    Samplers need the analyse extra: pip install -e '.[analyse]'.
 
     Example: raysieve analyse source source.pha --model "tbabs*powerlaw" --sampler emcee --out source
     """
 
 
 analyse.add_command(field)
+analyse.add_command(lat)
 
 
 @analyse.command()

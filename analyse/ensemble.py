@@ -1,6 +1,7 @@
 """Posteriors by ensembles of walkers (emcee; Goodman & Weare 2010) over the likelihood of the fit."""
 
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,9 @@ MORE_STEPS: Final = 400
 MOST_STEPS: Final = 6000
 KEPT: Final = 4000  # draws at most, thinned
 BURN_IN: Final = 0.3  # of all steps
+
+Density = Callable[[Floats], Floats]
+Scattered = Callable[[np.random.Generator, int], Floats]
 
 
 class Likelihood:
@@ -46,17 +50,24 @@ def predict(fit: Fit, priors: Priors, variables: Floats) -> Floats:
 
 
 def sample_ensemble(fit: Fit, priors: Priors, seed: int, steps: int | None = None) -> Draws:
-    """Return draws of GROUPS ensembles; without `steps`, of as many as the gates need, MOST_STEPS at most."""
+    """Return draws of the posterior of a fit; see `sample_density`."""
+    return sample_density(Likelihood(fit, priors), priors.scattered, len(priors.start), seed, steps)
+
+
+def sample_density(density: Density, scattered: Scattered, k: int, seed: int, steps: int | None = None) -> Draws:
+    """Return draws of GROUPS ensembles; without `steps`, of as many as the gates need, MOST_STEPS at most.
+
+    density: ln of it at (n, k), (n,); scattered: so many points (count, k) to begin at.
+    """
     with extra("analyse"):
         import emcee
-    began, k = time.perf_counter(), len(priors.start)
-    walkers = 2 * max(8, 2 * k)
-    likelihood, rng = Likelihood(fit, priors), np.random.default_rng(seed)
+    began = time.perf_counter()
+    walkers, rng = 2 * max(8, 2 * k), np.random.default_rng(seed)
     groups = []
     for _ in range(GROUPS):
-        group = emcee.EnsembleSampler(walkers, k, likelihood, vectorize=True)
+        group = emcee.EnsembleSampler(walkers, k, density, vectorize=True)
         group._random.seed(int(rng.integers(2**31)))
-        group.run_mcmc(priors.scattered(rng, walkers), steps or FIRST_STEPS, skip_initial_state_check=True)
+        group.run_mcmc(scattered(rng, walkers), steps or FIRST_STEPS, skip_initial_state_check=True)
         groups.append(group)
     while True:
         draws = _gather(emcee, groups, time.perf_counter() - began)

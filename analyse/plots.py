@@ -57,14 +57,21 @@ def plot_fit(path: Path, fit: Fit, edges_kev: tuple[Floats, Floats]) -> None:
 
 
 def plot_posterior(path: Path, priors: Priors, draws: Draws, fit: Fit) -> None:
-    """Draw the marginal densities of all free parameters and pairs; contours hold 39 and 86 % (1 and 2 sigma)."""
+    """Draw the marginal densities of all free parameters and pairs of a fit."""
+    gates = "gates passed" if draws.fault(priors.names) is None else "GATES FAILED"
+    title = f"{fit.model.text}, {draws.sampler}, {gates}; lines: the fit"
     values = priors.values(draws.variables).reshape(-1, len(priors.names))
-    k = len(priors.names)
+    labels = [_label(priors, i) for i in range(len(priors.names))]
+    plot_corner(path, labels, values, fit.values[priors.places], title)
+
+
+def plot_corner(path: Path, labels: list[str], values: Floats, best: Floats, title: str) -> None:
+    """Draw marginal densities of values (n, k) and pairs; contours hold 39 and 86 % (1 and 2 sigma), lines are best."""
+    k = len(labels)
     figure = Figure(figsize=(2.3 * k + 0.8, 2.3 * k + 0.5), layout="constrained")
     axes = figure.subplots(k, k, squeeze=False)
     quantiles = [np.quantile(v, [0.001, 0.999]) for v in values.T]
     limits = [(float(a), float(b)) if b > a else (float(a) - 0.5, float(a) + 0.5) for a, b in quantiles]
-    best = fit.values[priors.places]
     for i in range(k):
         for j in range(k):
             box = axes[i, j]
@@ -86,11 +93,10 @@ def plot_posterior(path: Path, priors: Priors, draws: Draws, fit: Fit) -> None:
             for ticks in (box.xaxis, box.yaxis):
                 ticks.get_offset_text().set_fontsize(7)
             if i == k - 1:
-                box.set_xlabel(_label(priors, j), fontsize=8)
+                box.set_xlabel(labels[j], fontsize=8)
             if j == 0 and i > 0:
-                box.set_ylabel(_label(priors, i), fontsize=8)
-    gates = "gates passed" if draws.fault(priors.names) is None else "GATES FAILED"
-    figure.suptitle(f"{fit.model.text}, {draws.sampler}, {gates}; lines: the fit", fontsize=9)
+                box.set_ylabel(labels[i], fontsize=8)
+    figure.suptitle(title, fontsize=9)
     with new_file(path) as file:
         figure.savefig(file, format="png", dpi=130)
 
