@@ -77,8 +77,9 @@ def analyse_source(
 ) -> Analysis:
     """Return what the likelihood says; kinds: which spectra are fitted, the power law always.
 
-    Of several bent ones the better is taken, if TS against the power law is above CURVED_TS; a single one as it was
-    asked for. Below SEEN_TS, with place and index as they are given, nothing more is fitted than that.
+    Of several bent ones the better that bends down is taken, if TS against the power law is above CURVED_TS: what bends
+    up is mostly light of something else. A single one is taken as it was asked for. Below SEEN_TS, with place and index
+    as they are given, nothing more is fitted than that.
     """
     (own, *others), norms = settle_region(region, source, neighbours)
     pinned = fit(region, [own.freed(FLUX), *others], norms)
@@ -91,13 +92,12 @@ def analyse_source(
     for kind in kinds:
         if kind != "powerlaw":
             models[kind] = _bent(kind, models["powerlaw"])
-    bent = [kind for kind in models if kind != "powerlaw"]
-    taken = max(models, key=lambda kind: models[kind].value)
     if len(kinds) == 1:
-        taken = kinds[0]
-    elif bent and 2 * (models[taken].value - models["powerlaw"].value) <= CURVED_TS:
-        taken = "powerlaw"
-    return Analysis(models, null, taken, None)
+        return Analysis(models, null, kinds[0], None)
+    down = [kind for kind, one in models.items() if one.parts[0].theta[CURVE] > 0]
+    taken = max(down, key=lambda kind: models[kind].value, default="powerlaw")
+    enough = 2 * (models[taken].value - models["powerlaw"].value) > CURVED_TS
+    return Analysis(models, null, taken if enough else "powerlaw", None)
 
 
 def _bent(kind: str, straight: Fit) -> Fit:
