@@ -194,6 +194,26 @@ def export_lat_cutouts(weights: Path, out: Path, test: Path, overwrite: bool) ->
     _tell(out, facts, "{cutouts:,} cut-outs")
 
 
+@export.command("lat-localise")
+@click.argument("weights", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--test", required=True, type=FILE, help="Patches of skies that it has never seen: metrics and parity.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing model and its card.")
+def export_lat_localise(weights: Path, out: Path, test: Path, overwrite: bool) -> None:
+    """Export the localisation network: OUT (.onnx) and its card (.toml).
+
+    Example: raysieve export lat-localise lat_localise.npz lat_localise.onnx --test test.h5
+    """
+    with extra("train"):
+        from export.lat_localise import describe, write
+        from models.lat.dataset import Patches
+    new_or_replaced(out, overwrite)
+    unseen = Patches(test)
+    with whole(out) as partial:
+        facts = describe(weights, write(weights, partial), partial, unseen)
+    _tell(out, facts, "{patches:,} patches")
+
+
 def _tell(out: Path, facts: Mapping[str, Any], compared: str) -> None:
     """Write the card of a model of classes, and say how it compares with what it came from; compared: on what."""
     from export.card import write_card

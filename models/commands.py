@@ -18,7 +18,7 @@ from models.lat.classify_commands import (
     train_lat_classify,
     train_lat_cutouts,
 )
-from models.lat.localise_commands import train_lat_localise
+from models.lat.localise_commands import evaluate_lat_localise, train_lat_localise
 from models.screening.commands import evaluate_filter, evaluate_islands
 from models.sources.commands import evaluate_sources, train_sources
 from sim.check import folder_for
@@ -99,7 +99,10 @@ def evaluate() -> None:
     """
 
 
-for command in (evaluate_filter, evaluate_islands, evaluate_lat_classify, evaluate_lat_cutouts, evaluate_sources):
+for command in (
+    evaluate_filter, evaluate_islands, evaluate_sources, evaluate_lat_classify, evaluate_lat_cutouts,
+    evaluate_lat_localise,
+):  # fmt: skip
     evaluate.add_command(command)
 
 

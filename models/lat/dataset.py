@@ -1,6 +1,7 @@
 """The patches that the localisation network learns from, on disk."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -23,6 +24,8 @@ class Patches:
         if self._file.attrs.get("kind") != KIND:
             raise ConfigError(f"{path}: expected a set of `raysieve simulate lat-patches`")
         self.path, self.about = path, str(self._file.attrs["about"])
+        table = self._file["sources"][()]
+        self._sources = np.split(table, np.searchsorted(table["patch"], np.arange(1, len(self))))
 
     def __len__(self) -> int:
         """Return how many patches there are."""
@@ -32,3 +35,11 @@ class Patches:
         """Return the inputs and masks of patches, in rising order."""
         rows = np.sort(rows)
         return [self._file[n][rows].astype(np.float32) for n in NAMES], self._file["mask"][rows].astype(np.float32)
+
+    def sources(self, row: int) -> NDArray[Any]:
+        """Return the SOURCE rows of a patch."""
+        return self._sources[row]
+
+    def place(self, row: int) -> NDArray[np.float64]:
+        """Return longitude and latitude of a patch, degrees."""
+        return np.asarray(self._file["place"][row])

@@ -1,5 +1,6 @@
-"""`raysieve train lat-localise`: where gamma-ray sources are, by a network."""
+"""`raysieve train lat-localise` and `raysieve evaluate lat-localise`: where gamma-ray sources are, by a network."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ from rich.progress import Progress
 
 from config.errors import ConfigError
 from config.extra import extra
+from models.sources.commands import shown
 from sim.check import folder_for
+from stream.lat.masks import THRESHOLD
 
 FILE = click.Path(path_type=Path)
 
@@ -52,3 +55,27 @@ def train_lat_localise(patches: Path, validation: Path, out: Path, **plan_of: An
         except KeyboardInterrupt:
             raise ConfigError(f"{out}: interrupted; the same command goes on from the last whole epoch") from None
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+
+
+@click.command("lat-localise")
+@click.argument("weights", type=FILE)
+@click.argument("patches", type=FILE)
+@click.option("--threshold", default=THRESHOLD, type=click.FloatRange(0, 1), help="Of the mask; higher: purer.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON instead.")
+def evaluate_lat_localise(weights: Path, patches: Path, threshold: float, as_json: bool) -> None:
+    """Judge the localisation network on PATCHES of skies that it has never seen, beside K-Means and the filter alone.
+
+    Example: raysieve evaluate lat-localise lat_localise.npz test.h5 --threshold 0.5
+    """
+    with extra("train"):
+        from models.lat.dataset import Patches
+        from models.lat.localise_evaluate import judge, shares
+        from models.lat.train import load, masks_of
+    network, unseen = load(weights), Patches(patches)
+    judged = judge(unseen, lambda given: masks_of(network, given), threshold)
+    figures = {name: shares(told) for name, told in judged.items()}
+    if as_json:
+        click.echo(json.dumps(figures, indent=1))
+        return
+    for name, rows in figures.items():
+        shown(f"{name}, {1000 * judged[name].seconds:.2f} ms from mask to places", rows)

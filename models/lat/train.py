@@ -29,7 +29,7 @@ class Plan:
     epochs: int = 8
     batch: int = 8
     rate: float = 0.004
-    weight: float = 1.5  # of source pixels (seed 004's code: 0.6 to 0.4)
+    weight: float = 1.0  # of source pixels; 1: what it says are probabilities (seed 004's code: 1.5)
     first: int = FIRST
     seed: int = 0
 
@@ -59,7 +59,7 @@ def train(
     if patches.about == validation.about:
         raise ConfigError(f"{validation.path}: the same skies as {patches.path}; expected others")
     torch.manual_seed(plan.seed)
-    network = LocaliseNet(plan.first)
+    network = LocaliseNet(plan.first).to(memory_format=torch.channels_last)  # twice as fast on a CPU
     optimiser = Adam(network.parameters(), lr=plan.rate)
     standing = Standing()
     facts = {"plan": asdict(plan), "patches": patches.about}
@@ -103,6 +103,7 @@ def _loss(network: LocaliseNet, patches: Patches, rows: np.ndarray, plan: Plan, 
     """Return the loss of some patches, all turned and mirrored alike."""
     given, mask = patches.at(rows)
     tensors = [torch.from_numpy(turned(image, turn)) for image in (*given, mask)]
+    tensors[:3] = [tensor.contiguous(memory_format=torch.channels_last) for tensor in tensors[:3]]
     with autocast(torch.device("cpu")):
         logits = network(*tensors[:3]).float()
     side = logits.shape[-1]
@@ -110,6 +111,19 @@ def _loss(network: LocaliseNet, patches: Patches, rows: np.ndarray, plan: Plan, 
     inner = slice(rim, side - rim)
     weight = torch.tensor(plan.weight)
     return binary_cross_entropy_with_logits(logits[:, inner, inner], tensors[3][:, inner, inner], pos_weight=weight)
+
+
+def load(path: Path) -> LocaliseNet:
+    """Return the network of a checkpoint, ready to judge. Raises ConfigError for another file."""
+    network = LocaliseNet(int(checkpoint.state_of(path)["plan"]["first"]))
+    checkpoint.load(path, network)
+    return network.eval()
+
+
+def masks_of(network: LocaliseNet, given: list[np.ndarray]) -> np.ndarray:
+    """Return p (n, 160, 160) of the inputs of some patches."""
+    with torch.no_grad(), autocast(torch.device("cpu")):
+        return torch.sigmoid(network(*map(torch.from_numpy, given)).float()).numpy()
 
 
 def loss_on(network: LocaliseNet, patches: Patches, plan: Plan) -> float:

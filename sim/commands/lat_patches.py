@@ -8,14 +8,17 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from config.errors import ConfigError
 from sim.check import folder_for, new_or_replaced
+
+YEARS = click.FloatRange(0.01, 30)
 
 
 @click.command("lat-patches")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--skies", default=40, type=click.IntRange(1), help="How many; splits are by sky.")
 @click.option("--per-sky", default=20, type=click.IntRange(1), help="Patches of each, more of them near the plane.")
-@click.option("--years", default=10.0, type=click.FloatRange(0.01, 30), help="Of an even survey.")
+@click.option("--years", nargs=2, default=(1.0, 12.0), type=YEARS, help="Least and most, of an even survey.")
 @click.option("--irfs", default="", help="Folder of aeff_*_FB.fits and psf_*_FB.fits; none: a coarse table of our own.")
 @click.option("--iem", default="", help="Interstellar cube; none: an analytic stand-in.")
 @click.option("--iso", default="", help="Folder of isotropic tables; none: a stand-in.")
@@ -34,6 +37,8 @@ def lat_patches(out: Path, skies: int, processes: int, overwrite: bool, seed: in
     new_or_replaced(out, overwrite)
     folder_for(out)
     setting = Setting(**setting_of)
+    if setting.years[0] > setting.years[1]:
+        raise ConfigError(f"--years: {setting.years[0]:g} {setting.years[1]:g}; expected the least first")
     tools_of(setting)  # files that cannot be used are refused here
     cores = processes or len(os.sched_getaffinity(0))
     with Progress(console=Console(stderr=True), transient=True) as progress:

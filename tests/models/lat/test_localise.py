@@ -67,3 +67,49 @@ def test_what_is_no_set_is_refused_in_one_line(tmp_path):
     with pytest.raises(ConfigError, match=r"x\.h5: ") as refusal:
         Patches(tmp_path / "x.h5")
     assert "\n" not in str(refusal.value)
+
+
+def test_kmeans_finds_what_the_laplacian_finds():
+    from models.lat.kmeans import places_by_kmeans
+    from stream.lat.masks import places_of
+    from tests.stream.lat.test_masks import mask_of
+
+    mask = mask_of([(4.0, 4.0, 0.9), (8.0, 8.0, 0.9), (8.4, 8.0, 0.8)])
+    one, other = places_of(mask), places_by_kmeans(mask)
+    assert np.sort(other.x_deg) == pytest.approx(np.sort(one.x_deg), abs=0.1)
+    assert len(places_by_kmeans(np.zeros((160, 160))).p) == 0
+
+
+def test_a_perfect_mask_is_complete_and_pure(sets):
+    """The truth as a mask: what a network could reach at most."""
+    from models.lat.dataset import Patches
+    from models.lat.localise_evaluate import AT_A_TIME, judge, shares
+
+    unseen = Patches(sets / "test.h5")
+    _, masks = unseen.at(np.arange(len(unseen)))
+    parts = iter(np.array_split(masks, range(AT_A_TIME, len(masks), AT_A_TIME)))
+    told = {name: shares(one) for name, one in judge(unseen, lambda given: next(parts)).items()}
+    assert told["network"]["all sky: purity"][0] > 0.9
+    assert told["network"]["all sky, from 1.44e-09: completeness"][0] > 0.9
+    assert told["network, K-Means"]["all sky: purity"][0] > 0.9
+    assert told["filter"]["all sky, from 1.44e-09: position, median"][0] < 0.15
+
+
+def test_the_export_says_what_the_network_says_and_runs_in_the_stream(sets, tmp_path):
+    pytest.importorskip("onnxscript")
+    from models.lat.dataset import Patches
+    from models.lat.train import load, masks_of
+    from stream.judges.lat_mask import MaskJudge
+
+    train = ["train", "lat-localise", str(sets / "train.h5"), "--validation", str(sets / "test.h5"), "--epochs", "1"]
+    weights, model = str(tmp_path / "net.npz"), str(tmp_path / "net.onnx")
+    assert CliRunner().invoke(cli, [*train, "--first", "2", "--batch", "4", "--out", weights]).exit_code == 0
+    told = CliRunner().invoke(cli, ["evaluate", "lat-localise", weights, str(sets / "test.h5")])
+    assert "K-Means" in told.output
+    done = CliRunner().invoke(cli, ["export", "lat-localise", weights, model, "--test", str(sets / "test.h5")])
+    assert "on 8 patches largest difference" in done.output
+    given, _ = Patches(sets / "test.h5").at(np.array([3]))
+    said = MaskJudge(model).judge([image[0] for image in given])
+    assert said == pytest.approx(masks_of(load(tmp_path / "net.npz"), given)[0], abs=0.02)  # bf16 where it has it
+    again = CliRunner().invoke(cli, ["evaluate", "lat-localise", str(sets / "test.h5"), str(sets / "test.h5")])
+    assert "not a checkpoint" in again.output
