@@ -52,7 +52,7 @@ def feed(messages: Iterator[Message], push: Push, speed: float, frames: int | No
             elif isinstance(message, Product):
                 photons += len(message.tables.get("PHOTONS", ()))
     wall = max(time.monotonic() - began, 1e-9)
-    push.close(timeout_s=SKY_CLOSE_S if photons else CLOSE_S)
+    push.close(timeout_s=SKY_CLOSE_S if photons else CLOSE_S, come_s=wait_s)
     used = os.times()
     found = {"photons": photons} if photons else {"frames": sent}
     return {**found, "late": late, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}

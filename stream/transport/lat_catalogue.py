@@ -121,7 +121,7 @@ def read_catalogue(path: Path) -> Catalogue:
             title = str(hdus[0].header.get("FILENAME", path.name)).partition(".")[0]
             bands = _bands(path, hdus, table)
             return _read(table, title, bands)
-    except OSError as fault:
+    except (OSError, TypeError) as fault:  # TypeError: a file that ends early
         raise ConfigError(f"{path}: cannot be read as FITS ({' '.join(str(fault).split())[:100]})") from None
 
 

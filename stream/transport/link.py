@@ -2,6 +2,7 @@
 
 import array
 import fcntl
+import math
 import os
 import socket
 import stat
@@ -147,23 +148,27 @@ class Push(Link):
         self.counters["messages"] += 1
         return True
 
-    def close(self, timeout_s: float = CLOSE_S) -> None:
-        """Hand over what was accepted, then close.
+    def close(self, timeout_s: float = CLOSE_S, come_s: float = math.inf) -> None:
+        """Hand over what was accepted, then close. come_s: how long one waits for a reader that has not come yet.
 
-        Raises LinkError if the reader refused our keys, or did not take it all within `timeout_s`: the rest is lost.
-        With a time of 0 the caller gives up what has not left yet.
+        Raises LinkError if the reader refused our keys, did not come, or did not take it all within `timeout_s`: the
+        rest is lost. With a time of 0 the caller gives up what has not left yet.
         """
         if self._closed:
             return
         began = time.monotonic()
         end, wire = began + timeout_s, None
+        come = min(end, began + come_s)
         if timeout_s > 0 and self.counters["messages"]:
             try:
-                self._check_answer(end)
+                self._check_answer(come)
             except LinkError:
                 self._end(0.0)
                 raise
-            wire = self._hold_wire(end) if self._ipc else None
+            wire = self._hold_wire(come) if self._ipc else None
+            if come < end and (self._ipc or self._asks) and not self._answer:
+                self._end(0.0)
+                raise LinkError(f"{self.url}: no reader came within {come_s:g} s; what was sent is lost")
         self._end(max(0.0, end - time.monotonic()))
         if wire is not None:
             _wait_until_read(wire, end)
@@ -186,7 +191,8 @@ class Push(Link):
         """
         wire = None
         while self._monitor.poll(0 if wire is not None else _ms_until(end)):
-            wire = int(recv_monitor_message(self._monitor)["value"])
+            told = recv_monitor_message(self._monitor)
+            wire, self._answer = int(told["value"]), told["event"]
         try:
             return None if wire is None else os.dup(wire)
         except OSError:  # the reader has gone

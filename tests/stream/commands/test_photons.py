@@ -68,6 +68,10 @@ def test_the_schema_of_alerts_is_printed():
         (("explain", "lat", "--set", "accumulate_sky.exposure=guess"), "accumulate_sky.exposure: Input should be"),
         (("calibrate-dark", "{p}", "{o}/maps.h5"), "expected raysieve recording, got 'raysieve photons'"),
         (("glimpse", "lat"), "is for photons"),
+        (
+            ("replay", "{p}", "--to", "ipc://{o}/none.sock", "--rate", "max", "--wait", "0.2"),
+            "no reader came within 0.2 s; what was sent is lost",
+        ),
         (("explain", "wfi", "--schema"), "--schema: wfi raises no alerts; expected lat"),
     ],
 )

@@ -96,3 +96,12 @@ def test_other_files_and_units_are_refused(tmp_path):
         assert path.name in str(fault.value)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_catalogue(tmp_path / "none.fit")
+
+
+@pytest.mark.filterwarnings("ignore:File may have been truncated")
+def test_half_a_catalogue_is_refused(tmp_path):
+    whole = written(tmp_path / "whole.fit").read_bytes()
+    (tmp_path / "half.fit").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ConfigError, match=r"half.fit: cannot be read as FITS") as fault:
+        read_catalogue(tmp_path / "half.fit")
+    assert "\n" not in str(fault.value)
