@@ -8,7 +8,7 @@ from sim.lat.catalogue import SOURCE, make_catalogue
 from sim.lat.patches import Truth, draw_patch
 from sim.lat.photons import Scatter
 from stream.kernels.sky_fit import likelihood
-from stream.lat.bands import DETECTION, EDGE, EDGES_MEV
+from stream.lat.bands import DETECTION, EDGE, EDGES_MEV, channels_of
 from stream.lat.builtin import stand_in as instrument
 from stream.lat.exposure import power_law, survey
 from stream.lat.patch import LAT, SIDE_DEG
@@ -100,6 +100,21 @@ def test_an_empty_sky_gives_no_rows(tools):
     found = search(scene_of(one.patch, expected.on(one.patch), exposure, profiles))
     assert found.dtype == DETECTION
     assert not len(found)
+
+
+@pytest.mark.parametrize("band", [0, 5])
+def test_a_band_without_photons_takes_nothing_from_the_others(tools, band):
+    one = scene(tools, sources([3e-9], [PLACE], [2.3]), 1)
+    for channel in channels_of((band,)):
+        LAT.image(one.patch.counts, channel)[:] = 0
+    _, exposure, expected, profiles, _ = tools
+    found = search(scene_of(one.patch, expected.on(one.patch), exposure, profiles), 25.0)
+    assert separation(found["glon_deg"][0], found["glat_deg"][0], *PLACE) < 0.1
+    assert found["flux"][0] == pytest.approx(3e-9, rel=0.4)
+    assert np.isfinite(found["flux_band"]).all()
+    edges = np.array(EDGES_MEV) ** -1.3
+    truth = 3e-9 * np.diff(edges) / (1e5**-1.3 - 1e3**-1.3)
+    assert found["flux_band"][0, band] < 0.5 * truth[band]
 
 
 def test_the_likelihood_and_its_gradient_are_those_of_a_plain_sum(tools):
