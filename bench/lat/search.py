@@ -12,6 +12,7 @@ the poles match is said, and purity is also told without it, (m - c) / (1 - c).
 
 import sys
 import time
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -26,10 +27,10 @@ from stream.lat.associate import wilson
 from stream.lat.exposure import survey
 from stream.lat.patch import LAT
 from stream.lat.psf import profiles_of
-from stream.lat.sky import expect
+from stream.lat.sky import Diffuse, expect
 from stream.lat.smear import smearing
 from stream.lat.sphere import separation
-from stream.lat.whole import Survey, search_sky
+from stream.lat.whole import Maps, Survey, search_sky
 from stream.transport.lat_diffuse import read_diffuse
 from stream.transport.lat_response import read_instrument
 from tests.real.conftest import DATA
@@ -69,32 +70,43 @@ def by_chance(found: NDArray[Any], sources: NDArray[Any]) -> NDArray[np.float64]
     return hits / len(TURNS_DEG)
 
 
-def one_sky(
-    seed: int, given: Survey, model: tuple[Any, Any], scatter: Scatter
-) -> tuple[NDArray[Any], NDArray[Any], float]:
-    """Return what is found on a sky, its sources, and the CPU seconds of the search; model: with its smearing."""
-    rng = np.random.default_rng((2024, seed))
-    truth = Truth.drawn(model[0], given.exposure, rng, smear=model[1])
-    maps = draw_maps(truth, scatter, rng)
-    began = time.process_time()
-    found = search_sky(given, maps, min(THRESHOLDS))
-    return found, truth.sources, time.process_time() - began
+@dataclass(frozen=True, slots=True, eq=False)
+class Skies:
+    """What skies are drawn with, and searched with."""
+
+    model: Diffuse
+    smear: NDArray[np.float64]
+    given: Survey
+    scatter: Scatter
+
+    @classmethod
+    def of_ten_years(cls) -> "Skies":
+        """Return those of the mission's responses and diffuse models."""
+        instrument = read_instrument(FILES / "irfs")
+        model = read_diffuse(FILES / "diffuse" / "gll_iem_v07_lowres_fixedwcs.fits.gz", FILES / "diffuse")
+        exposure, profiles = survey(instrument, YEARS), profiles_of(instrument, LAT.blur_deg)
+        smear = smearing(model, profiles)
+        return cls(model, smear, Survey(expect(model, exposure, smear), exposure, profiles), Scatter(instrument))
+
+    def draw(self, seed: int) -> tuple[Maps, NDArray[Any]]:
+        """Return the counts of a sky, and its sources."""
+        rng = np.random.default_rng((2024, seed))
+        truth = Truth.drawn(self.model, self.given.exposure, rng, smear=self.smear)
+        return draw_maps(truth, self.scatter, rng), truth.sources
 
 
-def judge(skies: list[tuple[NDArray[Any], NDArray[Any]]]) -> dict[str, tuple[Any, ...]]:
-    """Return the figures of all skies together."""
+def judge(label: str, skies: list[tuple[NDArray[Any], NDArray[Any]]]) -> dict[str, tuple[Any, ...]]:
+    """Return the figures of all skies together: what was kept of each, and its sources."""
+    true, seen = [], []
+    for kept, sources in skies:
+        entry, apart = match(kept, sources)
+        got, off, r95 = np.zeros(len(sources), bool), np.full(len(sources), np.nan), np.full(len(sources), np.nan)
+        hit = entry >= 0
+        got[entry[hit]], off[entry[hit]], r95[entry[hit]] = True, apart[hit], kept["r95_deg"][hit]
+        true.append(np.stack([sources["flux"], sources["glat_deg"], got, off, r95], axis=1))
+        seen.append(np.stack([kept["flux"], kept["glat_deg"], hit, by_chance(kept, sources)], axis=1))
     out: dict[str, tuple[Any, ...]] = {}
-    for least in THRESHOLDS:
-        true, seen = [], []
-        for found, sources in skies:
-            kept = found[found["ts"] >= least]
-            entry, apart = match(kept, sources)
-            got, off, r95 = np.zeros(len(sources), bool), np.full(len(sources), np.nan), np.full(len(sources), np.nan)
-            hit = entry >= 0
-            got[entry[hit]], off[entry[hit]], r95[entry[hit]] = True, apart[hit], kept["r95_deg"][hit]
-            true.append(np.stack([sources["flux"], sources["glat_deg"], got, off, r95], axis=1))
-            seen.append(np.stack([kept["flux"], kept["glat_deg"], hit, by_chance(kept, sources)], axis=1))
-        _bins(out, f"TS > {least:g}", np.concatenate(true), np.concatenate(seen))
+    _bins(out, label, np.concatenate(true), np.concatenate(seen))
     return out
 
 
@@ -130,20 +142,23 @@ def _share(out: dict[str, tuple[Any, ...]], name: str, hits: NDArray[Any]) -> No
 
 def main() -> None:
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 2
-    instrument = read_instrument(FILES / "irfs")
-    model = read_diffuse(FILES / "diffuse" / "gll_iem_v07_lowres_fixedwcs.fits.gz", FILES / "diffuse")
-    exposure = survey(instrument, YEARS)
-    profiles = profiles_of(instrument, LAT.blur_deg)
-    smear = smearing(model, profiles)
-    given = Survey(expect(model, exposure, smear), exposure, profiles)
-    scatter, skies, seconds = Scatter(instrument), [], []
+    skies, found, seconds = Skies.of_ten_years(), [], []
     for seed in range(number):
-        found, sources, cpu = one_sky(seed, given, (model, smear), scatter)
-        skies.append((found, sources))
-        seconds.append(cpu)
-        print(f"sky {seed}: {len(found):,} found, {cpu:.0f} s", flush=True)
-    rows = judge(skies) | {"skies": (number, ""), "search of a sky: CPU": (float(np.median(seconds)), "s")}
-    figures.write("lat_search", f"{COMMAND} {number}", rows)
+        maps, sources = skies.draw(seed)
+        began = time.process_time()
+        found.append((search_sky(skies.given, maps, min(THRESHOLDS)), sources))
+        seconds.append(time.process_time() - began)
+        print(f"sky {seed}: {len(found[-1][0]):,} found, {seconds[-1]:.0f} s", flush=True)
+    write(found, seconds, f"{COMMAND} {number}")
+
+
+def write(found: list[tuple[NDArray[Any], NDArray[Any]]], seconds: list[float], command: str) -> None:
+    """Write docs/figures/lat_search.json of what was found on skies, their sources, and the CPU seconds of each."""
+    rows: dict[str, tuple[Any, ...]] = {"skies": (len(found), "")}
+    rows["search of a sky: CPU"] = (float(np.median(seconds)), "s")
+    for least in THRESHOLDS:
+        rows |= judge(f"TS > {least:g}", [(table[table["ts"] >= least], sources) for table, sources in found])
+    figures.write("lat_search", command, rows)
 
 
 if __name__ == "__main__":
