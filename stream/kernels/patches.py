@@ -5,15 +5,16 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def cut_patch(nside, centre, side, pixel, maps, counts, share, middle):
+def cut_patch(nside, centre, side, pixel, maps, begins, counts, share, middle):
     """Add the counts of all HEALPix pixels whose centres lie on a patch.
 
     centre (2,) float64: longitude and latitude, radians; side: pixels along a side; pixel: their size, radians, in the
     tangent plane (gnomonic; column 0 is at the highest longitude, row 0 at the lowest latitude); maps (m, 12 nside^2),
-    counts per pixel; counts (m, side, side) float64, added to; share (side, side) float64, added to: the solid angle of
-    the HEALPix pixels that are in each one, over that of a flat pixel: it goes up and down by a third, as their centres
-    fall. middle (2, side, side) float64, added to: sums of x and y of these centres, in pixels from the corner, each
-    times its part of `share`. (Gorski et al. 2005, ApJ 622, 759, for the rings.)
+    counts per pixel; counts float64, added to: those of map m are from begins[m] on, side^2 of them, rows first; share
+    (side, side) float64, added to: the solid angle of the HEALPix pixels that are in each one, over that of a flat
+    pixel: it goes up and down by a third, as their centres fall. middle (2, side, side) float64, added to: sums of x
+    and y of these centres, in pixels from the corner, each times its part of `share`. (Gorski et al. 2005, ApJ 622,
+    759, for the rings.)
     """
     lon0, lat0 = centre
     sin0, cos0 = np.sin(lat0), np.cos(lat0)
@@ -44,7 +45,26 @@ def cut_patch(nside, centre, side, pixel, maps, counts, share, middle):
             middle[0, row, column] += area * x / pixel
             middle[1, row, column] += area * y / pixel
             for m in range(maps.shape[0]):
-                counts[m, row, column] += maps[m, at]
+                if maps[m, at] != 0:
+                    counts[begins[m] + row * side + column] += maps[m, at]
+
+
+@njit(cache=True, nogil=True)
+def place_pixels(share, middle, pixel_deg, solid_angle, begins, lit, at):
+    """Write what `cut_patch` says of pixels into a row of values, for each channel that begins at one of `begins`.
+
+    lit (n,): solid angle, sr, `solid_angle` being that of a flat pixel; at (n, 2): x and y of the mean centre, degrees
+    from the corner; a pixel that has none: its own.
+    """
+    side = len(share)
+    for row in range(side):
+        for column in range(side):
+            part = share[row, column]
+            x = (middle[0, row, column] / part if part > 0 else column + 0.5) * pixel_deg
+            y = (middle[1, row, column] / part if part > 0 else row + 0.5) * pixel_deg
+            for begin in begins:
+                place = begin + row * side + column
+                lit[place], at[place, 0], at[place, 1] = part * solid_angle, x, y
 
 
 @njit(cache=True, nogil=True)

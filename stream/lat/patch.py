@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.kernels.patches import cut_patch
+from stream.kernels.patches import cut_patch, place_pixels
 from stream.lat.bands import BANDS, GRIDS, channels_of
 
 Floats = NDArray[np.float64]
@@ -79,27 +78,10 @@ def cut(maps: Sequence[NDArray[Any]], glon_deg: float, glat_deg: float, plan: Pl
     values, lit, at = np.zeros(plan.length), np.empty(plan.length), np.empty((plan.length, 2))
     for (nside, pixel_deg, channels), grid in zip(plan.grids, maps, strict=True):
         side, pixel = round(SIDE_DEG / pixel_deg), float(np.radians(pixel_deg))
-        counts, share, middle = (np.zeros((n, side, side)) for n in (len(channels), 1, 2))
-        cut_patch(nside, np.radians([glon_deg, glat_deg]), side, pixel, grid, counts, share[0], middle)
-        middle = np.where(share > 0, middle / np.maximum(share, 1e-30), _corner_to_middle(side)) * pixel_deg
-        for channel, image in zip(channels, counts, strict=True):
-            plan.image(values, channel)[:] = image
-            plan.image(lit, channel)[:] = share[0] * pixel**2
-            for axis in (0, 1):
-                plan.image(at[:, axis], channel)[:] = middle[axis]
+        begins, share, middle = plan.layout[list(channels), 0], np.zeros((side, side)), np.zeros((2, side, side))
+        cut_patch(nside, np.radians([glon_deg, glat_deg]), side, pixel, grid, begins, values, share, middle)
+        place_pixels(share, middle, pixel_deg, pixel**2, begins, lit, at)
     return Patch(plan, glon_deg, glat_deg, values, lit, at)
-
-
-def _corner_to_middle(side: int) -> Floats:
-    rows, columns = np.mgrid[:side, :side]
-    return np.stack([columns + 0.5, rows + 0.5])
-
-
-@cache
-def between(coarse: int, fine: int) -> Floats:
-    """Return weights (fine, coarse) of linear interpolation between the middles of cells along a side."""
-    place = np.clip((np.arange(fine) + 0.5) * coarse / fine - 0.5, 0, coarse - 1)
-    return np.clip(1 - np.abs(place[:, None] - np.arange(coarse)), 0, 1)
 
 
 def to_sky(glon_deg: float, glat_deg: float, x_deg: Floats, y_deg: Floats) -> tuple[Floats, Floats]:

@@ -7,13 +7,13 @@ does not know of the gas is 6 % of the light away from the plane, and three time
 """
 
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.kernels.sky_fit import INDEX_LOW, INDEX_STEP, PARAMETERS, add_source, fit_source, likelihood
+from stream.kernels.sky_light import design_cells, fit_norms, lay_background, sum_cells
 from stream.lat.bands import CHANNELS
 from stream.lat.exposure import Exposure, counts, power_law
 from stream.lat.patch import SIDE_DEG, Patch, Plan
@@ -34,9 +34,13 @@ FAINTEST: Final = 1e-3  # UNIT
 BAND_STEPS: Final = 8  # of Newton's iteration, for the flux of one band
 NORM: Final = (1.0, 1.0, 0.0, 0.0)  # interstellar, isotropic, gradient of the first by half the patch's side
 NORM_SD: Final = (0.3, 0.5, 0.1, 0.1)
-NORM_BOUNDS: Final = (np.array([0.05, 0.05, -0.6, -0.6]), np.array([5.0, 10.0, 0.6, 0.6]))
+NORM_PRIOR: Final = np.array([NORM, [1 / sd**2 for sd in NORM_SD]])
+NORM_BOUNDS: Final = np.array([[0.05, 0.05, -0.6, -0.6], [5.0, 10.0, 0.6, 0.6]])
 NEWTON: Final = 6  # steps
 CELL_DEG: Final = 0.8  # of the fit of the background, which has no structure below the patch's size
+
+
+_SPECTRA: Final = power_law(np.full(len(INDICES), UNIT), INDICES)
 
 
 @dataclass(slots=True)
@@ -64,6 +68,7 @@ class Scene:
     light: Floats = field(init=False)  # (length,) counts of the sources
     sources: list[Source] = field(default_factory=list)
     prior: tuple[float, float] = PRIOR
+    _cells: list[tuple[Floats, Floats]] = field(default_factory=list, repr=False)  # of each group: `_in_cells`
 
     def __post_init__(self) -> None:
         """Begin with norms of 1 and no source."""
@@ -80,13 +85,6 @@ class Scene:
         far, more, width = DOUBT
         lat = np.clip(self.patch.glat_deg + np.asarray(y_deg) - SIDE_DEG / 2, -90, 90)
         return np.asarray(far + more * np.exp(-np.abs(lat) / width))
-
-    def weight_image(self, channel: int) -> Floats:
-        """Return the weight of a channel's likelihood at each of its pixels, (rows, columns)."""
-        image = self.plan.image(self.background, channel)
-        y = (np.arange(len(image)) + 0.5) * self.plan.scale[channel]
-        under = image * np.pi * (self.profiles.r68_deg[channel] / self.plan.scale[channel]) ** 2
-        return np.asarray(1 / (1 + self.doubt(y)[:, None] ** 2 * under))
 
     def weights_at(self, x_deg: float, y_deg: float) -> Floats:
         """Return the weight of each channel's likelihood at a place, (channels,)."""
@@ -146,77 +144,41 @@ class Scene:
 
     def fit_background(self) -> None:
         """Fit the norms with the sources as they are: Newton on the penalised likelihood, group by group."""
-        for group, channels in enumerate(self.plan.groups):
-            parts = [self._cells(c) for c in channels]
-            design, observed, known = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
-            self.norms[group] = fit_norms(design, observed, known, self.norms[group])
-        for c, (a, b, by_x, by_y) in zip(self._channels(), self._norms_by_channel(), strict=True):
-            x, y = _tilt(int(self.plan.layout[c, 1]))
-            iem, iso = self.plan.image(self.iem, c), self.plan.image(self.iso, c)
-            self.plan.image(self.background, c)[:] = iem * np.maximum(a + by_x * x + by_y * y, 0.05) + iso * b
+        if not self._cells:
+            self._cells = [self._in_cells(channels) for channels in self.plan.groups]
+        for channels, (design, observed), norms in zip(self.plan.groups, self._cells, self.norms, strict=True):
+            known, end = np.empty(len(observed)), 0
+            for c in channels:
+                begin, side, step, number = self._grid(c)
+                sum_cells(self.light, begin, side, step, known[end : end + number])
+                end += number
+            fit_norms(design, observed, known, norms, NORM_PRIOR, NORM_BOUNDS, NEWTON)
+            for c in channels:
+                lay_background(self.iem, self.iso, *self._grid(c)[:2], norms, self.background)
 
-    def _channels(self) -> list[int]:
-        return [c for channels in self.plan.groups for c in channels]
-
-    def _norms_by_channel(self) -> list[Floats]:
-        return [self.norms[g] for g, channels in enumerate(self.plan.groups) for _ in channels]
-
-    def _cells(self, channel: int) -> tuple[Floats, Floats, Floats]:
-        """Return design (4, m), counts (m,) and counts of the sources (m,) of a channel in coarse cells."""
-        side = int(self.plan.layout[channel, 1])
+    def _grid(self, channel: int) -> tuple[int, int, int, int]:
+        """Return first value, pixels along a side, pixels along a side of a coarse cell, and how many cells."""
+        begin, side = (int(value) for value in self.plan.layout[channel])
         step = max(1, int(CELL_DEG / self.plan.scale[channel]))
-        x, y = _tilt(side)
-        iem = self.plan.image(self.iem, channel)
-        images = [iem, self.plan.image(self.iso, channel), iem * x, iem * y]
-        images += [self.plan.image(v, channel) for v in (self.patch.counts, self.light)]
-        line = _cells_of(side, step)
-        flat = (line @ np.stack(images) @ line.T).reshape(len(images), -1)
-        return flat[:4], flat[4], flat[5]
+        return begin, side, step, (side // step) ** 2
+
+    def _in_cells(self, channels: tuple[int, ...]) -> tuple[Floats, Floats]:
+        """Return design (4, m) and counts (m,) of channels in coarse cells."""
+        grids = [self._grid(c) for c in channels]
+        design, observed = [np.empty((4, number)) for *_, number in grids], [np.empty(number) for *_, number in grids]
+        for one, inside, (begin, side, step, _) in zip(design, observed, grids, strict=True):
+            design_cells(self.iem, self.iso, begin, side, step, one)
+            sum_cells(self.patch.counts, begin, side, step, inside)
+        return np.concatenate(design, axis=1), np.concatenate(observed)
 
 
-@cache
-def _cells_of(side: int, step: int) -> Floats:
-    """Return what sums pixels along a side into cells of `step`, (cells, side)."""
-    line, inside = np.zeros((side // step, side)), np.arange(side // step * step)
-    line[inside // step, inside] = 1.0
-    return line
-
-
-@cache
-def _tilt(side: int) -> tuple[Floats, Floats]:
-    at = (np.arange(side) + 0.5) / side * 2 - 1
-    return at[None, :], at[:, None]
-
-
-def fit_norms(design: Floats, observed: Floats, known: Floats, norms: Floats) -> Floats:
-    """Return norms (4,) of design (4, m) whose sum with `known` (m,) fits the counts (m,) best; Gaussian prior."""
-    prior = 1 / np.array(NORM_SD) ** 2
-
-    def rated(trial: Floats) -> tuple[float, Floats]:
-        expected = np.maximum(trial @ design + known, 1e-9)
-        penalty = 0.5 * float(prior @ (trial - NORM) ** 2)
-        return float(observed @ np.log(expected) - expected.sum()) - penalty, expected
-
-    best, expected = rated(norms)
-    for _ in range(NEWTON):
-        gradient = design @ (observed / expected - 1) - prior * (norms - NORM)
-        step = np.linalg.solve((design / expected) @ design.T + np.diag(prior), gradient)
-        for length in (1.0, 0.5, 0.1):
-            trial = np.clip(norms + length * step, *NORM_BOUNDS)
-            value, made = rated(trial)
-            if value > best:
-                break
-        else:
-            return norms
-        rise, norms, best, expected = value - best, trial, value, made
-        if rise < 0.01:
-            break
-    return norms
+def rates_at(exposure: Exposure, glon_deg: float, glat_deg: float) -> Floats:
+    """Return the counts of a source of one UNIT in each channel at INDICES, (CHANNELS, k)."""
+    rate = counts(_SPECTRA, exposure.at(glon_deg, glat_deg)[..., 0])
+    return np.ascontiguousarray(rate.transpose(2, 1, 0).reshape(CHANNELS, len(INDICES)))
 
 
 def scene_of(patch: Patch, diffuse: tuple[Floats, Floats], exposure: Exposure, profiles: Profiles) -> Scene:
     """Return a scene of the LAT without sources. diffuse: counts sr-1 of interstellar, isotropic light, (length,)."""
-    at = exposure.at(patch.glon_deg, patch.glat_deg)[..., 0]
-    rate = counts(power_law(np.full(len(INDICES), UNIT), INDICES), at)
-    by_channel = np.ascontiguousarray(rate.transpose(2, 1, 0).reshape(CHANNELS, len(INDICES)))
-    return Scene(patch, diffuse[0] * patch.lit, diffuse[1] * patch.lit, by_channel, profiles)
+    rate = rates_at(exposure, patch.glon_deg, patch.glat_deg)
+    return Scene(patch, diffuse[0] * patch.lit, diffuse[1] * patch.lit, rate, profiles)

@@ -14,8 +14,9 @@ from scipy.fft import irfft2, rfft2
 from scipy.ndimage import maximum_filter
 
 from stream.kernels.sky_fit import INDEX_LOW, INDEX_STEP
+from stream.kernels.sky_light import enlarge, filter_images
 from stream.lat.bands import AT_BOUND, BANDS, CONFUSED, DETECTION, EDGE, EDGES_MEV, NOT_SETTLED, REFERENCE_MEV
-from stream.lat.patch import INNER_DEG, SIDE_DEG, between, to_patch, to_sky
+from stream.lat.patch import INNER_DEG, SIDE_DEG, to_patch, to_sky
 from stream.lat.psf import Stamp
 from stream.lat.scene import BOUNDS, INDICES, UNIT, WINGS_DEG, Scene, Source
 
@@ -76,42 +77,48 @@ def _begin_with(scene: Scene, known: NDArray[Any]) -> None:
             scene.add(at)
 
 
-def filter_map(scene: Scene) -> tuple[Floats, Floats, Floats]:
-    """Return TS, flux and the flux of one sigma, UNIT, of one more source of FILTER_INDEX at each finest pixel."""
-    plan, model = scene.plan, scene.background + scene.light
+def filter_map(scene: Scene, *, doubted: bool = True) -> tuple[Floats, Floats, Floats]:
+    """Return TS, flux and the flux of one sigma, UNIT, of one more source of FILTER_INDEX at each finest pixel.
+
+    doubted: the background may differ from the model, as `Scene.doubt` says; else it is known but for its noise.
+    """
+    plan = scene.plan
     rate = scene.rate[:, round((FILTER_INDEX - INDEX_LOW) / INDEX_STEP)]
     flux = max(FILTER_FLUX, FILTER_COUNTS / float(rate.sum()))
     fine = int(plan.layout[:, 1].max())
-    pull, power, noise = np.zeros((3, fine, fine))
-    for _, pixel, channels in plan.grids:
-        side = round(SIDE_DEG / pixel)
+    images = np.zeros((3, fine, fine))
+    for _, _, channels in plan.grids:
+        side = int(plan.layout[channels[0], 1])
         sums = np.zeros((3, side, side // 2 + 1), np.complex64)
         for c in channels:
-            n, lit = plan.image(scene.patch.counts, c), plan.image(scene.patch.lit, c)
-            m, stamp = np.maximum(plan.image(model, c), LEAST), _stamp(scene, c)
-            variance = m + flux * rate[c] * stamp.peak * float(lit.mean())
-            seen = scene.weight_image(c) * rate[c] * lit / variance
-            light = rate[c] * lit
-            sums[0] += _transform(seen * (n - m)) * stamp.once
-            sums[1] += _transform(seen * light) * stamp.squared
-            sums[2] += _transform(seen * light * m / variance) * stamp.squared
-        for image, transform in zip((pull, power, noise), sums, strict=True):
-            image += _enlarged(irfft2(transform, (side, side)), fine)
-    ts = np.where(pull > 0, pull**2 / np.maximum(noise, 1e-12), 0.0)
-    power = np.maximum(power, 1e-12)
-    return ts, pull / power, np.sqrt(np.maximum(noise, 1e-12)) / power
+            stamp = _stamp(scene, c)
+            of = _transform(_weighed(scene, c, float(rate[c]), flux * float(rate[c]) * stamp.peak, doubted))
+            sums[0] += of[0] * stamp.once
+            sums[1:] += of[1:] * stamp.squared
+        for image, folded in zip(images, irfft2(sums, (side, side)), strict=True):
+            enlarge(folded, image)
+    pull, power, noise = images[0], np.maximum(images[1], 1e-12), np.maximum(images[2], 1e-12)
+    ts = np.where(pull > 0, pull**2 / noise, 0.0)
+    return ts, pull / power, np.sqrt(noise) / power
 
 
-def _transform(image: Floats) -> NDArray[np.complex64]:
-    return np.asarray(rfft2(image.astype(np.float32)))
+def _weighed(scene: Scene, channel: int, rate: float, peak: float, doubted: bool) -> NDArray[np.float32]:
+    """Return a channel's weighed excess, signal and variance, (3, rows, columns); peak: of a source, per sr."""
+    begin, side = (int(value) for value in scene.plan.layout[channel])
+    scale = float(scene.plan.scale[channel])
+    doubt = scene.doubt(np.asarray((np.arange(side) + 0.5) * scale, float)) * doubted
+    under = np.pi * (float(scene.profiles.r68_deg[channel]) / scale) ** 2
+    more = peak * float(scene.plan.image(scene.patch.lit, channel).mean())
+    out = np.empty((3, side, side), np.float32)
+    filter_images(
+        scene.patch.counts, scene.background, scene.light, scene.patch.lit, begin, side, doubt, under, rate, more,
+        LEAST, out,
+    )  # fmt: skip
+    return out
 
 
-def _enlarged(image: NDArray[np.float32], side: int) -> Floats:
-    """Return an image with `side` pixels along each side, linear between the middles of its own."""
-    if len(image) == side:
-        return np.asarray(image, float)
-    line = between(len(image), side)
-    return np.asarray(line @ image @ line.T, float)
+def _transform(images: NDArray[np.floating]) -> NDArray[np.complex64]:
+    return np.asarray(rfft2(images.astype(np.float32, copy=False)))
 
 
 def _stamp(scene: Scene, channel: int) -> Stamp:
@@ -128,6 +135,8 @@ def _stamp(scene: Scene, channel: int) -> Stamp:
 def add_peaks(scene: Scene, threshold: float, seen: tuple[Floats, Floats, Floats]) -> int:
     """Add a source at each peak of what the filter has seen above a threshold; return how many."""
     ts, flux, _ = seen
+    if not (ts > threshold).any():
+        return 0
     peak = (ts == maximum_filter(ts, 5)) & (ts > threshold)
     peak[:RIM] = peak[-RIM:] = peak[:, :RIM] = peak[:, -RIM:] = False
     pixel = SIDE_DEG / len(ts)

@@ -7,9 +7,10 @@ import astropy_healpix.healpy as hp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stream.kernels.sky_light import enlarge
 from stream.lat.bands import CHANNELS, TYPES
 from stream.lat.exposure import ENERGY_MEV, WEIGHT_MEV, Exposure
-from stream.lat.patch import SIDE_DEG, Patch, between, to_sky
+from stream.lat.patch import SIDE_DEG, Patch, to_sky
 
 Floats = NDArray[np.float64]
 NSIDE: Final = 64  # of the maps of what is expected: 0.9 degrees
@@ -52,21 +53,24 @@ class Expected:
     iem: Floats
     iso: Floats
 
-    def on(self, patch: Patch) -> tuple[Floats, Floats]:
-        """Return counts sr-1 of interstellar and isotropic light in the pixels of a patch, (length,) each."""
+    def in_cells(self, glon_deg: float, glat_deg: float) -> tuple[Floats, Floats]:
+        """Return counts sr-1 of interstellar and isotropic light on a patch, (CHANNELS, n, n), in cells of STEP_DEG."""
         side = round(SIDE_DEG / STEP_DEG)
         at = (np.arange(side) + 0.5) * STEP_DEG
         x, y = np.meshgrid(at, at)
-        pixels, weights = hp.get_interp_weights(
-            NSIDE, *to_sky(patch.glon_deg, patch.glat_deg, x.ravel(), y.ravel()), lonlat=True
+        pixels, weights = hp.get_interp_weights(NSIDE, *to_sky(glon_deg, glat_deg, x.ravel(), y.ravel()), lonlat=True)
+        iem, iso = (
+            (maps[:, pixels] * weights).sum(axis=1).reshape(len(maps), side, side) for maps in (self.iem, self.iso)
         )
-        iem, iso = np.empty(patch.plan.length), np.empty(patch.plan.length)
-        for c in range(len(self.iem)):
-            line = between(side, int(patch.plan.layout[c, 1]))
-            for maps, values in ((self.iem, iem), (self.iso, iso)):
-                coarse = (maps[c][pixels] * weights).sum(axis=0).reshape(side, side)
-                patch.plan.image(values, c)[:] = line @ coarse @ line.T
         return iem, iso
+
+    def on(self, patch: Patch) -> tuple[Floats, Floats]:
+        """Return counts sr-1 of interstellar and isotropic light in the pixels of a patch, (length,) each."""
+        out = np.zeros((2, patch.plan.length))
+        for values, cells in zip(out, self.in_cells(patch.glon_deg, patch.glat_deg), strict=True):
+            for c, image in enumerate(cells):
+                enlarge(image, patch.plan.image(values, c))
+        return out[0], out[1]
 
 
 def expect(diffuse: Diffuse, exposure: Exposure, smear: Floats | None = None) -> Expected:

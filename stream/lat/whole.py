@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stream.lat.bands import DETECTION
 from stream.lat.exposure import Exposure
+from stream.lat.glance import Glance, Photons
 from stream.lat.patch import centres, cut
 from stream.lat.psf import Profiles
 from stream.lat.scene import WINGS_DEG, Scene, scene_of
@@ -49,30 +50,38 @@ def search_sky(survey: Survey, maps: Maps, least_ts: float = 16.0, known: NDArra
     known: bright sources of an earlier search; none: a first pass looks for them.
     """
     places = centres()
+    numbers, glance = range(len(places)), None
     if known is None:
-        first = _all(survey, places, lambda at: _bright(survey, maps, at))
-        known = merge(places, first)
+        known = merge(places, _all(survey, numbers, lambda k: _bright(survey, maps, places[k])))
+    if not len(known) and (photons := Photons.of(maps)) is not None:
+        glance = Glance.over(photons, survey.expected, survey.exposure, survey.profiles, places)
     begin = known
-    found = merge(places, _all(survey, places, lambda at: _full(survey, maps, at, least_ts, begin)))
+
+    def one(number: int) -> NDArray[Any]:
+        if glance is not None and not glance.may_hold(number, least_ts):
+            return np.zeros(0, DETECTION)
+        return _full(survey, maps, places[number], least_ts, begin)
+
+    found = merge(places, _all(survey, numbers, one))
     found = found[np.argsort(-found["ts"], kind="stable")]
     found["id"] = np.arange(1, len(found) + 1)
     return found
 
 
-def _all(
-    survey: Survey, places: NDArray[np.float64], one: Callable[[NDArray[np.float64]], NDArray[Any]]
-) -> list[NDArray[Any]]:
+def _all(survey: Survey, numbers: range, one: Callable[[int], NDArray[Any]]) -> list[NDArray[Any]]:
     with ThreadPoolExecutor(survey.threads) as pool:
-        return list(pool.map(one, places))
+        return list(pool.map(one, numbers))
 
 
 def _bright(survey: Survey, maps: Maps, at: NDArray[np.float64]) -> NDArray[Any]:
     scene = survey.scene(maps, *at)
-    return search(scene, BRIGHT, rounds=(4 * BRIGHT,))
+    return search(scene, BRIGHT, rounds=(4 * BRIGHT,)) if scene.rate.min() > 0 else np.zeros(0, DETECTION)
 
 
 def _full(survey: Survey, maps: Maps, at: NDArray[np.float64], least_ts: float, known: NDArray[Any]) -> NDArray[Any]:
     scene = survey.scene(maps, *at)
+    if scene.rate.min() <= 0:  # nobody looked there
+        return np.zeros(0, DETECTION)
     near = separation(known["glon_deg"], known["glat_deg"], *at) < AROUND_DEG
     return search(scene, least_ts, known[near])
 
