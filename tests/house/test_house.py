@@ -4,6 +4,7 @@ import ast
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -32,6 +33,24 @@ def test_every_command_explains_itself_with_an_example(command):
     result = CliRunner().invoke(cli, [command, "--help"])
     assert result.exit_code == 0
     assert "Example: raysieve" in result.output
+
+
+def leaves(command, words=()):
+    """Yield the words of each command below one that are not groups."""
+    if not isinstance(command, click.Group):
+        yield words
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        yield from leaves(command.get_command(context, name), (*words, name))
+
+
+def test_every_command_of_a_group_has_an_example_of_itself():
+    silent = []
+    for words in leaves(cli):
+        shown = " ".join(CliRunner().invoke(cli, [*words, "--help"]).output.split())
+        silent += [] if f"Example: raysieve {' '.join(words)}" in shown else [words]
+    assert not silent
 
 
 def test_files_stay_within_the_budget():
