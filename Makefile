@@ -39,7 +39,7 @@ sources: .venv/train .venv/analyse  ## fits, images, classes of X-ray sources: d
 	$(BIN)/raysieve simulate source-sets out/sources/test.h5 --fields 40 --seed 2 --overwrite
 	$(BIN)/python -m bench.sources
 
-lat: .venv/train  ## the gamma-ray sky, simulated and real, searched, told apart, streamed: docs/lat.md (an hour)
+lat: .venv/train .venv/analyse  ## the gamma-ray sky, simulated and real, searched, told apart, streamed: docs/lat.md (an hour)
 	$(BIN)/python -m bench.lat
 
 scaling: .venv/ready  ## recordings on a cluster, and what a detector costs: docs/scaling.md (needs the extra `cluster`)

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-PARTS = ("realsky", "realmap", "search", "live", "stream", "classes", "page")
+PARTS = ("realsky", "realmap", "search", "live", "stream", "classes", "analyse", "page")
 
 
 def main() -> None:
