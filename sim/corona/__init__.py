@@ -1,0 +1,1 @@
+"""Stellar coronae of known truth."""
