@@ -16,6 +16,7 @@ from scipy.ndimage import maximum_filter
 from stream.kernels.sky_fit import INDEX_LOW, INDEX_STEP
 from stream.kernels.sky_light import enlarge, filter_images
 from stream.lat.bands import AT_BOUND, BANDS, CONFUSED, DETECTION, EDGE, EDGES_MEV, NOT_SETTLED, REFERENCE_MEV
+from stream.lat.masks import Places
 from stream.lat.patch import INNER_DEG, SIDE_DEG, to_patch, to_sky
 from stream.lat.psf import Stamp
 from stream.lat.scene import BOUNDS, INDICES, UNIT, WINGS_DEG, Scene, Source
@@ -40,12 +41,17 @@ LEAST: Final = 1e-4  # counts per pixel in its variance
 
 
 def search(
-    scene: Scene, least_ts: float = 16.0, known: NDArray[Any] | None = None, rounds: tuple[float, ...] = ROUNDS
+    scene: Scene,
+    least_ts: float = 16.0,
+    known: NDArray[Any] | None = None,
+    rounds: tuple[float, ...] = ROUNDS,
+    places: Places | None = None,
 ) -> NDArray[Any]:
     """Find the sources of a scene above a TS; return DETECTION rows, most significant first, none: no rows.
 
     Those in the margin are found as well, with the flag EDGE. known: DETECTION rows of bright sources, from an earlier
-    search: those on the patch are where its fit begins, those beyond shine into it.
+    search: those on the patch are where its fit begins, those beyond shine into it. places: where a network has seen
+    sources; they take the place of the filter's peaks, all rounds of them.
     """
     if known is not None:
         _begin_with(scene, known)
@@ -53,7 +59,10 @@ def search(
     if scene.sources:
         settle(scene)
     seen = filter_map(scene)
-    for threshold in (*(t for t in rounds if t > least_ts), least_ts):
+    if places is not None:
+        add_places(scene, places, seen[1])
+        settle(scene)
+    for threshold in () if places is not None else (*(t for t in rounds if t > least_ts), least_ts):
         if add_peaks(scene, threshold, seen):
             settle(scene)
             seen = filter_map(scene)
@@ -143,15 +152,26 @@ def add_peaks(scene: Scene, threshold: float, seen: tuple[Floats, Floats, Floats
     pixel = SIDE_DEG / len(ts)
     before = len(scene.sources)
     for row, column in sorted(zip(*np.nonzero(peak), strict=True), key=lambda at: -ts[at]):
-        place = np.array([column + 0.5, row + 0.5]) * pixel
-        if any(np.hypot(*(s.at[:2] - place)) < NEAR_DEG for s in scene.sources):
-            continue
-        at = np.array([*place, np.log(max(flux[row, column], 0.1)), min(FILTER_INDEX, scene.prior[0])])
-        for other in scene.sources:
-            other.fresh |= bool(np.hypot(*(other.at[:2] - place)) < BESIDE_DEG)
-        scene.sources.append(Source(at, float(ts[row, column])))
-        scene.add(at)
+        _begin(scene, np.array([column + 0.5, row + 0.5]) * pixel, flux[row, column], float(ts[row, column]))
     return len(scene.sources) - before
+
+
+def add_places(scene: Scene, places: Places, flux: Floats) -> None:
+    """Add a source at each place, surest first; flux: what the filter has there, UNIT, (side, side)."""
+    scale = len(flux) / SIDE_DEG
+    for x, y, p in zip(places.x_deg, places.y_deg, places.p, strict=True):
+        _begin(scene, np.array([x, y]), flux[int(y * scale), int(x * scale)], float(p))
+
+
+def _begin(scene: Scene, place: Floats, flux: float, ts: float) -> None:
+    """Add a source of FILTER_INDEX to the scene, to be fitted with its neighbours, unless one is there."""
+    if any(np.hypot(*(s.at[:2] - place)) < NEAR_DEG for s in scene.sources):
+        return
+    at = np.array([*place, np.log(max(flux, 0.1)), min(FILTER_INDEX, scene.prior[0])])
+    for other in scene.sources:
+        other.fresh |= bool(np.hypot(*(other.at[:2] - place)) < BESIDE_DEG)
+    scene.sources.append(Source(at, ts))
+    scene.add(at)
 
 
 def settle(scene: Scene) -> None:

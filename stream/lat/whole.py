@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from stream.lat.bands import DETECTION
 from stream.lat.exposure import Exposure
 from stream.lat.glance import Glance, Photons
-from stream.lat.patch import centres, cut
+from stream.lat.masks import likely_at, places_of
+from stream.lat.patch import centres, cut, to_patch
 from stream.lat.psf import Profiles
 from stream.lat.scene import WINGS_DEG, Scene, scene_of
 from stream.lat.search import search
@@ -24,6 +25,7 @@ from stream.lat.sphere import separation
 
 BRIGHT: Final = 400.0  # TS of those that the first pass looks for
 SAME_DEG: Final = 0.1  # two so near, of different patches, are one
+LEAST_P: Final = 0.05  # of a place of the mask that is fitted; the caller has a threshold of its own
 AROUND_DEG: Final = 12.0 + WINGS_DEG  # of a patch's centre: what may shine into it
 
 Maps = Sequence[NDArray[Any]]  # counts (channels, 12 nside^2) for each of GRIDS
@@ -37,6 +39,8 @@ class Survey:
     exposure: Exposure
     profiles: Profiles
     threads: int = 1
+    mask: Callable[[Scene], NDArray[np.float32]] | None = None  # where a network sees sources, p of the finest pixels
+    by_mask: bool = False  # its places, not the filter's
 
     def scene(self, maps: Maps, glon_deg: float, glat_deg: float) -> Scene:
         """Return the scene of a patch."""
@@ -82,8 +86,15 @@ def _full(survey: Survey, maps: Maps, at: NDArray[np.float64], least_ts: float, 
     scene = survey.scene(maps, *at)
     if scene.rate.min() <= 0:  # nobody looked there
         return np.zeros(0, DETECTION)
-    near = separation(known["glon_deg"], known["glat_deg"], *at) < AROUND_DEG
-    return search(scene, least_ts, known[near])
+    near = known[separation(known["glon_deg"], known["glat_deg"], *at) < AROUND_DEG]
+    if survey.mask is None:
+        return search(scene, least_ts, near)
+    scene.fit_background()  # as the network has learned it: nothing is known of sources
+    mask = survey.mask(scene)
+    found = search(scene, least_ts, near, places=places_of(mask, LEAST_P) if survey.by_mask else None)
+    x, y = to_patch(float(at[0]), float(at[1]), found["glon_deg"], found["glat_deg"])
+    found["probability"] = likely_at(mask, x, y)
+    return found
 
 
 def merge(places: NDArray[np.float64], found: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -11,7 +11,8 @@ from stream.kernels.sky_fit import likelihood
 from stream.lat.bands import DETECTION, EDGE, EDGES_MEV, channels_of
 from stream.lat.builtin import stand_in as instrument
 from stream.lat.exposure import power_law, survey
-from stream.lat.patch import LAT, SIDE_DEG
+from stream.lat.masks import Places
+from stream.lat.patch import LAT, SIDE_DEG, to_patch
 from stream.lat.psf import STEP_DEG, profiles_of
 from stream.lat.scene import UNIT, scene_of
 from stream.lat.search import search
@@ -86,6 +87,16 @@ def test_fluxes_of_the_bands_are_those_of_the_spectrum(tools):
     pulls = np.array(pulls)
     assert np.abs(pulls[:, 2:].mean(axis=0)).max() < 1.5  # below 1 GeV the norms of the background move with it
     assert np.abs(pulls[:, 2:]).max() < 5
+
+
+def test_places_of_a_network_are_fitted_and_no_others(tools):
+    places = [(66.0, 43.0), (70.0, 46.5), (74.0, 44.0)]
+    seen = scene(tools, sources(np.array([3e-9, 3e-9, 3e-9]), places, np.array(INDICES)), 1)
+    x, y = to_patch(*PLACE, *(np.array([place[axis] for place in places[:2]]) for axis in (0, 1)))
+    found = search(seen, 25.0, places=Places(x + 0.08, y - 0.05, np.array([0.9, 0.8])))
+    assert len(found) == 2
+    for (lon, lat), row in zip(places[:2], np.sort(found, order="glat_deg"), strict=True):
+        assert separation(row["glon_deg"], row["glat_deg"], lon, lat) < 0.03
 
 
 def test_a_sky_without_sources_has_none_above_4_sigma(tools):
