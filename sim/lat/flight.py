@@ -62,9 +62,11 @@ class Even:
 
     def see(self, photons: NDArray[Any], span: Span, rng: np.random.Generator) -> NDArray[Any]:
         """Return EVENT rows of all photons, by time."""
-        out = _events(photons)
-        number = len(out)
-        out["time_s"] = np.sort(rng.uniform(span.start_s, span.stop_s, number))
+        number = len(photons)
+        time_s = rng.uniform(span.start_s, span.stop_s, number)
+        order = np.argsort(time_s)
+        out = _events(photons[order])
+        out["time_s"] = time_s[order]
         cosine = self._areas.cosines(out["channel"], out["energy_mev"], rng)
         theta, rock = np.arccos(cosine), np.radians(ROCK_DEG)
         along, across = cosine * np.cos(rock), np.sin(theta) * np.sin(rock)

@@ -77,6 +77,18 @@ def test_angles_of_an_even_survey(one, even):
     assert kstest(cosine, lambda c: np.interp(c, grid, cdf)).statistic < 0.03
 
 
+def test_photons_of_every_source_come_at_any_time_of_an_even_survey(even):
+    span = Span(START_S, START_S + 1000.0, 800.0, np.array([[START_S, START_S + 1000.0]]))
+    photons = np.zeros(6000, PHOTON)
+    photons["energy_mev"], photons["source"] = 1000.0, np.repeat([-1, 0, 1], 2000)
+    seen = even.see(photons, span, np.random.default_rng(4))
+    assert np.all(np.diff(seen["time_s"]) >= 0)
+    for source in (-1, 0, 1):
+        times = seen["time_s"][seen["source"] == source]
+        assert len(times) == 2000
+        assert kstest(times, "uniform", (START_S, 1000.0)).pvalue > 1e-3
+
+
 def test_what_an_orbit_sees_is_its_area_where_it_looks(one, orbit, scatter):
     """The share that is kept, against a sum over the rows of pointing."""
     source, _ = one
