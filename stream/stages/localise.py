@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from config.localise import Localise as Section
 from stream.lat.bands import DETECTION
-from stream.lat.cube import MISSION
+from stream.lat.cube import MISSION, new_maps
 from stream.lat.exposure import Exposure, survey
+from stream.lat.glance import Glance, Photons
 from stream.lat.instrument import Instrument
 from stream.lat.patch import LAT
 from stream.lat.psf import profiles_of
@@ -56,11 +57,14 @@ class Localise:
         return ()
 
     def _warm_up(self) -> None:
-        """Search an empty patch with one bright pixel, so that all is compiled."""
-        exposure = survey(self._instrument, 0.1)
-        maps = [np.zeros((len(channels), 12 * nside**2), np.uint8) for nside, _, channels in LAT.grids]
+        """Search an empty patch with one bright pixel, of the mission's maps and of a window's: all is compiled."""
+        exposure, place = survey(self._instrument, 0.1), (0.0, 60.0)
         given = Survey(expect(self._diffuse, exposure, self._smear), exposure, self._profiles)
-        scene = given.scene(maps, 0.0, 60.0)
+        given.scene(new_maps(), *place)
+        maps = new_maps([np.uint16] * len(LAT.grids))
+        if (photons := Photons.of(maps)) is not None:
+            Glance.over(photons, given.expected, exposure, self._profiles, np.array([place])).may_hold(0, BRIGHT)
+        scene = given.scene(maps, *place)
         side = int(LAT.layout[-1, 1])
         LAT.image(scene.patch.counts, len(LAT.scale) - 1)[side // 2, side // 2] = 60
         search(scene)
