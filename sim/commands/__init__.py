@@ -3,6 +3,7 @@
 import click
 
 from sim.commands.charge_loss import charge_loss
+from sim.commands.corona import corona
 from sim.commands.events import events
 from sim.commands.frames import frames
 from sim.commands.hits import hits
@@ -29,3 +30,4 @@ for command in (wfi, frames, events, hits, label_events, live, telemetry, charge
 simulate.add_command(lat_cutouts)
 simulate.add_command(lat)
 simulate.add_command(lat_patches)
+simulate.add_command(corona)
