@@ -24,7 +24,7 @@ from stream.errors import ConfigError
 from stream.lat.catalogue import Catalogue
 from stream.lat.cube import MISSION, WINDOWS
 from stream.lat.instrument import Instrument
-from stream.lat.patch import LAT, cut
+from stream.lat.patch import LAT, Patch, cut
 from stream.lat.psf import profiles_of
 from stream.lat.scene import scene_of
 from stream.lat.sky import Expected, expect
@@ -75,12 +75,14 @@ def lat(sky: tuple[Path, ...], at: Place | None, name: str, out: Path, **given: 
     instrument = instrument_of(given["irfs"])
     diffuse = read_diffuse(given["iem"], given["iso"])
     seen = open_sky(sky, given["window"], given["exposure"], instrument)
+    patch = _patch(seen, place)
     with disk_faults(out):
         out.mkdir(parents=True, exist_ok=True)
     profiles = profiles_of(instrument, LAT.blur_deg)
     expected = expect(diffuse, seen.exposure, smearing(diffuse, profiles))
     survey = Survey(expected, seen.exposure, profiles)
-    region = _region(survey, seen, place, Optics.of(instrument), not given["unweighted"])
+    scene = scene_of(patch, expected.on(patch), seen.exposure, profiles)
+    region = region_of(scene, Optics.of(instrument), seen.exposure, not given["unweighted"])
     parts = _parts(catalogue, survey, seen, place)
     own, others = aimed(parts, seen.exposure, place, name)
     kinds = tuple(KINDS) if given["model"] == "all" else (given["model"],)
@@ -105,16 +107,15 @@ def _aim(at: Place | None, name: str, path: Path | None) -> tuple[Catalogue | No
     return catalogue, (at[0] % 360, at[1])
 
 
-def _region(survey: Survey, seen: Seen, place: Place, optics: Optics, weighted: bool) -> Region:
-    """Return the region. Raises ConfigError where nothing was seen."""
+def _patch(seen: Seen, place: Place) -> Patch:
+    """Return the patch around a place. Raises ConfigError where nothing was seen."""
     where = f"window {seen.window}: l {place[0]:g} b {place[1]:g}"
     if not seen.exposure.at(*place)[:, 2:].min() > 0:
         raise ConfigError(f"{where}: no exposure there")
     patch = cut(seen.maps, *place)
     if not patch.counts.sum() > 0:
         raise ConfigError(f"{where}: no photons within 8 degrees")
-    scene = scene_of(patch, survey.expected.on(patch), seen.exposure, survey.profiles)
-    return region_of(scene, optics, seen.exposure, weighted)
+    return patch
 
 
 def _parts(catalogue: Catalogue | None, survey: Survey, seen: Seen, place: Place) -> list[Part]:

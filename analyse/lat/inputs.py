@@ -194,8 +194,9 @@ def aimed(parts: list[Part], exposure: Exposure, place: tuple[float, float], nam
     It is the nearest within SAME_DEG, with its own place and steepness to begin with; else a new one at the place.
     """
     away = np.array([np.hypot(*(p.theta[:2] - SIDE_DEG / 2)) for p in parts] or [np.inf])
-    k = next((i for i, p in enumerate(parts) if name and p.name == name), int(away.argmin()))
-    if away[k] > SAME_DEG:
+    named = next((i for i, p in enumerate(parts) if name and p.name == name), None)
+    k = int(away.argmin()) if named is None else named
+    if named is None and away[k] > SAME_DEG:
         theta = np.array([SIDE_DEG / 2, SIDE_DEG / 2, 0.0, 2.2, 0.0])
         told = name or f"l {place[0]:.2f} b {place[1]:+.2f}"
         return Part(told, theta, np.zeros(5, bool), exposure.at(*place)[..., 0]), parts

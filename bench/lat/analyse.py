@@ -1,6 +1,6 @@
 """`analyse lat` against truth: sources put into simulated skies, and what the likelihood and its posterior say of them.
 
-    python -m bench.lat.analyse [SOURCES] [POSTERIORS]
+    python -m bench.lat.analyse [SOURCES] [POSTERIORS]    # 2.5 and 40 s of CPU each
 
 Skies as those of bench.lat.search: ten years, front and back, the interstellar light of another norm, spectrum and fine
 structure than the model. A source is put where no brighter one is within a degree, above 20 degrees of latitude. Its
@@ -209,12 +209,13 @@ def posteriors(done: list[tuple[Row, Analysis]]) -> dict[str, tuple[Any, ...]]:
 
 
 def main() -> None:
-    number, sampled = (int(v) for v in (*sys.argv[1:], 100, 6)[:2])
+    number, sampled = (int(v) for v in (*sys.argv[1:], 60, 3)[:2])
     setting, done = Setting(), []
     for k in range(number):
         done.append(setting.one(k, 77))
         if k % 10 == 9:
             print(f"{k + 1} sources", flush=True)
+            figures.write("lat_analyse", f"{COMMAND} {k + 1} 0", judge([row for row, _ in done]))
     rows = judge([row for row, _ in done])
     seen = [one for one in done if one[1].limit is None][:sampled]
     rows |= posteriors(seen) if seen else {}
