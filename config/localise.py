@@ -20,4 +20,8 @@ class Localise(Section):
     """Cube of interstellar emission (gll_iem_v07.fits); empty: an analytic stand-in, good for simulated skies only."""
     iso: str = ""
     """Folder of iso_*_FRONT_*.txt and iso_*_BACK_*.txt; empty: a stand-in."""
+    model: str = "lat_localise"
+    """Network that says how probable each source of the mission is: a shipped one, an ONNX file; empty: not asked."""
+    least_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Sources of the mission that the network finds less probable are left out, and counted."""
     threads: Annotated[int, Field(ge=1, le=64)] = 2

@@ -29,6 +29,7 @@ LEAST_P: Final = 0.05  # of a place of the mask that is fitted; the caller has a
 AROUND_DEG: Final = 12.0 + WINGS_DEG  # of a patch's centre: what may shine into it
 
 Maps = Sequence[NDArray[Any]]  # counts (channels, 12 nside^2) for each of GRIDS
+Mask = Callable[[Scene], NDArray[np.float32]]  # where a network sees sources: p of the finest pixels of a scene
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,7 @@ class Survey:
     exposure: Exposure
     profiles: Profiles
     threads: int = 1
-    mask: Callable[[Scene], NDArray[np.float32]] | None = None  # where a network sees sources, p of the finest pixels
+    mask: Mask | None = None
     by_mask: bool = False  # its places, not the filter's
 
     def scene(self, maps: Maps, glon_deg: float, glat_deg: float) -> Scene:
