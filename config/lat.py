@@ -26,7 +26,7 @@ class AccumulateSky(Section):
 class ClassifySky(Section):
     """What the sources of the mission are, and which are none."""
 
-    model: str = ""
+    model: str = "lat_cutouts"
     """A shipped model or an ONNX file; empty: no classes."""
     provider: Literal["auto", "cpu", "cuda"] = "cpu"
 

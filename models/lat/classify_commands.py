@@ -83,7 +83,7 @@ def evaluate_lat_classify(catalogue: Path, kind: str, by_sky: bool, folds: int, 
 @click.option("--validation", required=True, type=FILE, help="Cut-outs of other skies: calibration.")
 @click.option("--out", required=True, type=FILE, help="The weights; a checkpoint while it trains.")
 @click.option("--way", default="counts", type=click.Choice(["counts", "changes"]), help="changes: without the mean.")
-@click.option("--epochs", default=12, type=click.IntRange(1), help="Times through all cut-outs.")
+@click.option("--epochs", default=6, type=click.IntRange(1), help="Times through all cut-outs.")
 @click.option("--batch", default=128, type=click.IntRange(2), help="Cut-outs in a step.")
 @click.option("--rate", default=0.004, type=click.FloatRange(1e-6, 1), help="Highest learning rate of one cycle.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same order of cut-outs.")

@@ -59,3 +59,13 @@ def only_sources(judged: Judged) -> Judged:
     frequency = np.maximum(np.bincount(label, minlength=FAKE) / max(len(label), 1), 1e-9)
     decided = np.argmax(p / frequency, axis=1)
     return Judged(judged.classes[:FAKE], label, p, decided, judged.group[rows])
+
+
+def agn_and_pulsars(judged: Judged) -> Judged:
+    """Return what is said of BLL and FSRQ together against PSR, of those alone, if they were nothing else."""
+    rows = np.flatnonzero(np.isin(judged.label, (0, 1, 2)))
+    p = np.stack([judged.p[rows, :2].sum(axis=1), judged.p[rows, 2]], axis=1)
+    p = p / np.maximum(p.sum(axis=1, keepdims=True), 1e-30)
+    label = (judged.label[rows] == 2).astype(np.int64)
+    frequency = np.maximum(np.bincount(label, minlength=2) / max(len(label), 1), 1e-9)
+    return Judged(("AGN", "PSR"), label, p, np.argmax(p / frequency, axis=1), judged.group[rows])

@@ -26,6 +26,7 @@ from stream.lat.cutouts import Cutouts
 
 Array = NDArray[np.float64]
 FADE = 1e-2  # of the weights (AdamW)
+TOLD_OF = 2000  # cut-outs of other skies, of which the loss is told after each epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Plan:
     """What decides a training, beside its cut-outs."""
 
     way: Way = "counts"
-    epochs: int = 12
+    epochs: int = 6
     batch: int = 128
     rate: float = 4e-3
     seed: int = 0
@@ -92,7 +93,7 @@ def train(
     if given.about == calibration.about:
         raise ConfigError(f"{calibration.path}: the same skies as {given.path}; expected others")
     torch.manual_seed(plan.seed)
-    network = CutoutNet(cutout_shape(plan.way)[0])
+    network = CutoutNet(cutout_shape(plan.way)[0]).to(memory_format=torch.channels_last_3d)
     optimiser = AdamW(network.parameters(), lr=plan.rate, weight_decay=FADE)
     standing, facts = Standing(steps=len(given) // plan.batch), {"plan": asdict(plan), "cutouts": given.about}
     if out.exists():
@@ -105,11 +106,10 @@ def train(
         began = time.monotonic()
         _epoch(network, optimiser, given, weight, plan, standing, tell)
         standing.epoch, standing.step = standing.epoch + 1, 0
-        logits = predict(network, calibration, plan.way)
-        standing.unseen = float(cross_entropy(torch.from_numpy(logits), torch.from_numpy(calibration.label), weight))
+        standing.unseen = _unseen(network, calibration, weight, plan.way)
         standing.seconds += time.monotonic() - began
         if standing.epoch == plan.epochs:
-            calibrate(network, logits, calibration.label)
+            calibrate(network, predict(network, calibration, plan.way), calibration.label)
         checkpoint.save(out, network, optimiser, {**facts, "standing": asdict(standing)})
         tell(standing)
     return network.eval()
@@ -133,26 +133,43 @@ def _epoch(
         which = order[step * plan.batch : (step + 1) * plan.batch]
         image = turned(given.inputs(which, plan.way), int(rng.integers(8)))
         with autocast(torch.device("cpu")):
-            said = network(torch.from_numpy(image))
+            said = network(torch.from_numpy(image).contiguous(memory_format=torch.channels_last_3d))
         loss = cross_entropy(said.float(), torch.from_numpy(label[which]), weight)
         standing.loss = take_step(optimiser, loss, plan.rate * one_cycle(done), standing.loss)
         standing.step = step + 1
         tell(standing)
 
 
-def predict(network: CutoutNet, unseen: CutoutSet, way: Way, size: int = 512) -> NDArray[np.float32]:
-    """Return the logits of all cut-outs, (n, classes)."""
+def _unseen(network: CutoutNet, calibration: CutoutSet, weight: torch.Tensor, way: Way) -> float:
+    """Return the loss on some cut-outs of other skies, spread over all of them."""
+    some = np.unique(np.linspace(0, len(calibration) - 1, TOLD_OF).astype(np.int64))
+    logits = torch.from_numpy(predict(network, calibration, way, which=some))
+    return float(cross_entropy(logits, torch.from_numpy(calibration.label[some]), weight))
+
+
+def predict(
+    network: CutoutNet, unseen: CutoutSet, way: Way, size: int = 512, which: NDArray[np.int64] | None = None
+) -> NDArray[np.float32]:
+    """Return the logits of cut-outs, (n, classes): of all, or of those asked for."""
     network.eval()
+    rows = np.arange(len(unseen)) if which is None else which
     said = [np.empty((0, len(KINDS)), np.float32)]
     with torch.no_grad():
-        for first in range(0, len(unseen), size):
-            which = np.arange(first, min(first + size, len(unseen)))
-            said.append(network(torch.from_numpy(unseen.inputs(which, way))).numpy())
+        for first in range(0, len(rows), size):
+            image = unseen.inputs(rows[first : first + size], way)
+            said.append(network(torch.from_numpy(image)).numpy())
     return np.concatenate(said)
 
 
 def calibrate(network: CutoutNet, logits: NDArray[np.float32], label: NDArray[np.int64]) -> None:
     """Set scale and shift of the network so that its probabilities are those of the skies that made `logits`."""
+    scale, shift = calibration_of(logits, label)
+    network.scale.copy_(torch.tensor(scale))
+    network.shift.copy_(torch.from_numpy(shift))
+
+
+def calibration_of(logits: NDArray[Any], label: NDArray[np.int64]) -> tuple[float, Array]:
+    """Return the scale and the shifts (classes,) of logits (n, classes) with the highest log score of labels (n,)."""
     given = torch.from_numpy(logits).double()
     scale = torch.ones((), dtype=torch.float64, requires_grad=True)
     shift = torch.zeros(logits.shape[1], dtype=torch.float64, requires_grad=True)
@@ -165,8 +182,7 @@ def calibrate(network: CutoutNet, logits: NDArray[np.float32], label: NDArray[np
         return loss
 
     optimiser.step(cost)
-    network.scale.copy_(scale.detach())
-    network.shift.copy_(shift.detach())
+    return float(scale.detach()), shift.detach().numpy()
 
 
 def judged(p: Array, unseen: CutoutSet) -> Judged:

@@ -48,7 +48,8 @@ def write_set(path: Path, setting: Setting) -> Iterator[int]:
     partial = path.with_name(f".{path.name}.partial")
     with h5py.File(partial, "w") as file:
         file.attrs["kind"] = KIND
-        file.attrs["about"] = str({**asdict(setting), "responses": instrument.about, "diffuse": model.about})
+        told = {key: value for key, value in asdict(setting).items() if key not in ("irfs", "iem", "iso")}
+        file.attrs["about"] = str({**told, "responses": instrument.about, "diffuse": model.about})
         for sky in range(setting.skies):
             rng = np.random.default_rng((setting.seed, sky))
             years = setting.years or (YEARS if sky % 2 == 0 else int(rng.integers(FEWEST, YEARS)))
