@@ -27,10 +27,11 @@ from sim.lat.catalogue import SOURCE
 from sim.lat.patches import Truth, draw_patch
 from sim.lat.photons import Scatter
 from stream.lat.associate import wilson
+from stream.lat.bands import DETECTION
 from stream.lat.exposure import power_law, survey
-from stream.lat.patch import LAT, to_patch
+from stream.lat.patch import LAT, SIDE_DEG, to_patch
 from stream.lat.psf import profiles_of
-from stream.lat.scene import UNIT, scene_of
+from stream.lat.scene import UNIT, WINGS_DEG, scene_of
 from stream.lat.search import search
 from stream.lat.sky import expect
 from stream.lat.smear import smearing
@@ -45,6 +46,7 @@ ALONE_DEG: Final = 1.0
 BRIGHTER: Final = 0.3  # of its flux, from which another one counts as near
 SKIES: Final = 4
 FALSE: Final = 4.0  # TS_curv
+BRIGHT: Final = 3e-9  # beyond the patch: TS 400 and more
 
 Row = dict[str, float]
 
@@ -88,15 +90,28 @@ class Setting:
         aim = lon + away[0] / np.cos(np.radians(lat)), lat + away[1]
         patch, _ = draw_patch(truth, self.scatter, *aim, rng)
         diffuse = self.expected.on(patch)
-        found = search(scene_of(patch, diffuse, self.exposure, self.profiles))
-        began = time.process_time()
+        found = search(scene_of(patch, diffuse, self.exposure, self.profiles), known=_beyond(sky, aim))
+        around, began = np.concatenate([found, _beyond(sky, aim)]), time.process_time()
         region = region_of(scene_of(patch, diffuse, self.exposure, self.profiles), self.optics, self.exposure)
-        part, others = aimed(parts_of_search(found, self.exposure, aim), self.exposure, aim)
+        part, others = aimed(parts_of_search(around, self.exposure, aim), self.exposure, aim)
         analysis = analyse_source(region, part, others)
         seconds = time.process_time() - began
         x, y = (float(v) for v in to_patch(*aim, np.array(lon), np.array(lat)))
         row = {"flux": flux / UNIT, "index": index, "x": x, "y": y, "cpu": seconds}
         return row | _results(analysis) | _searched(found, (lon, lat)), analysis
+
+
+def _beyond(sky: Truth, aim: tuple[float, float]) -> NDArray[Any]:
+    """Return bright sources beyond the patch as DETECTION rows: the first pass of a whole sky has them."""
+    x, y = to_patch(*aim, sky.sources["glon_deg"], sky.sources["glat_deg"])
+    with np.errstate(invalid="ignore"):
+        off = np.maximum(np.abs(x - SIDE_DEG / 2), np.abs(y - SIDE_DEG / 2)) - SIDE_DEG / 2
+        bright = sky.sources[(off > 0) & (off < WINGS_DEG) & (sky.sources["flux"] > BRIGHT)]
+    rows = np.zeros(len(bright), DETECTION)
+    for name in ("glon_deg", "glat_deg", "flux"):
+        rows[name] = bright[name]
+    rows["index"] = np.clip(np.log(bright["spectrum"][:, 1, 0] / bright["spectrum"][:, 3, 0]) / np.log(4.0), 1.0, 4.0)
+    return rows
 
 
 def _results(analysis: Analysis) -> Row:
@@ -213,7 +228,7 @@ def main() -> None:
     setting, done = Setting(), []
     for k in range(number):
         done.append(setting.one(k, 77))
-        if k % 10 == 9:
+        if k % 5 == 4:
             print(f"{k + 1} sources", flush=True)
             figures.write("lat_analyse", f"{COMMAND} {k + 1} 0", judge([row for row, _ in done]))
     rows = judge([row for row, _ in done])
