@@ -1,14 +1,16 @@
-"""`raysieve convert`: event and pixel lists of missions, as recordings of the frames they were found in; photons."""
+"""`raysieve convert`: event and pixel lists of missions, as recordings of the frames they were found in; CHIANTI."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 import click
+import numpy as np
 
 from stream.commands.photons import convert_ft1
 from stream.transport.foreign.islands import Converted
 
 FILE = click.Path(path_type=Path)
+Steps = tuple[float, float, float]
 
 
 @click.group()
@@ -84,6 +86,35 @@ def ccsds(packets: Path, out: Path) -> None:
     for name, count in counted.items():
         if count:
             click.echo(f"  {name.replace('_', ' ')}: {count}")
+
+
+@convert.command()
+@click.argument("given", metavar="INPUT", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--ion", multiple=True, help="Of a database: these only, as o_7; may be repeated. [default: all]")
+@click.option("--log-t", nargs=3, type=float, default=(5.8, 7.3, 0.05), show_default=True, help="Least, most, step.")
+@click.option("--log-n", nargs=3, type=float, default=(8.0, 13.0, 0.5), show_default=True, help="Least, most, step.")
+def chianti(given: Path, out: Path, ion: tuple[str, ...], log_t: Steps, log_n: Steps) -> None:
+    """Emissivities of coronal lines as a table: of a grid (npz), or of CHIANTI's files (directory or tar).
+
+    A database is solved by fiasco (pip install fiasco, in an environment of its own): minutes for each ion.
+
+    Example: raysieve convert chianti CHIANTI_10.1_database.tar.gz lines.npz --ion o_7 --ion fe_14
+    """
+    from stream.transport import chianti as tables
+
+    if given.suffix == ".npz":
+        table = tables.read_grid(given)
+    else:
+        from stream.transport.chianti_files import opened, solve
+
+        grids = [np.round(np.arange(low, high + step / 2, step), 6) for low, high, step in (log_t, log_n)]
+        with opened(given) as found:
+            for name, why in found.left.items():
+                click.echo(f"  {name}: {why}: left out", err=True)
+            table = solve(found, grids[0], grids[1], ion, lambda name: click.echo(f"  {name}", err=True))
+    tables.write_lines(_ready(out), table)
+    click.echo(f"{out}: {len(table):,} lines of {len(set(table.ion.tolist()))} ions")
 
 
 convert.add_command(convert_ft1)

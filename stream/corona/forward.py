@@ -43,7 +43,11 @@ class Coronae:
         all. Raises ConfigError for shapes that do not fit and for numbers below 0.
         """
         density, t, norms = np.atleast_1d(np.asarray(log_n, float)), _deep(log_t), _deep(norm)
-        size, depth = max(len(density), len(t), len(norms)), max(t.shape[1], norms.shape[1])
+        try:
+            size, depth = np.broadcast_shapes((*density.shape, 1), t.shape, norms.shape)
+        except ValueError:
+            shapes_given = ", ".join(str(x.shape) for x in (t, norms, density))
+            raise ConfigError(f"coronae: log_t, norm, log_n: {shapes_given}; expected (S, M), (S, M), (S,)") from None
         if unknown := set(rest) - set(_FALLBACK):
             raise ConfigError(f"coronae: {', '.join(sorted(unknown))}: expected {', '.join(_FALLBACK)}")
         given = {"log_t": t, "norm": norms, "log_n": density, **_FALLBACK, **rest}

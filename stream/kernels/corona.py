@@ -55,6 +55,8 @@ def to_bins(nodes, row, part, width, out):
     """Add a smooth density (S, W) to bins (S, B): straight in ln between nodes row and row + 1 (B,), times width."""
     ln = np.empty(nodes.shape[1])
     for s in range(nodes.shape[0]):
+        if nodes[s].max() <= 0.0:
+            continue
         for k in range(ln.size):
             ln[k] = math.log(max(nodes[s, k], 1e-300))
         for b in range(row.size):
