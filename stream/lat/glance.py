@@ -29,6 +29,7 @@ from stream.lat.sphere import separation, unit_vectors
 
 Floats = NDArray[np.float64]
 MOST: Final = 100_000  # photons: with more, a list is no gain
+MANY: Final = 1_000  # on one patch: the look costs their square, and a search less
 LEAST: Final = 0.8  # of the threshold
 NEAREST_DEG: Final = 6.5  # from the middle of a patch, along x or y: no place farther away has it for its nearest
 AROUND_DEG: Final = 12.0  # of a patch's centre: its photons
@@ -91,7 +92,10 @@ class Glance:
         """Return whether the patch around a place may be the nearest of a source above a TS."""
         if self.rates[number].min() <= 0:  # nobody looked there
             return False
-        found = self.peaks(number)
+        photons, channel = self.on(number)
+        if len(photons) > MANY:
+            return True
+        found = self.peaks(number, photons, channel)
         found = found[found[:, 2] > LEAST * least_ts]
         if not len(found):
             return False
@@ -99,9 +103,11 @@ class Glance:
         away = separation(lon[:, None], lat[:, None], self.places[:, 0], self.places[:, 1])
         return bool(np.any(away[:, number] < away.min(axis=1) + 2 * MOVE_DEG))
 
-    def peaks(self, number: int) -> Floats:
-        """Return x, y, degrees, and TS of where the photons of a patch lead, (n, 3); some of them more than once."""
-        photons, channel = self._on(number)
+    def peaks(self, number: int, photons: Floats, channel: NDArray[np.int8]) -> Floats:
+        """Return x, y, degrees, and TS of where the photons of a patch lead, (n, 3); some of them more than once.
+
+        photons: x and y, degrees from the patch's corner, (n, 2); channel (n,).
+        """
         background = np.empty(len(photons))
         read_cells(self._background(number, photons, channel), channel, photons / STEP_DEG, background)
         starts = np.flatnonzero(np.all(np.abs(photons - SIDE_DEG / 2) < NEAREST_DEG, axis=1))
@@ -112,7 +118,7 @@ class Glance:
         )  # fmt: skip
         return out
 
-    def _on(self, number: int) -> tuple[Floats, NDArray[np.int8]]:
+    def on(self, number: int) -> tuple[Floats, NDArray[np.int8]]:
         """Return x and y, degrees, (n, 2), and the channels of the photons on a patch."""
         lon, lat = self.places[number]
         middle = unit_vectors([lon], [lat])[0]

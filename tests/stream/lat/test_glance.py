@@ -74,7 +74,7 @@ def test_a_first_look_sees_the_ts_that_the_search_fits(given, monkeypatch):
     assert separation(found["glon_deg"][:, None], found["glat_deg"][:, None], lon, lat).min(axis=0).max() < 0.6
     for one in found:
         number = int(separation(near[:, 0], near[:, 1], one["glon_deg"], one["glat_deg"]).argmin())
-        assert glance.peaks(number)[:, 2].max() > 0.85 * one["ts"]
+        assert glance.peaks(number, *glance.on(number))[:, 2].max() > 0.85 * one["ts"]
         assert glance.may_hold(number, float(one["ts"]))
 
 
