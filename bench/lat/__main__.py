@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-PARTS = ("realsky", "realmap", "search", "live", "stream", "classes", "analyse", "page")
+PARTS = ("realsky", "realmap", "search", "live", "stream", "classes", "cutouts", "analyse", "page")
 
 
 def main() -> None:

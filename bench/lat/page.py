@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from bench import figures, pages
+from bench.lat.classes_page import classes_table, cutouts_table, fakes_table
 from bench.lat.search import EDGES
 from bench.scaling import fill
 
@@ -101,7 +102,14 @@ def sky_table() -> str:
     return "\n".join(lines)
 
 
-BLOCKS = {"search": search_table, "real": real_table, "sky": sky_table}
+BLOCKS = {
+    "search": search_table,
+    "real": real_table,
+    "sky": sky_table,
+    "classes": classes_table,
+    "cutouts": cutouts_table,
+    "fakes": fakes_table,
+}
 
 
 def filled(text: str) -> str:
