@@ -25,6 +25,8 @@ from stream.lat.sphere import separation
 
 BRIGHT: Final = 400.0  # TS of those that the first pass looks for
 SAME_DEG: Final = 0.1  # two so near, of different patches, are one
+OWN: Final = 2.0  # a detection of its own patch counts so many times
+TIE_DEG: Final = 0.3  # twice what two patches may differ by in the place of a source
 LEAST_P: Final = 0.05  # of a place of the mask that is fitted; the caller has a threshold of its own
 AROUND_DEG: Final = 12.0 + WINGS_DEG  # of a patch's centre: what may shine into it
 
@@ -99,19 +101,30 @@ def _full(survey: Survey, maps: Maps, at: NDArray[np.float64], least_ts: float, 
 
 
 def merge(places: NDArray[np.float64], found: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return the detections of all patches, each from the patch nearest to it, strongest first, none twice."""
-    parts = [np.zeros(0, DETECTION)]
+    """Return the detections of all patches, each from the patch nearest to it, strongest first, none twice.
+
+    Two patches place a source a little differently, so that each may think it the other's: what lies within TIE_DEG of
+    the border is taken from both, and of two that agree within their 95 % radii the stronger one; of two as strong as
+    each other within a factor OWN, that which is its patch's own.
+    """
+    parts, patch, own = [np.zeros(0, DETECTION)], [np.zeros(0, int)], [np.zeros(0, bool)]
     for number, rows in enumerate(found):
         away = separation(rows["glon_deg"][:, None], rows["glat_deg"][:, None], places[:, 0], places[:, 1])
-        parts.append(rows[away.argmin(axis=1) == number] if len(rows) else rows)
-    every = np.concatenate(parts)
-    every = every[np.argsort(-every["ts"], kind="stable")]
-    kept = np.ones(len(every), bool)
-    for i in range(len(every)):
-        if kept[i]:
-            near = np.abs(every["glat_deg"][i + 1 :] - every["glat_deg"][i]) < SAME_DEG
-            place = np.flatnonzero(near & kept[i + 1 :]) + i + 1
-            later, this = every[place], every[i]
-            away = separation(later["glon_deg"], later["glat_deg"], this["glon_deg"], this["glat_deg"])
-            kept[place[away < SAME_DEG]] = False
-    return every[kept]
+        beyond = away[:, number] - away.min(axis=1, initial=np.inf)
+        kept = beyond < TIE_DEG
+        parts.append(rows[kept])
+        patch.append(np.full(int(kept.sum()), number))
+        own.append(beyond[kept] <= 0)
+    table, of, sure = (np.concatenate(each) for each in (parts, patch, own))
+    order = np.argsort(-table["ts"] * np.where(sure, OWN, 1.0), kind="stable")
+    table, of, sure = table[order], of[order], sure[order]
+    chosen = np.zeros(len(table), bool)
+    for i, this in enumerate(table):
+        others = np.flatnonzero(chosen[:i] & (of[:i] != of[i]))
+        others = others[np.abs(table["glat_deg"][others] - this["glat_deg"]) < TIE_DEG]
+        near = table[others]
+        apart = separation(near["glon_deg"], near["glat_deg"], this["glon_deg"], this["glat_deg"])
+        agree = np.clip(near["r95_deg"] + this["r95_deg"], SAME_DEG, TIE_DEG)
+        chosen[i] = not np.any(apart < np.where(sure[others] & sure[i], SAME_DEG, agree))
+    table = table[chosen]
+    return table[np.argsort(-table["ts"], kind="stable")]

@@ -175,6 +175,9 @@ def test_what_two_patches_found_is_one_and_comes_from_the_nearer():
     assert len(again) == 2
     rows["glon_deg"][0] = 13.99
     assert len(merge(places, [rows[:1], near])) == 1
+    rows["glon_deg"][0], near["glon_deg"] = 14.01, 13.99  # each patch thinks that it is the other's
+    assert merge(places, [rows[:1], near])["glon_deg"].tolist() == pytest.approx([14.01])
+    assert len(merge(places, [rows[:0], near[:0]])) == 0
 
 
 def test_fluxes_of_the_mock_catalogue_are_what_its_spectra_hold():
