@@ -86,7 +86,9 @@ class Skies:
         model = read_diffuse(FILES / "diffuse" / "gll_iem_v07_lowres_fixedwcs.fits.gz", FILES / "diffuse")
         exposure, profiles = survey(instrument, YEARS), profiles_of(instrument, LAT.blur_deg)
         smear = smearing(model, profiles)
-        return cls(model, smear, Survey(expect(model, exposure, smear), exposure, profiles), Scatter(instrument))
+        return cls(
+            model, smear, Survey(expect(model, exposure, smear), exposure, profiles, threads=2), Scatter(instrument)
+        )
 
     def draw(self, seed: int) -> tuple[Maps, NDArray[Any]]:
         """Return the counts of a sky, and its sources."""
