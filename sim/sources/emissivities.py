@@ -11,25 +11,9 @@ from config.errors import ConfigError
 from sim.sources.abundances import SYMBOLS, split_ion
 from sim.sources.chianti import ANGSTROM_KEV, K_KEV
 from stream.spectra.flux import ERG_PER_KEV
+from stream.transport.chianti import CORONAL_2021, HYDROGEN_PER_ELECTRON
 
 Floats = NDArray[np.float64]
-# The emissivities hold these abundances (log10 + 12, CHIANTI's sun_coronal_2021) and hydrogen nuclei per electron.
-CORONAL_2021: Final = {
-    "c": 8.46,
-    "n": 7.83,
-    "o": 8.69,
-    "ne": 8.06,
-    "na": 6.72,
-    "mg": 8.05,
-    "al": 6.93,
-    "si": 8.01,
-    "s": 7.12,
-    "ar": 6.38,
-    "ca": 6.80,
-    "fe": 7.96,
-    "ni": 6.70,
-}
-HYDROGEN_PER_ELECTRON: Final = 0.83
 STEEPEST: Final = 1.0  # of a collision strength against temperature, where it is continued
 KEYS: Final = ("ion", "wavelength_angstrom", "G", "log_T", "log_n")
 

@@ -72,7 +72,6 @@ def test_a_camera_sees_what_a_grating_sees():
     seen = camera.counts(Coronae.of(camera, 6.7, 1e-3, 10.0, **star))
     assert seen.shape == (1, 54)
     assert seen.sum() == pytest.approx(grating.counts(Coronae.of(grating, 6.7, 1e-3, 10.0, **star)).sum(), rel=1e-6)
-    assert np.argmax(seen[0]) == np.searchsorted(channels, 12.398 / 18.97) - 1 or seen[0].max() > 0
     assert np.allclose(camera.line_area_cm2[camera.line_area_cm2 > 0], 50.0)
 
 
