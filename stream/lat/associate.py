@@ -1,8 +1,9 @@
 """Which detections are which sources of a catalogue, one to one, and how often that is chance.
 
 A detection may be a source within `ratio` times the 95 % radii of both, in quadrature, and within `limit_deg`. The most
-significant detection takes the nearest source, in units of that radius, that no other has. What chance gives is seen by
-turning the detections about the Galactic poles: latitudes, density and their clustering stay, the sources are others.
+significant detection takes the nearest source, in units of that radius, that no other has; one without an error only
+if there is no other. By a radius alone it is the nearest in degrees. What chance gives is seen by turning the
+detections about the Galactic poles: latitudes, density and their clustering stay, the sources are others.
 """
 
 from collections.abc import Sequence
@@ -70,7 +71,9 @@ def associate(found: Table, catalogue: Table, rule: Rule = Rule(), turn_deg: flo
     if not n or not len(catalogue):
         return told
     one, other, apart, ratio = _pairs(found, catalogue, rule, turn_deg)
-    order = np.lexsort((ratio, one, -found["ts"][one]))
+    unsure = ~(catalogue["conf_95_major_deg"][other] > 0)
+    by_ratio = np.isfinite(rule.ratio)
+    order = np.lexsort((ratio if by_ratio else apart, unsure & by_ratio, one, -found["ts"][one]))
     free_one, free_other = np.ones(n, bool), np.ones(len(catalogue), bool)
     for k in order.tolist():
         i, j = one[k], other[k]

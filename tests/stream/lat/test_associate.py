@@ -21,6 +21,14 @@ def test_a_match_lies_within_the_errors_and_the_limit():
     assert associate(found, catalogue, Rule(np.inf, 0.55)).entry.tolist() == [0, 1, 2]
 
 
+def test_a_sharp_source_is_not_lost_to_its_wide_neighbour():
+    """The Vela pulsar, whose radius is below a hundredth of a degree, and the nebula around it, which has none."""
+    catalogue = entries([10.0, 10.3], [0, 0], conf=np.array([0.005, np.nan]))
+    found = detections([10.008], [0], [90_000], r95=0.004)
+    assert associate(found, catalogue).entry.tolist() == [0]
+    assert associate(found, entries([10.0, 10.3], [0, 0], conf=np.array([0.005, 0.4])), Rule(np.inf, 0.5)).entry == [0]
+
+
 def test_it_works_across_the_meridian_and_at_the_pole_and_with_nothing():
     catalogue = entries([359.99, 80.0], [5, 89.999])
     found = detections([0.01, 260.0], [5, 89.999], [40, 40])
