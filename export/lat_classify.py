@@ -16,7 +16,7 @@ from export.card import as_rows
 from export.graph import Graph
 from export.sources import MADE_UP, made_up
 from models.lat.classify_evaluate import DEFINITIONS, confusion, intervals
-from models.lat.classify_linear import FURTHEST, Linear, cross_validate
+from models.lat.classify_linear import FURTHEST, Linear, judge_folds, train_folds
 from models.sources.dataset import Sources
 from sim.check import require
 from stream.judges.lat import LIKELIHOOD, TEMPORAL
@@ -99,8 +99,9 @@ def describe(model: Linear, onnx: Path, given: Sources) -> dict[str, Any]:
     classes = {"shape": ["n", len(model.classes)], "dtype": "float32", "names": list(model.classes)}
     metrics: dict[str, Any] = {}
     for by_field, how in ((False, "by source"), (True, "by sector of longitude")):
+        models = train_folds(given, model.plan, by_field=by_field)
         for name, hidden in HIDDEN.items():
-            judged = cross_validate(given, model.plan, by_field=by_field, hidden=hidden)
+            judged = judge_folds(given, models, hidden, by_field=by_field)
             metrics[", ".join(filter(None, (how, name)))] = as_rows(intervals(judged))
             if not (by_field or name):
                 table = confusion(judged)

@@ -5,7 +5,7 @@ from scipy.special import softmax
 
 from bench import figures
 from models.lat.classify_evaluate import ACCURACY, BALANCED, DEFINITIONS, ECE, LOG_SCORE, confusion, intervals, scores
-from models.lat.classify_linear import FURTHEST, Plan, cross_validate, train
+from models.lat.classify_linear import FURTHEST, Linear, Plan, judge_folds, train, train_folds
 from models.lat.classify_table import KINDS, read_table
 from models.sources import challenger
 from models.sources.challenger import Boosting
@@ -37,20 +37,18 @@ def by_trees(given: Sources) -> Judged:
     return Judged(given.classes, given.label, p, p.argmax(axis=1), np.arange(len(given)))
 
 
-def as_unassociated(given: Sources, others: Sources) -> tuple[Judged, float]:
-    """Return what is said of sources drawn as those without a class look, how many these are worth, and the weights.
+def as_unassociated(model: Linear, judged: Judged, given: Sources, others: Sources) -> tuple[Judged, float]:
+    """Return what was said of sources, drawn as those without a class look, and how many these are worth.
 
     Weights are the odds of a logistic regression between both on the spectrum, at most MOST_WEIGHT (Malyshev 2023).
     """
     from sklearn.linear_model import LogisticRegression
 
-    model = train(given, Plan())
     both = np.concatenate([model.scaled(given.x), model.scaled(others.x)])
     which = np.repeat([0, 1], [len(given), len(others)])
     fitted = LogisticRegression(max_iter=5000).fit(both, which)
     odds = np.exp(fitted.decision_function(both[: len(given)]))
     weight = np.minimum(odds / odds.mean(), MOST_WEIGHT)
-    judged = cross_validate(given, Plan(), seed=100)
     drawn = np.random.default_rng(0).choice(len(given), 20 * len(given), p=weight / weight.sum())
     return judged.pick(drawn), float(weight.sum() ** 2 / (weight**2).sum())
 
@@ -62,10 +60,13 @@ def measure() -> dict[str, tuple[object, ...]]:
         given = read_table(CATALOGUE, kind)
         for name, count in zip(given.classes, np.bincount(given.label).tolist(), strict=True):
             found[f"{kind}: {name}"] = (count, "sources")
+        whole: list[Judged] = []
         for by_field, how in ((False, "by source"), (True, "by sector of 15 degrees of longitude")):
+            models = train_folds(given, Plan(), by_field=by_field)
             for known, hidden in KNOWN.items():
-                judged = cross_validate(given, Plan(), by_field=by_field, hidden=hidden)
+                judged = judge_folds(given, models, hidden, by_field=by_field)
                 if not hidden:
+                    whole.append(judged)
                     table = f"{kind}, {how}: confusion, true {'/'.join(given.classes)} in rows"
                     found[table] = (confusion(judged), "sources")
                 for key, (value, low, high) in intervals(judged).items():
@@ -75,7 +76,7 @@ def measure() -> dict[str, tuple[object, ...]]:
         found[f"{kind}, by source, trees: {BALANCED}"] = (trees[BALANCED][0], "", trees[BALANCED][1:])
         place = np.arcsinh(np.abs(given.sky[:, 1]))
         found[f"{kind}: largest correlation of a feature with asinh|b|"] = (correlation(given, place), "")
-        found |= shifted(kind, given)
+        found |= shifted(kind, given, whole[0])
     return found
 
 
@@ -84,12 +85,12 @@ def correlation(given: Sources, place: np.ndarray) -> float:
     return float(max(abs(np.corrcoef(column, place)[0, 1]) for column in known.T))
 
 
-def shifted(kind: str, given: Sources) -> dict[str, tuple[object, ...]]:
-    """Return what is said of the sources without a class, and how much worse that may be."""
+def shifted(kind: str, given: Sources, judged: Judged) -> dict[str, tuple[object, ...]]:
+    """Return what is said of the sources without a class, and how much worse that may be than what was `judged`."""
     others = read_table(CATALOGUE, kind, known=False)
-    judged, worth = as_unassociated(given, others)
-    told = scores(judged)
     model = train(given, Plan())
+    drawn, worth = as_unassociated(model, judged, given, others)
+    told = scores(drawn)
     p = model.judge(others.x)
     found: dict[str, tuple[object, ...]] = {
         f"{kind}, weighted to look as those without a class: {key}": (told[key], "") for key in (BALANCED, ACCURACY)

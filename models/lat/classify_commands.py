@@ -62,13 +62,13 @@ def evaluate_lat_classify(catalogue: Path, kind: str, by_sky: bool, folds: int, 
     """
     with extra("train"):
         from models.lat.classify_evaluate import confusion, intervals
-        from models.lat.classify_linear import Plan, cross_validate
+        from models.lat.classify_linear import Plan, judge_folds, train_folds
         from models.lat.classify_table import read_table
         from stream.judges.lat import LIKELIHOOD
     given = read_table(catalogue, kind)  # type: ignore[arg-type]
-    figures = {}
+    figures, models = {}, train_folds(given, Plan(), by_field=by_sky, folds=folds, seed=seed)
     for name, hidden in (("as the catalogue", ()), ("as our detections", tuple(LIKELIHOOD))):
-        judged = cross_validate(given, Plan(), by_field=by_sky, hidden=hidden, folds=folds, seed=seed)
+        judged = judge_folds(given, models, hidden, by_field=by_sky)
         figures[name] = {"metrics": intervals(judged), "confusion": confusion(judged)}
     if as_json:
         click.echo(json.dumps(figures, indent=1))

@@ -158,24 +158,23 @@ def calibrated(logits: Array, label: NDArray[np.int64], log_prior: Array) -> Arr
     return np.asarray(minimize(cost, np.ones(2), method="L-BFGS-B", bounds=[(0.05, 5), (0, 3)]).x)
 
 
-def cross_validate(
-    given: Sources,
-    plan: Plan,
-    *,
-    by_field: bool = False,
-    hidden: Sequence[str] = (),
-    folds: int = 5,
-    seed: int = 100,
-) -> Judged:
-    """Return what models say of the sources of the fold that each did not see; calibration is inside the folds.
+Folds = list[tuple[NDArray[np.int64], Linear]]  # sources, and the model of all others
+
+
+def train_folds(given: Sources, plan: Plan, *, by_field: bool = False, folds: int = 5, seed: int = 100) -> Folds:
+    """Return the models of a cross-validation; everything is fitted inside the folds, the calibration too."""
+    fold = folds_of(given, folds, seed, by_field=by_field)
+    parts = [(np.flatnonzero(fold == k), given.pick(np.flatnonzero(fold != k))) for k in range(folds)]
+    return [(out, train(kept, plan, by_field=by_field)) for out, kept in parts]
+
+
+def judge_folds(given: Sources, models: Folds, hidden: Sequence[str] = (), *, by_field: bool = False) -> Judged:
+    """Return what models say of the sources of the fold that each did not see.
 
     hidden: features that the judged sources do not have, though those of the training do.
     """
-    fold = folds_of(given, folds, seed, by_field=by_field)
     p, decided = np.empty((len(given), len(given.classes))), np.empty(len(given), np.int64)
-    for k in range(folds):
-        out = np.flatnonzero(fold == k)
-        model = train(given.pick(np.flatnonzero(fold != k)), plan, by_field=by_field)
+    for out, model in models:
         x = given.x[out].copy()
         x[:, [given.features.index(name) for name in hidden]] = np.nan
         p[out] = model.judge(x)
