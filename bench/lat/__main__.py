@@ -1,9 +1,12 @@
-"""All figures of docs/lat.md, then the page; each part is a command of its own, and needs the mission's files."""
+"""All figures of docs/lat.md, then the page; each part is a command of its own, and needs the mission's files.
+
+"localise" writes the figures of "search" as well, of the same skies: that one need not run besides it.
+"""
 
 import subprocess
 import sys
 
-PARTS = ("realsky", "realmap", "search", "live", "stream", "classes", "cutouts", "analyse", "page")
+PARTS = ("realsky", "realmap", "localise", "live", "stream", "classes", "cutouts", "analyse", "analyse_real", "page")
 
 
 def main() -> None:
