@@ -140,12 +140,19 @@ def make_set(setting: Setting, skies: int, seed: int, processes: int) -> Iterato
         yield from pool.map(make_sky, [setting] * skies, [(seed, k) for k in range(skies)])
 
 
+def told_of(setting: Setting) -> dict[str, object]:
+    """Return what a setting is, its files by what they hold: where they lay is of no use elsewhere."""
+    own = {key: value for key, value in asdict(setting).items() if key not in ("irfs", "iem", "iso")}
+    model = read_diffuse(*(Path(name) if name else None for name in (setting.iem, setting.iso)))
+    return {"responses": instrument_of(setting.irfs).about, "diffuse": model.about, **own}
+
+
 def write_set(path: Path, setting: Setting, skies: int, seed: int, processes: int) -> Iterator[int]:
     """Write a set; yield how many skies are done. The file has its name only when it is whole."""
     partial = path.with_name(f".{path.name}.partial")
     with h5py.File(partial, "w") as file:
         file.attrs["kind"] = KIND
-        file.attrs["about"] = str({**asdict(setting), "skies": skies, "seed": seed})
+        file.attrs["about"] = str({**told_of(setting), "skies": skies, "seed": seed})
         number = skies * setting.per_sky
         shapes = {**dict(zip(NAMES, SHAPES, strict=True)), "mask": SHAPES[2][1:], "place": (2,)}
         kinds = {"mask": np.uint8, "place": np.float64}
