@@ -2,16 +2,16 @@
 
     python -m bench.lat.localise [SKIES]
 
-The skies and the matching of `bench.lat.search`, ten years. Three ways to find sources, all fitted by one likelihood:
-`filter` is the search of the stream; `filter and network` takes of its detections, from a lower TS on, those that the
-network gives a probability; `network` fits the places of its mask and no others. The thresholds of the second and the
-third are those at which they are as pure as the filter at TS > 25, all sky, on the sky with the first seed; the figures
-are of the others. Flux bins of completeness are of the true, those of purity of the fitted flux.
+The skies and the matching of `bench.lat.search`, ten years. Ways to find sources, all fitted by one likelihood: the
+search of the stream above a TS; of its detections from TS 9 on, those that the network finds probable; the places of
+the network's mask and no others, above a probability. And how complete each is where it is as pure as PURE, its
+detections taken in the order of their TS, or probability. What was found is kept in out/lat, to be judged again.
 """
 
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,29 @@ from numpy.typing import NDArray
 
 from bench import figures
 from bench.lat import search
-from bench.lat.search import Skies, judge, match
+from bench.lat.search import CUTS, Skies, judge, match
 from stream.judges.lat_mask import MaskJudge
 from stream.lat.inputs import inputs_of
 from stream.lat.whole import BRIGHT, search_sky
 
 COMMAND = "python -m bench.lat.localise"
+KEPT = Path("out/lat")
 LEAST_TS = 9.0  # of what the network is asked about
-FILTER_TS = 25.0
+WAYS = {  # name: whose detections, what they are ranked by, from where on
+    "filter, TS > 25": ("filter", "ts", 25.0),
+    "filter, TS > 16": ("filter", "ts", 16.0),
+    "filter, p > 0.2": ("filter", "probability", 0.2),
+    "filter, p > 0.5": ("filter", "probability", 0.5),
+    "network, p > 0.2": ("network", "probability", 0.2),
+    "network, p > 0.5": ("network", "probability", 0.5),
+}
+RANKS = {
+    "filter, by TS": ("filter", "ts"),
+    "filter, by p": ("filter", "probability"),
+    "network": ("network", "probability"),
+}
+PURE = (0.9, 0.95, 0.98)
+FROM = 2.34e-10  # photons cm-2 s-1: of the sources that completeness is of
 Table = NDArray[Any]
 Found = dict[str, Table]
 
@@ -44,41 +59,57 @@ def find(skies: Skies, judge_mask: MaskJudge, seed: int) -> tuple[Found, Table, 
     return {"filter": by_filter, "network": by_network}, sources, spent
 
 
-def threshold(found: Table, sources: Table, purity: float) -> float:
-    """Return the least probability above which detections are as pure as asked for."""
-    order = np.argsort(-found["probability"], kind="stable")
-    ranked = found[order]
-    hits = np.zeros(len(ranked))
+def complete_at(found: Table, sources: Table, rank: str, pure: float, latitudes: tuple[float, float]) -> float:
+    """Return how complete detections are where, taken by rank, they are last as pure as asked for; NaN: never."""
+    low, high = latitudes
+    here = (np.abs(found["glat_deg"]) >= low) & (np.abs(found["glat_deg"]) < high)
+    ranked = found[here][np.argsort(-found[here][rank], kind="stable")]
     by_ts = np.argsort(-ranked["ts"], kind="stable")  # as they are matched
-    hits[by_ts] = match(ranked[by_ts], sources)[0] >= 0
-    pure = np.flatnonzero(np.cumsum(hits) / np.arange(1, len(hits) + 1) >= purity)
-    return float(ranked["probability"][pure[-1]]) if len(pure) else 1.0
+    entry = np.full(len(ranked), -1)
+    entry[by_ts] = match(ranked[by_ts], sources)[0]
+    number = np.arange(1, len(ranked) + 1)
+    enough = np.flatnonzero((np.cumsum(entry >= 0) / number >= pure) & (number >= 50))
+    there = (sources["flux"] >= FROM) & (np.abs(sources["glat_deg"]) >= low) & (np.abs(sources["glat_deg"]) < high)
+    if not len(enough) or not there.any():
+        return float("nan")
+    got = entry[: enough[-1] + 1]
+    return float(there[got[got >= 0]].sum() / there.sum())
+
+
+def told(every: list[tuple[Found, Table]]) -> dict[str, tuple[Any, ...]]:
+    """Return the figures of all skies."""
+    rows: dict[str, tuple[Any, ...]] = {"skies": (len(every), "")}
+    for way, (whose, rank, least) in WAYS.items():
+        rows |= judge(way, [(found[whose][found[whose][rank] >= least], sources) for found, sources in every])
+    for way, (whose, rank) in RANKS.items():
+        for cut, latitudes in CUTS.items():
+            for pure in PURE:
+                each = [complete_at(found[whose], sources, rank, pure, latitudes) for found, sources in every]
+                rows[f"{way}, {cut}: complete above {FROM:.2e} where {pure:g} pure"] = (
+                    float(np.mean(each)), "", (min(each), max(each)),
+                )  # fmt: skip
+    return rows
 
 
 def main() -> None:
     """Measure, and write docs/figures/lat_localise.json, and lat_search.json, of which nothing must be found anew."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     skies, network = Skies.of_ten_years(), MaskJudge()
-    first, sources, spent = find(skies, network, 0)
-    every, seconds = [(first["filter"], sources)], [spent["filter"]]
-    pure = float(np.mean(match(first["filter"][first["filter"]["ts"] >= FILTER_TS], sources)[0] >= 0))
-    least = {way: threshold(first[way], sources, pure) for way in first}
-    kept: dict[str, list[tuple[Table, Table]]] = {"filter": [], "filter and network": [], "network": []}
-    rows: dict[str, tuple[Any, ...]] = {"skies": (number - 1, ""), "purity asked for, all sky": (pure, "")}
-    for seed in range(1, number):
+    every: list[tuple[Found, Table]] = []
+    seconds: dict[str, list[float]] = {"filter": [], "network": []}
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for seed in range(number):
         found, sources, spent = find(skies, network, seed)
-        rows |= {f"{way}: CPU": (seconds, "s") for way, seconds in spent.items()}
-        told, other = found["filter"], found["network"]
-        every.append((told, sources))
-        seconds.append(spent["filter"])
-        kept["filter"].append((told[told["ts"] >= FILTER_TS], sources))
-        kept["filter and network"].append((told[told["probability"] >= least["filter"]], sources))
-        kept["network"].append((other[other["probability"] >= least["network"]], sources))
-    for way, pairs in kept.items():
-        rows |= judge(way, pairs)
-    rows |= {f"{way}: least probability": (value, "") for way, value in least.items()}
-    figures.write("lat_localise", f"{COMMAND} {number}", rows)
-    search.write(every, seconds, f"{COMMAND} {number}")
+        np.savez(KEPT / f"found_{seed}.npz", sources=sources, **found)
+        every.append((found, sources))
+        for way, used in spent.items():
+            seconds[way].append(used)
+        print(
+            f"sky {seed}: {', '.join(f'{len(found[way])} by {way}, {spent[way]:.0f} s' for way in found)}", flush=True
+        )
+        rows = told(every) | {f"{way}: CPU of a sky": (float(np.median(used)), "s") for way, used in seconds.items()}
+        figures.write("lat_localise", f"{COMMAND} {number}", rows)
+    search.write([(found["filter"], sources) for found, sources in every], seconds["filter"], f"{COMMAND} {number}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ BRIGHT: Final = 400.0  # TS of those that the first pass looks for
 SAME_DEG: Final = 0.1  # two so near, of different patches, are one
 OWN: Final = 2.0  # a detection of its own patch counts so many times
 TIE_DEG: Final = 0.3  # twice what two patches may differ by in the place of a source
-LEAST_P: Final = 0.05  # of a place of the mask that is fitted; the caller has a threshold of its own
+LEAST_P: Final = 0.1  # of a place of the mask that is fitted; the caller has a threshold of its own
 AROUND_DEG: Final = 12.0 + WINGS_DEG  # of a patch's centre: what may shine into it
 
 Maps = Sequence[NDArray[Any]]  # counts (channels, 12 nside^2) for each of GRIDS
