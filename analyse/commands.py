@@ -6,6 +6,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from analyse.corona.commands import corona
 from analyse.ensemble import sample_ensemble
 from analyse.field_commands import field
 from analyse.lat.commands import lat
@@ -33,7 +34,7 @@ FILE = click.Path(path_type=Path)
 
 @click.group()
 def analyse() -> None:
-    """Analyse sources one by one, all of a field, or a gamma-ray region.
+    """Analyse sources one by one, all of a field, a stellar corona, or a gamma-ray region.
 
     Samplers need the analyse extra: pip install -e '.[analyse]'.
 
@@ -41,6 +42,7 @@ def analyse() -> None:
     """
 
 
+analyse.add_command(corona)
 analyse.add_command(field)
 analyse.add_command(lat)
 
