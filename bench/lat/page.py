@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 from bench import figures, pages
+from bench.lat.analyse_page import analyse_table
 from bench.lat.classes_page import classes_table, cutouts_table, fakes_table
 from bench.lat.search import EDGES
 from bench.scaling import fill
@@ -106,6 +107,7 @@ BLOCKS = {
     "search": search_table,
     "real": real_table,
     "sky": sky_table,
+    "analyse": analyse_table,
     "classes": classes_table,
     "cutouts": cutouts_table,
     "fakes": fakes_table,
