@@ -38,7 +38,7 @@ def plot_spectrum(path: Path, found: Analysis) -> None:
         steps = np.append(low[some], high[some][-1])
         wide = high[some] - low[some]
         axes.stairs(counts[some] / wide, steps, color=_DATA, lw=0.7, label="counts")
-        axes.stairs(np.nan_to_num(model[some] / wide), steps, color=_MODEL, lw=0.9, label="model")
+        axes.stairs(model[some] / wide, steps, color=_MODEL, lw=0.9, label="model")
         top = max(float((counts[some] / wide).max()), 1.0)
         axes.set(xlim=(a, b), ylim=(0, 1.45 * top), ylabel="counts A$^{-1}$")
         _names(axes, found, (a, b), top)

@@ -16,6 +16,7 @@ from stream.kernels.corona import KMS
 from stream.spectra.grid import Floats
 
 WINGS: Final = 3.5  # FWHM beyond the outermost line of a blend: where the continuum is seen
+CLEAR: Final = 1.25  # FWHM from the lines of other blends that it keeps away
 STRONG: Final = 12  # blends from which shift and width are taken
 LEAST_COUNTS: Final = 25.0  # above the continuum, of such a blend
 MOST_SHIFT: Final = 0.7  # FWHM
@@ -72,10 +73,14 @@ class _Blend:
 
 def _blends(observed: Observed, features: Features) -> list[_Blend]:
     edges, area, usable = observed.instrument.edges_a, observed.instrument.area_cm2, observed.usable()
-    out = []
+    out, where, wide = [], features.wavelength_a, features.fwhm_a
     for at in features.blends():
-        reach = WINGS * features.fwhm_a[at].max()
-        low, high = features.wavelength_a[at[0]] - reach, features.wavelength_a[at[-1]] + reach
+        reach = WINGS * wide[at].max()
+        low, high = where[at[0]] - reach, where[at[-1]] + reach
+        if at[0] > 0:  # another blend's lines are no continuum
+            low = max(low, where[at[0] - 1] + CLEAR * wide[at[0] - 1])
+        if at[-1] + 1 < len(features):
+            high = min(high, where[at[-1] + 1] - CLEAR * wide[at[-1] + 1])
         a = int(np.clip(np.searchsorted(edges, low) - 1, 0, len(edges) - 2))
         b = int(np.clip(np.searchsorted(edges, high), a + 1, len(edges) - 1))
         bins = slice(a, b)
@@ -131,7 +136,7 @@ def _shared(blends: list[_Blend], features: Features, weight: Floats) -> tuple[f
         at = best.x * scale
         inside = abs(best.x[-2]) < 0.999 and WIDTHS[0] < at[-1] < WIDTHS[1]
         if inside:
-            found.append((at[-2], at[-1], lines / features.wavelength_a[blend.at].mean() ** 0))
+            found.append((at[-2], at[-1], lines))
     if not found:
         return 0.0, 1.0
     shift, width, counts = np.array(found).T

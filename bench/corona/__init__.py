@@ -1,0 +1,1 @@
+"""Figures of the gamma-ray sky: made by commands, kept in docs/figures/lat_*.json."""
