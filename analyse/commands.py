@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 
 from analyse.corona.commands import corona
+from analyse.corona.population_commands import corona_population
 from analyse.ensemble import sample_ensemble
 from analyse.field_commands import field
 from analyse.lat.commands import lat
@@ -43,6 +44,7 @@ def analyse() -> None:
 
 
 analyse.add_command(corona)
+analyse.add_command(corona_population)
 analyse.add_command(field)
 analyse.add_command(lat)
 
