@@ -5,6 +5,7 @@ size and what it unpacks to are limited before it is read. Compiled routines tha
 """
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -33,12 +34,16 @@ def read_idl(path: Path | str) -> dict[str, Any]:
                 raise ConfigError(f"{where}: expected an IDL save file")
             if size > MOST or (packed and unpacked_size(file) > MOST):
                 raise ConfigError(f"{where}: an IDL save file of more than {MOST >> 20} MiB: not read")
-        return dict(readsav(str(where)))
-    except ConfigError:
-        raise
-    except (Exception, RecursionError) as fault:  # readsav has no exception of its own
-        told = str(fault).splitlines()[0][:120] if str(fault) else type(fault).__name__
-        raise ConfigError(f"{where}: a damaged IDL save file ({told})") from None
+    except OSError as fault:
+        raise ConfigError(f"{where}: {fault.strerror or fault}") from None
+    told = ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd records, and of a file that readsav leaves open when it fails
+        try:
+            return dict(readsav(str(where)))
+        except Exception as fault:  # it has no exception of its own
+            told = str(fault).splitlines()[0][:120] if str(fault) else type(fault).__name__
+    raise ConfigError(f"{where}: a damaged IDL save file ({told})")
 
 
 def unpacked_size(file: BinaryIO) -> int:
