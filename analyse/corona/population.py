@@ -34,7 +34,7 @@ from analyse.ensemble import sample_density
 from stream.spectra.grid import Floats
 
 BATCH: Final = 10
-THIN: Final = 300  # draws of each star that the population is sampled on
+THIN: Final = 150  # draws of each star that the population is sampled on
 HYPER: Final = ("mean_t", "ln_sd_t", "mean_n", "ln_sd_n")
 MARGINAL: Final = 200  # draws of the population that weights are meant over
 
@@ -210,9 +210,8 @@ def combine(batches: list[Batch], interim: Population, seed: int) -> tuple[Draws
         return _ln_normal(of, hyper) - _ln_normal(of, before)
 
     def density(points: Floats) -> Floats:
-        prior = _ln_prior(points)
-        likely = [logsumexp(ratios(point, some), axis=0).sum() for point in points]
-        return prior + np.array(likely)
+        likely: Floats = logsumexp(ratios(points[:, None, None], some), axis=1).sum(axis=1)
+        return _ln_prior(points) + likely
 
     def scattered(rng: np.random.Generator, count: int) -> Floats:
         means, sds = every.mean(axis=(0, 1)), every.mean(axis=0).std(axis=0) + 0.3
@@ -229,9 +228,11 @@ def combine(batches: list[Batch], interim: Population, seed: int) -> tuple[Draws
 
 
 def _ln_normal(of: Floats, hyper: Floats) -> Floats:
-    """Return ln of the population's density at logits (..., 2), without constants."""
-    mean, ln_sd = hyper[[0, 2]], hyper[[1, 3]]
-    out: Floats = (-0.5 * ((of - mean) / np.exp(ln_sd)) ** 2 - ln_sd).sum(axis=-1)
+    """Return ln of the density at logits of (..., 2) of populations HYPER (..., 4), without constants."""
+    out = np.zeros(())
+    for k in (0, 1):
+        mean, ln_sd = hyper[..., 2 * k], hyper[..., 2 * k + 1]
+        out = out - 0.5 * ((of[..., k] - mean) * np.exp(-ln_sd)) ** 2 - ln_sd
     return out
 
 
