@@ -22,6 +22,8 @@ class Localise(Section):
     """Folder of iso_*_FRONT_*.txt and iso_*_BACK_*.txt; empty: a stand-in."""
     model: str = "lat_localise"
     """Network that says how probable each source of the mission is: a shipped one, an ONNX file; empty: not asked."""
-    least_probability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    least_probability: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Sources of the mission that the network finds less probable are left out, and counted."""
+    network_within_deg: Annotated[float, Field(ge=0, le=90)] = 10.0
+    """So near to the plane, the network's places are fitted, not the filter's: gas there looks like sources to it."""
     threads: Annotated[int, Field(ge=1, le=64)] = 2

@@ -43,7 +43,7 @@ class Survey:
     profiles: Profiles
     threads: int = 1
     mask: Mask | None = None
-    by_mask: bool = False  # its places, not the filter's
+    by_mask_deg: float = 0.0  # patches whose middle is so near to the plane take its places, not the filter's
 
     def scene(self, maps: Maps, glon_deg: float, glat_deg: float) -> Scene:
         """Return the scene of a patch."""
@@ -94,7 +94,8 @@ def _full(survey: Survey, maps: Maps, at: NDArray[np.float64], least_ts: float, 
         return search(scene, least_ts, near)
     scene.fit_background()  # as the network has learned it: nothing is known of sources
     mask = survey.mask(scene)
-    found = search(scene, least_ts, near, places=places_of(mask, LEAST_P) if survey.by_mask else None)
+    places = places_of(mask, LEAST_P) if abs(float(at[1])) < survey.by_mask_deg else None
+    found = search(scene, least_ts, near, places=places)
     x, y = to_patch(float(at[0]), float(at[1]), found["glon_deg"], found["glat_deg"])
     found["probability"] = likely_at(mask, x, y)
     return found

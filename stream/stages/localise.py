@@ -111,8 +111,9 @@ class Localise:
         self, maps: list[NDArray[np.uint16]], exposure: Exposure, known: NDArray[np.void] | None, mask: Mask | None
     ) -> NDArray[np.void]:
         expected = expect(self._diffuse, exposure, self._smear)
-        given = Survey(expected, exposure, self._profiles, self._section.threads, mask)
-        return search_sky(given, maps, self._section.least_ts, known)
+        section = self._section
+        given = Survey(expected, exposure, self._profiles, section.threads, mask, section.network_within_deg)
+        return search_sky(given, maps, section.least_ts, known)
 
     @property
     def _mask(self) -> Mask | None:
