@@ -3,10 +3,13 @@
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from bench import figures, pages
 from bench.lat.analyse_page import analyse_table
 from bench.lat.classes_page import classes_table, cutouts_table, fakes_table
-from bench.lat.search import EDGES
+from bench.lat.localise import FROM, PURE, RANKS, STREAM
+from bench.lat.search import CUTS, EDGES
 from bench.scaling import fill
 
 PAGE = figures.FOLDER.parent / "lat.md"
@@ -71,7 +74,8 @@ def search_table() -> str:
 
 
 def real_table() -> str:
-    rows, lines = figures.read("lat_realmap"), ["| | TS > 9 | TS > 16 | TS > 25 | to reach |", "|---|---|---|---|---|"]
+    rows = figures.read("lat_realmap")
+    lines = ["| | TS > 9 | TS > 16 | TS > 25 | to reach | drawn from DR2, TS > 9 |", "|---|---|---|---|---|---|"]
     asked = {
         "found above 40 sigma": "1.00", "found above 20 sigma, |b| > 20": ".98", "found of 10-20 sigma": ".80",
         "found of 10-20 sigma, |b| > 20": "", "found above 20 sigma": "", "found of 0-10 sigma": "reported",
@@ -79,10 +83,12 @@ def real_table() -> str:
         "purity against DR2, |b| > 20": "",
     }  # fmt: skip
     counts = [str(rows.get(f"TS > {t}: detections", {}).get("value", "-")) for t in (9, 16, 25)]
-    lines.append(f"| detections | {' | '.join(counts)} | |")
+    drawn = "of DR2 alone, TS > 9"
+    lines.append(f"| detections | {' | '.join(counts)} | | {rows.get(f'{drawn}: detections', {}).get('value', '-')} |")
     for name, wanted in asked.items():
         cells = [value(rows, f"TS > {t}: {name}") for t in (9, 16, 25)]
-        lines.append(f"| {name.replace('|', chr(92) + '|')} | {' | '.join(cells)} | {wanted} |")
+        cells += [wanted, value(rows, f"{drawn}: {name}")]
+        lines.append(f"| {name.replace('|', chr(92) + '|')} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -103,8 +109,31 @@ def sky_table() -> str:
     return "\n".join(lines)
 
 
+def network_table() -> str:
+    rows = figures.read("lat_localise")
+    lines = [f"| complete above {FROM:.1e}, at purity | {' | '.join(RANKS)} |", "|---|" + "---|" * len(RANKS)]
+    for cut in CUTS:
+        for pure in PURE:
+            cells = [value(rows, f"{way}, {cut}: complete above {FROM:.2e} where {pure:g} pure") for way in RANKS]
+            lines.append(f"| {cut.replace('|', chr(92) + '|')}: {pure:g} | {' | '.join(cells)} |")
+    ways = ("filter, TS > 25", "network, p > 0.2", STREAM)
+    lines += ["", f"| completeness / purity, place | {' | '.join(ways)} |", "|---|" + "---|" * len(ways)]
+    for cut in CUTS:
+        for low, _ in pairwise(EDGES):
+            cells = []
+            for way in ways:
+                key = f"{way}, {cut}, from {low:.2e}"
+                both = [rows.get(f"{key}: {name}", {}).get("value", np.nan) for name in ("completeness", "purity")]
+                place = rows.get(f"{key}: position, median", {}).get("value", np.nan)
+                cells.append(f"{both[0]:.3f} / {both[1]:.3f}, {place:.3f} deg")
+            lines.append(f"| {cut.replace('|', chr(92) + '|')}, from {low:.2e} | {' | '.join(cells)} |")
+    spent = [f"{way} {shown(rows, f'{way}: CPU of a sky')}" for way in ("filter", "network")]
+    return "\n".join([*lines, "", f"Skies: {shown(rows, 'skies')}; CPU of one: {', '.join(spent)}."])
+
+
 BLOCKS = {
     "search": search_table,
+    "network": network_table,
     "real": real_table,
     "sky": sky_table,
     "analyse": analyse_table,
