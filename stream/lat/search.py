@@ -32,9 +32,9 @@ BESIDE_DEG: Final = 1.5  # a new source has those so near fitted again
 RIM: Final = 3  # pixels along the edges where the filter sees the other side
 RIM_DEG: Final = 0.5  # within it, a known source stays as it is
 # Of positions: what the covariance says is too narrow where the background is not quite the model, as 4FGL's is (1.06,
-# and a floor of 0.007 degrees). So widened, 95 % circles hold 89 % of the faintest simulated sources (6.95e-11), whose
-# peak is often a fluctuation beside them, and 92 to 98 % of those above, all beyond 20 degrees from the plane; within
-# 10 degrees of it, where the diffuse light is not the model, 64 to 92 % (TS > 16, bench.lat.search).
+# and a floor of 0.007 degrees). So widened, 95 % circles hold 88 % of the faintest simulated sources (6.95e-11), whose
+# peak is often a fluctuation beside them, and 93 to 98 % of those above, all beyond 20 degrees from the plane; within
+# 10 degrees of it, where the diffuse light is not the model, 63 to 94 % (TS > 16, bench.lat.search).
 WIDER: Final = 1.3
 LEAST_DEG: Final = 0.0025  # sigma
 LEAST: Final = 1e-4  # counts per pixel in its variance
