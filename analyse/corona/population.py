@@ -31,6 +31,7 @@ from analyse.corona.stars import Stars, look
 from analyse.corona.windows import Box, Windows
 from analyse.diagnostics import Draws
 from analyse.ensemble import sample_density
+from analyse.nuts import KEYS
 from stream.spectra.grid import Floats
 
 BATCH: Final = 10
@@ -133,6 +134,7 @@ def sample_population(
         if network is not None:
             data |= network.take(rows).data()
         batches.append(sample_batch(sampler, data, x_t, replace(how, seed=how.seed + number)))
+    batches = evened(batches)
     if shared and choices.population is None:
         population, weights = _joint(batches[0]), _even(batches[0], len(stars))
     elif choices.population is not None:
@@ -156,6 +158,23 @@ def sample_batch(sampler: Sampler, data: Data, x_t: Floats, how: Sampling) -> Ba
     if how.evidence:
         found = evidence(lambda x: sampler.density(x, data), flat, how.seed, how.evidence)
     return Batch(draws, sampler.names, sampler.sites(draws.variables), present, found)
+
+
+def evened(batches: list[Batch]) -> list[Batch]:
+    """Return batches with as many draws as the one with fewest: of those whose chains went on, every so manieth.
+
+    ESS and R-hat stay those of all their draws.
+    """
+    least = min(one.draws.variables.shape[1] for one in batches)
+    return [one if one.draws.variables.shape[1] == least else _thinned(one, least) for one in batches]
+
+
+def _thinned(batch: Batch, count: int) -> Batch:
+    draws = batch.draws
+    at = np.linspace(0, draws.variables.shape[1] - 1, count).round().astype(int)
+    stats = {name: values[:, at] if name in KEYS else values for name, values in draws.stats.items()}
+    sites = {name: values[:, at] for name, values in batch.sites.items()}
+    return replace(batch, draws=replace(draws, variables=draws.variables[:, at], stats=stats), sites=sites)
 
 
 def by_star(box: Box, sites: dict[str, Floats], choices: Choices) -> dict[str, Floats]:

@@ -1,4 +1,7 @@
-"""Draws of a hierarchical model by NUTS, whitened by the curvature at its best point; compiled once for all batches."""
+"""Draws of a hierarchical model by NUTS, whitened by the curvature at its best point; compiled once for all batches.
+
+Chains go on, half as long again at a time, while nothing but R-hat or ESS fails its gate.
+"""
 
 import time
 from typing import Any, Final
@@ -7,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from analyse.corona.hierarchy import Data, Hierarchy
-from analyse.diagnostics import Draws, ess, rhat
+from analyse.diagnostics import LEAST_ESS, MOST_RHAT, Draws, ess, rhat
 from analyse.nuts import FIELDS, KEYS
 from config.extra import extra
 from stream.spectra.grid import Floats
@@ -15,6 +18,8 @@ from stream.spectra.grid import Floats
 CHAINS: Final = 4
 WARM_UP: Final = 150
 DRAWS: Final = 600
+LONGEST: Final = 3  # times the draws that were asked for: chains that then still disagree are in different places
+STRETCH: Final = 50  # steps of all chains in one compiled loop
 ACCEPTANCE: Final = 0.8
 AT_ONCE: Final = 100  # points at which the density is computed in one pass
 FIRST: Final = 0.5  # length of the first steps
@@ -40,7 +45,8 @@ class Sampler:
         self.plan = {"chains": chains, "warm_up": warm_up, "steps": draws}
         self.energy = jax.jit(self._energy)  # traced once, whoever calls it
         self.slope = jax.jit(jax.value_and_grad(self.energy))
-        self.walk = jax.jit(self._walk)
+        self.first = jax.jit(self._first)
+        self.stretch = jax.jit(self._stretch)
         self.many = jax.jit(jax.vmap(self.energy, (0, None)))
         self.told = jax.jit(jax.vmap(self._told, (0, None)))
 
@@ -92,50 +98,60 @@ class Sampler:
 
         stats beside those of NUTS: centre (k,) and root (k, k) of the whitening, and energy of each draw.
         """
-        import jax
-
         began, cpu = time.perf_counter(), time.process_time()
         self.layout = {name: np.shape(values) for name, values in sorted(start.items())}
         flat = np.concatenate([np.ravel(start[name]) for name in self.layout]).astype(float)
         centre, root = self.climb(data, flat)
         found = time.process_time() - cpu
-        z = np.random.default_rng(seed).standard_normal((self.plan["chains"], len(flat)))
-        known = [self.slope(centre + root @ row, data) for row in z]  # here: it is compiled already
-        begin = z, np.array([float(energy) for energy, _ in known]), np.array([slope for _, slope in known]) @ root
-        drawn, *fields = (np.asarray(v) for v in self.walk(jax.random.PRNGKey(seed), begin, data, centre, root))
+        chains = Chains(self, (data, centre, root), seed)
+        steps = self.plan["steps"]
+        drawn, *fields = chains.drawn(steps)
+        sizes, ratios = _told_of(drawn)
+        while steps < LONGEST * self.plan["steps"] and not fields[0].any() and not _hold(sizes, ratios):
+            steps += max(self.plan["steps"] // 2, 1)
+            drawn, *fields = chains.drawn(steps)
+            sizes, ratios = _told_of(drawn)
         stats = dict(zip(KEYS, fields, strict=True))
         stats |= {"centre": centre, "root": root}
-        x = centre + drawn @ root.T
         about = {
             **self.plan,
+            "steps": steps,
             "cpu_seconds": time.process_time() - cpu,
             "climb_cpu_seconds": found,
             "leapfrogs": float(stats["n_steps"].sum()),
         }
-        sizes, ratios = (np.array([f(x[..., i]) for i in range(len(flat))]) for f in (ess, rhat))
         seconds = time.perf_counter() - began
-        return Draws("nuts", x, seconds, sizes, ratios, int(stats["diverging"].sum()), stats, about)
+        return Draws("nuts", drawn, seconds, sizes, ratios, int(stats["diverging"].sum()), stats, about)
 
-    def _walk(self, key: Any, start: Any, data: Data, centre: Any, root: Any) -> tuple[Any, ...]:
-        """Return draws of whitened variables (chain, draw, k) and KEYS of each; all chains in one compiled loop."""
-        import jax
+    def _kernel(self, key: Any, begin: Any, args: Any) -> tuple[Any, Any]:
+        """Return the first state of one chain, from whitened variables with their energy and slope; and NUTS's step."""
         from numpyro.infer.hmc import hmc
         from numpyro.infer.util import ParamInfo
 
         init, step = hmc(potential_fn_gen=lambda *given: lambda z: self.energy(given[1] + given[2] @ z, given[0]))
-        args, warm_up = (data, centre, root), self.plan["warm_up"]
         how = {"adapt_mass_matrix": False, "target_accept_prob": ACCEPTANCE, "max_tree_depth": DEEPEST}
+        state = init(ParamInfo(*begin), self.plan["warm_up"], step_size=FIRST, model_args=args, rng_key=key, **how)
+        return state, step
 
-        def one(key: Any, begin: Any) -> Any:
-            def go(state: Any, _: Any) -> Any:
-                state = step(state, args)
-                return state, (state.z, *(getattr(state, name) for name in FIELDS))
+    def _first(self, keys: Any, begin: Any, args: Any) -> Any:
+        import jax
 
-            state = init(ParamInfo(*begin), warm_up, step_size=FIRST, model_args=args, rng_key=key, **how)
-            return jax.lax.scan(go, state, None, warm_up + self.plan["steps"])[1]
+        return jax.vmap(lambda key, one: self._kernel(key, one, args)[0])(keys, begin)
 
-        every = jax.vmap(one)(jax.random.split(key, self.plan["chains"]), start)
-        return tuple(v[:, warm_up:] for v in every)
+    def _stretch(self, states: Any, args: Any) -> tuple[Any, tuple[Any, ...]]:
+        """Return states of all chains STRETCH steps on, variables (chain, step, k) and FIELDS of each."""
+        import jax
+
+        def one(state: Any) -> Any:
+            _, step = self._kernel(state.rng_key, (state.z, state.potential_energy, state.z_grad), args)
+
+            def go(at: Any, _: Any) -> Any:
+                at = step(at, args)
+                return at, (args[1] + args[2] @ at.z, *(getattr(at, name) for name in FIELDS))
+
+            return jax.lax.scan(go, state, None, STRETCH)
+
+        return jax.vmap(one)(states)  # type: ignore[no-any-return]
 
     def climb(self, data: Data, flat: Floats) -> tuple[Floats, Floats]:
         """Return the best point (k,) and a root (k, k) of the inverse of its curvature."""
@@ -149,3 +165,36 @@ class Sampler:
         curvature = np.array([value(best + step)[1] - value(best - step)[1] for step in steps]) / (2 * STEP)
         values, vectors = np.linalg.eigh(0.5 * (curvature + curvature.T))
         return best, vectors / np.sqrt(np.maximum(values, FLATTEST))
+
+
+class Chains:
+    """Chains of one posterior, which can go on. args: data, centre (k,) and root (k, k) of the whitening."""
+
+    def __init__(self, sampler: Sampler, args: tuple[Data, Floats, Floats], seed: int) -> None:
+        import jax
+
+        self.sampler, self.args, (data, centre, root) = sampler, args, args
+        count = sampler.plan["chains"]
+        z = np.random.default_rng(seed).standard_normal((count, len(centre)))
+        known = [sampler.slope(centre + root @ row, data) for row in z]  # here: it is compiled already
+        begin = z, np.array([float(energy) for energy, _ in known]), np.array([slope for _, slope in known]) @ root
+        self.states = sampler.first(jax.random.split(jax.random.PRNGKey(seed), count), begin, args)
+        self.parts: list[list[Any]] = []
+
+    def drawn(self, steps: int) -> list[Any]:
+        """Return so many draws after the warm-up, (chain, draw, k), and FIELDS of each; walks as far as it must."""
+        warm_up = self.sampler.plan["warm_up"]
+        while STRETCH * len(self.parts) < warm_up + steps:
+            self.states, part = self.sampler.stretch(self.states, self.args)
+            self.parts.append([np.asarray(values) for values in part])
+        return [np.concatenate(v, axis=1)[:, warm_up : warm_up + steps] for v in zip(*self.parts, strict=True)]
+
+
+def _told_of(drawn: Floats) -> tuple[Floats, Floats]:
+    """Return ESS and R-hat of each variable, (k,)."""
+    sizes, ratios = (np.array([f(drawn[..., i]) for i in range(drawn.shape[-1])]) for f in (ess, rhat))
+    return sizes, ratios
+
+
+def _hold(sizes: Floats, ratios: Floats) -> bool:
+    return bool(np.all(sizes >= LEAST_ESS) and np.all(ratios <= MOST_RHAT))

@@ -1,6 +1,11 @@
-"""The hierarchical model of coronae on spectra of the seed's box: seconds, gates, coverage, RMSE beside the bound."""
+"""The hierarchical model of coronae on spectra of the seed's box: seconds, gates, coverage, RMSE beside the bound.
+
+The bound is that of each spectrum alone.
+"""
 
 import argparse
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +14,12 @@ from numpy.typing import NDArray
 from analyse.corona.hierarchy import Choices
 from analyse.corona.population import Batch, Sampling, by_star, sample_batch
 from analyse.corona.population_files import quantiles
-from analyse.corona.sampler import Sampler
+from analyse.corona.sampler import DRAWS, Sampler
 from analyse.corona.stars import Stars, look
 from analyse.corona.windows import Windows
 from bench import figures
 from sim.corona.bound import Bound
-from sim.corona.truth import Setting, Truth, draw
+from sim.corona.truth import Setting, Truth, draw, scaled
 from stream.corona.forward import Forward
 from stream.corona.instrument import shipped
 
@@ -22,31 +27,50 @@ SEED = 11
 SETTING = Setting(shares=(1.0, 0.0, 0.0), metals_dex=0.0, abundance_dex=0.0)
 LEVELS = {68: (0.16, 0.84), 90: (0.05, 0.95)}
 SNR = ((1.0, 3.0), (3.0, 10.0))
+CASES = {"S=1": (1, False), "S=10, shared": (10, True), "S=10": (10, False)}  # stars, one instrument and motion for all
 Rows = dict[str, tuple[Any, ...]]
 
 
-class Trial:
-    """Batches of one size, sampled by one compiled sampler."""
+def alike(forward: Forward, truth: Truth, rng: np.random.Generator) -> Truth:
+    """Return coronae with the line data, area, shift and width of the first."""
+    size, c = len(truth.rows), truth.coronae
+    names = ("line_factor", "area_factor", "shift_kms", "sigma_kms")
+    same = {name: np.repeat(getattr(c, name)[:1], size, axis=0) for name in names}
+    share = np.exp(rng.uniform(*np.log(SETTING.background), size))
+    coronae, light = scaled(forward, replace(c, **same), truth.rows["snr"], share)
+    return replace(truth, coronae=coronae, line_photons=light)
 
-    def __init__(self, forward: Forward, size: int, lines: int) -> None:
+
+class Trial:
+    """Batches of one case, sampled by one compiled sampler."""
+
+    def __init__(self, forward: Forward, name: str, lines: int) -> None:
         from analyse.corona.hierarchy import Hierarchy
 
-        self.forward, self.size = forward, size
+        self.forward, self.name, (self.size, self.shared) = forward, name, CASES[name]
         self.windows = Windows.around(forward, lines)
-        self.choices = Choices(own_lines=True, own_motion=True, calibration=SETTING.area)
+        self.choices = Choices(own_lines=not self.shared, own_motion=not self.shared, calibration=SETTING.area)
         self.sampler = Sampler(Hierarchy(self.windows, self.choices))
         self.rows: list[NDArray[Any]] = []
+        self.batches: list[Batch] = []
 
-    def run(self, number: int) -> Batch:
-        """Simulate a batch, sample it, keep what was found of each star."""
+    def run(self) -> None:
+        """Simulate the next batch, sample it, keep what was found of each star."""
+        number = len(self.batches)
         rng = np.random.default_rng((SEED, self.size, number))
         truth = draw(self.forward, SETTING, self.size, rng)
+        truth = alike(self.forward, truth, rng) if self.shared else truth
         counts = rng.poisson(self.forward.counts(truth.coronae, truth.line_photons))
         stars = Stars.of(counts, truth.coronae.exposure_s)
         data, x_t = look(self.windows, stars)
         batch = sample_batch(self.sampler, data, x_t, Sampling(seed=number))
         self.rows.append(self._compare(batch, truth))
-        return batch
+        self.batches.append(batch)
+
+    def found(self) -> Rows:
+        """Return all figures so far."""
+        told = timed(self.batches) | judged(np.concatenate(self.rows))
+        return {f"{self.name}: {key}": row for key, row in told.items()}
 
     def _compare(self, batch: Batch, truth: Truth) -> NDArray[Any]:
         """Return SNR; of log T, then of log n: error, bound, and whether each interval holds the truth; (S, 9)."""
@@ -84,40 +108,43 @@ def judged(rows: NDArray[Any]) -> Rows:
     return out
 
 
-def timed(name: str, batches: list[Batch]) -> Rows:
+def timed(batches: list[Batch]) -> Rows:
     """Return seconds of the first batch, which compiles, and of the others; and what the gates say of all."""
-    cpu = [one.draws.about["cpu_seconds"] for one in batches]
+    draws = [one.draws for one in batches]
+    cpu = [one.about["cpu_seconds"] for one in draws]
     out: Rows = {
-        f"{name}: CPU with compilation": (cpu[0], "s"),
-        f"{name}: elapsed with compilation, cores shared": (batches[0].draws.seconds, "s"),
-        f"{name}: most R-hat": (float(max(one.draws.rhat.max() for one in batches)), ""),
-        f"{name}: least ESS": (float(min(one.draws.ess.min() for one in batches)), ""),
-        f"{name}: divergences": (sum(one.draws.divergences for one in batches), ""),
-        f"{name}: batches that pass their gates": (sum(one.draws.fault(one.names) is None for one in batches), ""),
-        f"{name}: batches": (len(batches), ""),
+        "variables": (len(batches[0].names), ""),
+        "CPU with compilation": (cpu[0], "s"),
+        "elapsed with compilation, cores shared": (draws[0].seconds, "s"),
+        "most R-hat": (float(max(one.rhat.max() for one in draws)), ""),
+        "least ESS": (float(min(one.ess.min() for one in draws)), ""),
+        "most draws of a chain": (int(max(one.about["steps"] for one in draws)), ""),
+        "batches whose chains went on": (sum(one.about["steps"] > DRAWS for one in draws), ""),
+        "divergences": (sum(one.divergences for one in draws), ""),
+        "batches that pass their gates": (sum(one.draws.fault(one.names) is None for one in batches), ""),
+        "batches": (len(batches), ""),
     }
     if len(cpu) > 1:
-        out[f"{name}: CPU again"] = (float(np.median(cpu[1:])), "s")
-        out[f"{name}: compilation"] = (float(cpu[0] - np.median(cpu[1:])), "s")
+        out["CPU again"] = (float(np.median(cpu[1:])), "s")
+        out["compilation"] = (float(cpu[0] - np.median(cpu[1:])), "s")
     return out
 
 
 def main() -> None:
-    """Write docs/figures/corona_nuts.json, after each batch anew."""
+    """Write docs/figures/corona_nuts.json after each batch anew; figures of cases that are not run stay."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--batches", type=int, default=8, help="of ten stars")
+    parser.add_argument("--case", choices=CASES, action="append", help="of all if not given")
+    parser.add_argument("--seconds", type=float, default=300.0, help="of CPU for each case; one batch at least")
     parser.add_argument("--lines", type=int, default=30)
     given = parser.parse_args()
-    command = f"python -m bench.corona.nuts --batches {given.batches} --lines {given.lines}"
-    forward, found = Forward.through(shipped("hetg")), {}
-    for size, count in ((1, 3), (10, given.batches)):
-        trial, batches = Trial(forward, size, given.lines), []
-        for number in range(count):
-            batches.append(trial.run(number))
-            found |= timed(f"S={size}", batches)
-            if size > 1:
-                found |= judged(np.concatenate(trial.rows))
-            figures.write("corona_nuts", command, found)
+    forward = Forward.through(shipped("hetg"))
+    for name in given.case or CASES:
+        command = f"python -m bench.corona.nuts --case '{name}' --seconds {given.seconds:g} --lines {given.lines}"
+        keep = {key: row for key, row in figures.read("corona_nuts").items() if not key.startswith(f"{name}: ")}
+        trial, began = Trial(forward, name, given.lines), time.process_time()
+        while not trial.batches or time.process_time() - began < given.seconds:
+            trial.run()
+            figures.write("corona_nuts", command, trial.found(), keep=keep)
 
 
 if __name__ == "__main__":

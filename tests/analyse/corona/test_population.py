@@ -219,6 +219,49 @@ def test_batches_give_the_population_that_all_stars_have():
     assert (float(mean), float(sd)) == pytest.approx((6.5, 2.5e-4), rel=1e-3)
 
 
+def test_batches_whose_chains_went_on_are_thinned_to_the_others():
+    from analyse.corona.population import Batch, evened
+
+    def batch(steps):
+        x = np.arange(2 * steps * 3.0).reshape(2, steps, 3)
+        stats = {"n_steps": x[..., 0], "diverging": x[..., 0] > 1e9, "root": np.eye(3)}
+        return Batch(Draws("nuts", x, 0.0, np.full(3, 500.0), np.ones(3), 0, stats, {}), [], {"x_t": x}, None, None)
+
+    short, long = evened([batch(100), batch(150)])
+    assert short.sites["x_t"].shape == long.sites["x_t"].shape == long.draws.variables.shape == (2, 100, 3)
+    assert long.draws.stats["n_steps"].shape == (2, 100)
+    assert long.draws.stats["root"].shape == (3, 3)
+    np.testing.assert_array_equal(long.sites["x_t"], long.draws.variables)
+    assert np.all(np.diff(long.sites["x_t"][0, :, 0]) > 0)
+    assert long.sites["x_t"][0, -1, 0] == batch(150).sites["x_t"][0, -1, 0]
+
+
+def test_chains_go_on_where_they_stood(jax, windows, stars):
+    """A well-behaved posterior: draws that were taken stay, more of them follow, and gates are met in the end."""
+    from analyse.corona.hierarchy import Hierarchy
+    from analyse.corona.sampler import Chains, Sampler
+
+    class Round(Hierarchy):
+        def __call__(self, data):
+            import numpyro
+            from numpyro.distributions import Normal
+
+            numpyro.sample("x", Normal(data["at"], 2.0).expand((2,)).to_event(1))
+
+    sampler = Sampler(Round(windows), draws=40)
+    data = {"at": np.array(3.0)}
+    done = sampler.run(data, {"x": np.zeros(2)}, seed=1)
+    assert done.about["steps"] == done.variables.shape[1] > 40  # 160 draws cannot have an ESS of 400
+    chains = Chains(sampler, (data, done.stats["centre"], done.stats["root"]), 1)
+    few, *_ = chains.drawn(40)
+    np.testing.assert_array_equal(few, done.variables[:, :40])
+    more, *fields = chains.drawn(1000)
+    np.testing.assert_array_equal(more[:, : done.variables.shape[1]], done.variables)
+    assert more.mean(axis=(0, 1)) == pytest.approx(3.0, abs=0.25)
+    assert more.std(axis=(0, 1)) == pytest.approx(2.0, abs=0.2)
+    assert fields[1].shape == (4, 1000)
+
+
 @pytest.mark.slow
 def test_a_small_population_is_sampled_published_and_read(jax, tmp_path, monkeypatch):
     xarray = pytest.importorskip("xarray")
