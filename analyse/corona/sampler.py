@@ -151,7 +151,7 @@ class Sampler:
 
             return jax.lax.scan(go, state, None, STRETCH)
 
-        return jax.vmap(one)(states)  # type: ignore[no-any-return]
+        return jax.vmap(one)(states)
 
     def climb(self, data: Data, flat: Floats) -> tuple[Floats, Floats]:
         """Return the best point (k,) and a root (k, k) of the inverse of its curvature."""

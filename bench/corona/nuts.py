@@ -36,7 +36,8 @@ def alike(forward: Forward, truth: Truth, rng: np.random.Generator) -> Truth:
     size, c = len(truth.rows), truth.coronae
     names = ("line_factor", "area_factor", "shift_kms", "sigma_kms")
     same = {name: np.repeat(getattr(c, name)[:1], size, axis=0) for name in names}
-    share = np.exp(rng.uniform(*np.log(SETTING.background), size))
+    low, high = np.log(SETTING.background)
+    share = np.exp(rng.uniform(low, high, size))
     coronae, light = scaled(forward, replace(c, **same), truth.rows["snr"], share)
     return replace(truth, coronae=coronae, line_photons=light)
 
