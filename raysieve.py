@@ -15,6 +15,7 @@ COMMANDS = {
     "keys": "stream.commands.keys:keys",
     "process": "stream.commands.batch:process",
     "catalogue": "stream.commands.catalogue:catalogue",
+    "coronae": "stream.commands.coronae:coronae",
     "calibrate-dark": "stream.commands.batch:calibrate_dark",
     "convert": "stream.commands.convert:convert",
     "inspect": "stream.commands.inspect:inspect",

@@ -214,6 +214,27 @@ def export_lat_localise(weights: Path, out: Path, test: Path, overwrite: bool) -
     _tell(out, facts, "{patches:,} patches")
 
 
+@export.command("corona")
+@click.argument("weights", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--test", required=True, type=FILE, help="Spectra of stars that it has never seen: metrics and parity.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing model and its card.")
+def export_corona(weights: Path, out: Path, test: Path, overwrite: bool) -> None:
+    """Export the network of coronae: OUT (.onnx) and its card (.toml), with its intervals and thresholds.
+
+    Example: raysieve export corona corona.npz corona.onnx --test test.h5
+    """
+    with extra("train"):
+        from export.corona import describe, write
+        from models.corona.dataset import Spectra
+        from models.corona.train import lines_of
+    new_or_replaced(out, overwrite)
+    with whole(out) as partial:
+        program, state = write(weights, partial)
+        facts = describe(program, state, partial, Spectra(test, lines_of(state)))
+    _tell(out, facts, "{spectra:,} spectra")
+
+
 def _tell(out: Path, facts: Mapping[str, Any], compared: str) -> None:
     """Write the card of a model of classes, and say how it compares with what it came from; compared: on what."""
     from export.card import write_card

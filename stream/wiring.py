@@ -59,6 +59,8 @@ SKY = (
     Row("classify_sky",   "detections", "detections", 4.6e-5, "sky"),
     Row("alert",          "detections", "alerts",  4.6e-5, "sky"),
 )
+# Spectra of coronae, in files (`raysieve coronae`): the network, of each at once; the chains of `analyse` come after.
+SPECTRA = (Row("classify_corona", "spectra", "coronae", 100, "coronae"),)
 # Told to whoever looks on (`raysieve glimpse`), who is in no process of the daemon.
 TAP = Row("glimpse",   "EventList",      "",               200, "",       "tap", 4,      "newest")
 # fmt: on
@@ -142,6 +144,13 @@ def build_sky(stage: str, config: Lat, given: Given) -> Stage:
 
         return Alert(config.alert, given.catalogue)
     raise ValueError(f"no stage {stage!r} in the table")
+
+
+def build_corona(model: str) -> Stage:
+    """Build the stage of SPECTRA; model: shipped name or ONNX file."""
+    from stream.stages.classify_corona import ClassifyCorona
+
+    return ClassifyCorona(model)
 
 
 def build_all(config: Config, maps: Mapping[int, Maps] | None = None) -> list[Stage]:

@@ -119,7 +119,7 @@ class CoronaNet(nn.Module):
         rows = torch.cat([self.places + step for step in range(-AROUND, AROUND + 1)])
         rows = rows.clamp(0, counts.shape[1] - 1)
         both = torch.stack([counts[:, rows], expected.detach()[:, rows]], dim=1)
-        near = both.reshape(len(counts), 2, 2 * AROUND + 1, -1).sum(dim=2)
+        near = both.reshape(-1, 2, 2 * AROUND + 1, len(self.places)).sum(dim=2)
         root = torch.sqrt(near + 0.375)
         log = torch.log(near[:, 1] + 0.1)
         return self.evidence[0] * root[:, 0] + self.evidence[1] * root[:, 1] + self.evidence[2] * log

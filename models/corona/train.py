@@ -77,6 +77,8 @@ def train(
 ) -> CoronaNet:
     """Return the network after all steps, calibrated; it goes on from `out` if it is there. other: of other stars.
 
+    The number of steps may be another when it goes on: the rate follows the new one.
+
     Raises ConfigError for a checkpoint of another training, and for sets that do not fit each other.
     """
     if given.about == other.about or not same_grid(given.instrument, other.instrument):
@@ -88,7 +90,8 @@ def train(
     standing, facts = Standing(), facts_of(given) | {"plan": asdict(plan)}
     if out.exists():
         state = checkpoint.load(out, network, optimiser)
-        if any(state.get(key) != value for key, value in facts.items()):
+        plan_of: dict[str, Any] = {**state.get("plan", {}), "steps": plan.steps}
+        if any({**state, "plan": plan_of}.get(key) != value for key, value in facts.items()):
             raise ConfigError(f"{out}: of another training; expected its own plan and spectra, or no file")
         standing = Standing(**state["standing"])
     else:

@@ -48,8 +48,8 @@ class Products:
     """Writes products of the process "sources" into the folder of their event list, each in the place of the last.
 
     "images": images.fits, lightcurve.fits; "sources": sources.fits, spectra/source_N.pha, and diffuse.fits if it was
-    asked for. A disk that refuses costs the product, counted as `not_written`: the next one holds all of it again.
-    Other messages are not for it.
+    asked for; "coronae": coronae.fits. A disk that refuses costs the product, counted as `not_written`: the next one
+    holds all of it again. Other messages are not for it.
     """
 
     def __init__(self, out: Path) -> None:
@@ -162,8 +162,16 @@ def _spectrum(row: Any, prefix: str, product: Product) -> Spectrum:
 
 
 SOURCE_TABLES = ("SOURCES", "LIGHTCURVES", "REGIONS", "REGION_CURVES")
+
+
+def write_coronae(product: Product, folder: Path) -> None:
+    """Write coronae.fits: CORONAE, a row for each spectrum, and LINES, the lines of its column P. Raises LinkError."""
+    tables = [table_hdu(product.tables[name], name, product.header) for name in ("CORONAE", "LINES")]
+    save(folder / "coronae.fits", [_primary(product), *tables])
+
+
 DIFFUSE = {"RATE": "count / s", "ERROR": "count / s"}  # of a pixel of the image
-WRITERS = {"images": write_images, "sources": write_sources}
+WRITERS = {"images": write_images, "sources": write_sources, "coronae": write_coronae}
 
 
 def table_hdu(rows: NDArray[Any], name: str, header: Cards) -> Any:

@@ -109,7 +109,7 @@ def test_training_learns_goes_on_and_is_calibrated(sets, trained, tmp_path):
     train(given, other, out, Plan(steps=12, batch=64), told.append)
     assert not told  # finished: calibrated anew only
     with pytest.raises(ConfigError, match="of another training"):
-        train(given, other, out, Plan(steps=13, batch=64))
+        train(given, other, out, Plan(steps=12, batch=64, seed=1))
     with pytest.raises(ConfigError, match="other stars"):
         train(given, given, tmp_path / "x.npz", Plan())
     begun = CoronaNet(BINS, np.arange(len(given.lines)))
