@@ -1,0 +1,93 @@
+"""Tables of the network of coronae."""
+
+from typing import Any
+
+from bench import figures, pages
+
+Rows = dict[str, dict[str, Any]]
+NAME = "corona_network"
+
+
+def value(rows: Rows, key: str, digits: int = 3, scale: float = 1.0) -> str:
+    """Return a figure with its interval; a dash where it was not measured."""
+    row = rows.get(key)
+    if row is None or row["value"] is None or row["value"] != row["value"]:
+        return "-"
+    ends = f" [{scale * row['ci'][0]:.{digits}f}, {scale * row['ci'][1]:.{digits}f}]" if row["ci"] else ""
+    return f"{scale * row['value']:.{digits}f}{ends}"
+
+
+def network_table() -> str:
+    """Return how well the parameters are known."""
+    rows = figures.read(NAME)
+    lines = ["| SNR of the strongest line | 1-3 | 3-6 | 6-10 | 3-10 | to reach |", "|---|---|---|---|---|---|"]
+    groups = ("1-3", "3-6", "6-10", "3-10")
+    asked = {"log T": "<= .085; .030 (3-10)", "log n": "<= 1.1 of the bound"}
+    for name in ("log T", "log n"):
+        for text, key, to in (
+            (f"RMSE {name}, one temperature", "one, SNR {}: RMSE " + name, asked[name]),
+            ("... least possible (Cramer-Rao)", "one, SNR {}: RMSE " + name + ": bound", ""),
+            ("... network / bound", "one, SNR {}: RMSE " + name + ": over bound", ""),
+        ):
+            cells = [value(rows, key.format(group), 3) for group in groups]
+            lines.append(f"| {text} | {' | '.join(cells)} | {to} |")
+        for kind in ("isothermal", "two", "continuous"):
+            cells = [value(rows, f"any, {kind}, SNR {group}: RMSE {name}") for group in groups]
+            lines.append(f"| RMSE {name}, no assumption: {kind} | {' | '.join(cells)} | |")
+    lines += [
+        "",
+        "| coverage of conformal intervals, % | all | SNR 1-3 | 3-6 | 6-10 | to reach |",
+        "|---|---|---|---|---|---|",
+    ]
+    for level in (68, 90, 95):
+        for name in ("log T", "log n", "log norm"):
+            for head in ("one", "any"):
+                key = f"coverage {level} % of {name}, {head}"
+                cells = [value(rows, key, 1, 100), *(value(rows, f"{key}, SNR {g}", 1, 100) for g in groups[:3])]
+                lines.append(f"| {level} % of {name}, {head} | {' | '.join(cells)} | {level} +- 1 |")
+    lines += ["", *costs(rows)]
+    return "\n".join(lines)
+
+
+def costs(rows: Rows) -> list[str]:
+    """Return what a spectrum and the training cost."""
+    out = []
+    each = {size: rows[key] for size in (1, 64) if (key := f"time per spectrum, {size} at once") in rows}
+    if each:
+        told = "; ".join(f"{size} at once {pages.show(row)}" for size, row in each.items())
+        whole = pages.show(rows["time per spectrum, with intervals and flags"])
+        out.append(f"CPU of a spectrum by onnxruntime, one thread: {told} (to reach: 0.2 ms);")
+        out.append(f"with intervals and flags {whole}.")
+    if "CPU of the training" in rows:
+        many, spent = (rows[key] for key in ("spectra of the training", "CPU of the training"))
+        out.append(f"Trained on {many['value']:,.0f} spectra, {pages.show(spent)} of CPU.")
+    return out
+
+
+def lines_table() -> str:
+    """Return how well lines are told, beside the matched filter."""
+    rows = figures.read(NAME)
+    groups = ("1-3", "3-6", "6-10", "9-10")
+    lines = [f"| SNR | {' | '.join(groups)} | to reach |", "|---|---|---|---|---|---|"]
+    for text, key, to in (
+        ("network, p > 1/2: accuracy", "line accuracy, SNR {}", ">= 95 % at 10"),
+        ("network, threshold best on other stars: accuracy", "network, best: line accuracy, SNR {}", ">= 95 % at 10"),
+        ("network: precision, whole list", "line precision, SNR {}", ""),
+        ("network: recall, whole list", "line recall, SNR {}", ""),
+        ("matched filter at 3 sigma: accuracy", "matched filter, 3 sigma: line accuracy, SNR {}", ""),
+        ("matched filter at its best threshold: accuracy", "matched filter, best: line accuracy, SNR {}", ""),
+    ):
+        cells = [value(rows, key.format(group), 1, 100) for group in groups]
+        lines.append(f"| {text} | {' | '.join(cells)} | {to} |")
+    return "\n".join(lines)
+
+
+def unknown_table() -> str:
+    """Return what is flagged."""
+    rows = figures.read(NAME)
+    lines = ["| spectra | flagged, % | by counts | by residual | by distance |", "|---|---|---|---|---|"]
+    for key in rows:
+        if key.startswith("flagged: ") and ", by " not in key:
+            by = [value(rows, f"{key}, by {what}", 1, 100) for what in ("counts", "residual", "distance")]
+            lines.append(f"| {key.removeprefix('flagged: ')} | {value(rows, key, 1, 100)} | {' | '.join(by)} |")
+    return "\n".join(lines)

@@ -1,0 +1,30 @@
+"""Fills docs/corona.md with the figures of the benches: `python -m bench.corona.page`."""
+
+from collections.abc import Callable
+
+from bench import figures
+from bench.corona.network_page import lines_table, network_table, unknown_table
+from bench.scaling import fill
+
+PAGE = figures.FOLDER.parent / "corona.md"
+BLOCKS: dict[str, Callable[[], str]] = {
+    "network": network_table,
+    "network lines": lines_table,
+    "network unknown": unknown_table,
+}
+
+
+def filled(text: str) -> str:
+    """Return a page with its tables, of the figures that are there."""
+    for name, make in BLOCKS.items():
+        text = fill(text, f"{name}:", make()) if f"<!-- {name}:" in text else text
+    return text
+
+
+def main() -> None:
+    """Write it."""
+    PAGE.write_text(filled(PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()
