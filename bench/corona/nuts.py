@@ -26,6 +26,7 @@ from stream.corona.instrument import shipped
 SEED = 11
 SETTING = Setting(shares=(1.0, 0.0, 0.0), metals_dex=0.0, abundance_dex=0.0)
 LEVELS = {68: (0.16, 0.84), 90: (0.05, 0.95)}
+LEAST = 5  # spectra that an RMSE is of
 SNR = ((1.0, 3.0), (3.0, 10.0))
 CASES = {"S=1": (1, False), "S=10, shared": (10, True), "S=10": (10, False)}  # stars, one instrument and motion for all
 Rows = dict[str, tuple[Any, ...]]
@@ -95,10 +96,14 @@ def judged(rows: NDArray[Any]) -> Rows:
         for j, level in enumerate(LEVELS):
             inside = rows[:, 3 + 4 * k + j]
             share, error = inside.mean(), np.sqrt(0.01 * level * (1 - 0.01 * level) / len(rows))
-            out[f"{name}: coverage of {level} %"] = (float(share), "", (float(share - error), float(share + error)))
+            out[f"{name}: coverage of {level} %"] = (
+                float(share),
+                "",
+                (float(max(share - error, 0)), float(min(share + error, 1))),
+            )
         for low, high in SNR:
             chosen = rows[(rows[:, 0] >= low) & (rows[:, 0] < high)]
-            if not len(chosen):
+            if len(chosen) < LEAST:
                 continue
             square, key = chosen[:, 1 + 4 * k] ** 2, f"{name}, SNR {low:g}-{high:g}"
             rmse, bound = np.sqrt(square.mean()), np.sqrt((chosen[:, 2 + 4 * k] ** 2).mean())
