@@ -78,10 +78,11 @@ performance: .venv/ready  ## the daemon at its rates, faults, hops, an hour of i
 	$(BIN)/python -m bench.realtime --hour 0.25
 	$(BIN)/python -m bench.performance
 
-docs: .venv/ready  ## docs/measured.md, tables of docs/scaling.md, docs/sources.md, docs/lat.md, the README, from docs/figures
+docs: .venv/ready  ## docs/measured.md, tables of docs/scaling.md, docs/sources.md, docs/lat.md, docs/corona.md, the README
 	$(BIN)/python -m bench.pages
 	$(BIN)/python -m bench.sources.page --tables
 	$(BIN)/python -m bench.lat.page
+	$(BIN)/python -m bench.corona.page
 	$(BIN)/python -m bench.scaling --tables
 
 clean:
