@@ -5,11 +5,13 @@ from collections.abc import Callable
 from bench import figures
 from bench.corona.network_page import lines_table, network_table, unknown_table
 from bench.corona.nuts_page import nuts_table
+from bench.corona.traditional_page import traditional_table
 from bench.scaling import fill
 
 PAGE = figures.FOLDER.parent / "corona.md"
 BLOCKS: dict[str, Callable[[], str]] = {
     "nuts": nuts_table,
+    "traditional": traditional_table,
     "network": network_table,
     "network lines": lines_table,
     "network unknown": unknown_table,

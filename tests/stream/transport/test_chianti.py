@@ -101,4 +101,3 @@ def test_the_strongest_lines_nearby_are_kept():
     wavelength = np.array([10.0, 11.0, 30.0, 0.5, 600.0])
     g = np.array([1.0, 0.005, 0.005, 9.0, 9.0])[:, None, None] * np.ones((1, 2, 2))
     assert strongest(wavelength, g).tolist() == [0, 2]
-

@@ -1,0 +1,19 @@
+"""docs/corona.md says what is in docs/figures."""
+
+import re
+
+import pytest
+
+from bench.corona import page
+
+
+def test_the_page_of_coronae_is_that_of_its_figures():
+    text = page.PAGE.read_text()
+    assert page.filled(text) == text, "python -m bench.corona.page"
+
+
+@pytest.mark.parametrize("name", page.BLOCKS)
+def test_every_table_is_in_the_page(name):
+    block = re.search(rf"<!-- {name}: made by .*?-->\n(.*?)<!-- end {name}: -->", page.PAGE.read_text(), re.DOTALL)
+    assert block
+    assert block[1].count("|") > 10
