@@ -1,6 +1,5 @@
 """The posterior of a field on disk: posterior.nc (groups of InferenceData), field.fits (tables, the diffuse light)."""
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from astropy.io import fits
 from analyse.diagnostics import UnconvergedError
 from analyse.field import FieldPosterior, source_table, tile_table
 from analyse.field_model import BANDS_KEV
+from analyse.groups import write_groups
 from analyse.posterior import FAILED, GOOD
 from config.extra import extra
 from stream.transport.fitsfile import disk_faults
@@ -43,7 +43,6 @@ def publish_field(folder: Path, done: FieldPosterior, cards: dict[str, Any]) -> 
 def write_netcdf(path: Path, done: FieldPosterior, gates: str) -> None:
     """Write groups posterior, sample_stats, observed_data. Raises LinkError."""
     with extra("analyse"):
-        import h5netcdf  # noqa: F401 - xarray finds it by name
         import xarray as xr
     draws, dims = done.sampled.draws, ("chain", "draw")
     step = done.sampled.rates.shape[1] // max(done.rates.shape[1], 1)
@@ -83,10 +82,7 @@ def write_netcdf(path: Path, done: FieldPosterior, gates: str) -> None:
         "sample_stats": xr.Dataset({"lp": (dims, draws.stats["lp"][:, ::step])} | told, coords | sources | tiles),
         "observed_data": xr.Dataset(observed, tiles),
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    with disk_faults(path):
-        xr.DataTree.from_dict(groups).to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
+    write_groups(path, groups)
 
 
 def write_tables(path: Path, done: FieldPosterior, cards: dict[str, Any]) -> None:

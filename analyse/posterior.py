@@ -1,6 +1,5 @@
 """Posteriors on disk: netCDF with the groups of InferenceData, by xarray."""
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from analyse.diagnostics import Draws, UnconvergedError
 from analyse.ensemble import predict
+from analyse.groups import write_groups
 from analyse.priors import Priors
 from config.extra import extra
 from stream.kernels.cstat import cstat_of, wstat_of
@@ -41,7 +41,6 @@ def publish(folder: Path, fitted: tuple[Fit, Edges], priors: Priors, draws: Draw
 def write(path: Path, fitted: tuple[Fit, Edges], priors: Priors, draws: Draws, about: dict[str, Any]) -> None:
     """Write groups posterior, sample_stats, log_likelihood (per bin), observed_data. Raises LinkError."""
     with extra("analyse"):
-        import h5netcdf  # noqa: F401 - xarray finds it by name
         import xarray as xr
     fit, (low, high) = fitted
     values = priors.values(draws.variables)
@@ -65,11 +64,7 @@ def write(path: Path, fitted: tuple[Fit, Edges], priors: Priors, draws: Draws, a
     if fit.data.off.size:
         observed |= {"off_counts": ("bin", fit.data.off, {"units": "count"}), "alpha": ("bin", fit.data.alpha)}
     groups = {"posterior": posterior, "sample_stats": stats, "log_likelihood": pointwise}
-    tree = xr.DataTree.from_dict(groups | {"observed_data": xr.Dataset(observed, bins)})
-    temporary = path.with_name(f".{path.name}.tmp")
-    with disk_faults(path):
-        tree.to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
+    write_groups(path, groups | {"observed_data": xr.Dataset(observed, bins)})
 
 
 def _attributes(parameter: Any, priors: Priors, draws: Draws, i: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The posterior of an emission measure from fluxes, by ensembles of walkers (emcee), gated."""
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ import numpy as np
 from analyse.corona.dem import LEVEL_SD, Dem
 from analyse.diagnostics import Draws, UnconvergedError
 from analyse.ensemble import sample_density
+from analyse.groups import write_groups
 from analyse.posterior import FAILED, GOOD
 from config.extra import extra
 from stream.errors import ConfigError
@@ -88,7 +88,6 @@ def publish(folder: Path, dem: Dem, draws: Draws, about: dict[str, Any]) -> Path
     disk refuses.
     """
     with extra("analyse"):
-        import h5netcdf  # noqa: F401 - xarray finds it by name
         import xarray as xr
     fault = draws.fault(names_of(dem))
     for name in (GOOD, FAILED):
@@ -115,10 +114,7 @@ def publish(folder: Path, dem: Dem, draws: Draws, about: dict[str, Any]) -> Path
         "sample_stats": xr.Dataset({name: (dims, value) for name, value in draws.stats.items()}, coords),
         "observed_data": xr.Dataset(observed),
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    with disk_faults(path):
-        xr.DataTree.from_dict(tree).to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
+    write_groups(path, tree)
     if fault:
         raise UnconvergedError(f"{path}: the posterior fails its gates: {fault}")
     return path

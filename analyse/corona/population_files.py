@@ -1,6 +1,5 @@
 """The posterior of a population of coronae on disk: posterior.nc (groups of InferenceData), stars.fits, a report."""
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from analyse.corona.population import HYPER, PopulationPosterior
 from analyse.diagnostics import UnconvergedError
+from analyse.groups import write_groups
 from analyse.posterior import FAILED, GOOD
 from analyse.source import write_report
 from config.extra import extra
@@ -55,7 +55,6 @@ def publish(folder: Path, done: PopulationPosterior, seed: int) -> list[Path]:
 def write(path: Path, done: PopulationPosterior, about: dict[str, Any]) -> None:
     """Write groups posterior, lines, population, sample_stats, observed_data. Raises LinkError."""
     with extra("analyse"):
-        import h5netcdf  # noqa: F401 - xarray finds it by name
         import xarray as xr
     dims, stars = ("chain", "draw"), done.of_stars()
     shape = done.weights.shape
@@ -82,10 +81,7 @@ def write(path: Path, done: PopulationPosterior, about: dict[str, Any]) -> None:
         "sample_stats": xr.Dataset(stats, coords),
         "observed_data": xr.Dataset(_observed(done)),
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    with disk_faults(path):
-        xr.DataTree.from_dict(groups).to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
+    write_groups(path, groups)
 
 
 def _line_dims(done: PopulationPosterior) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ The density is the likelihood of `analyse.lat.fit` on fewer cells: pixels where 
 in which the norms are told as well. Sources farther than JOINT_DEG and the gradients of the norms stay as fitted.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from analyse.diagnostics import Draws, UnconvergedError
 from analyse.ensemble import sample_density
+from analyse.groups import write_groups
 from analyse.lat.fit import CURVE, FLUX, MOVE_DEG, SLOPE, Fit, Part, X, Y
 from analyse.lat.region import SMALLEST, Region, region_of
 from analyse.lat.source import away_deg
@@ -226,7 +226,6 @@ def publish(folder: Path, density: Density, draws: Draws, about: dict[str, Any])
     disk refuses.
     """
     with extra("analyse"):
-        import h5netcdf  # noqa: F401 - xarray finds it by name
         import xarray as xr
     fault, prior = draws.fault(density.prior.names), density.prior
     for name in (GOOD, FAILED):
@@ -249,10 +248,7 @@ def publish(folder: Path, density: Density, draws: Draws, about: dict[str, Any])
         "sample_stats": xr.Dataset({"lp": (dims, draws.stats["lp"])}, coords),
         "observed_data": xr.Dataset(observed | {"weight": ("cell", density.weight)}),
     }
-    temporary = path.with_name(f".{path.name}.tmp")
-    with disk_faults(path):
-        xr.DataTree.from_dict(tree).to_netcdf(temporary, engine="h5netcdf")
-        os.replace(temporary, path)
+    write_groups(path, tree)
     if fault:
         raise UnconvergedError(f"{path}: the posterior fails its gates: {fault}")
     return path
