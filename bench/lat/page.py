@@ -1,13 +1,12 @@
 """Fills docs/lat.md with the figures of the benches."""
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from bench import figures, pages
 from bench.lat.analyse_page import analyse_table
-from bench.lat.classes_page import classes_table, cutouts_table, fakes_table
+from bench.lat.classes_page import Rows, classes_table, cutouts_table, fakes_table, value
 from bench.lat.localise import FROM, PURE, RANKS, STREAM
 from bench.lat.search import CUTS, EDGES
 from bench.scaling import fill
@@ -21,19 +20,9 @@ ASKED = {
 }
 LABEL = "TS > 25"
 
-Rows = dict[str, dict[str, Any]]
-
 
 def shown(rows: Rows, key: str) -> str:
     return pages.show(rows[key]).strip() if key in rows else "not measured yet"
-
-
-def value(rows: Rows, key: str) -> str:
-    if key not in rows:
-        return "-"
-    row = rows[key]
-    ends = f" [{row['ci'][0]:.3f}, {row['ci'][1]:.3f}]" if row["ci"] else ""
-    return f"{row['value']:.3f}{ends}"
 
 
 def search_table() -> str:
