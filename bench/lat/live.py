@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Final
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from stream.lat.bands import TYPES
 from stream.lat.builtin import stand_in as coarse
 from stream.lat.cube import WINDOWS
 from stream.lat.exposure import YEAR_S, power_law
+from stream.lat.glance import Photons
 from stream.lat.instrument import Instrument
 from stream.lat.photons import BLOCK_S, PHOTON, POINTING, good_times
 from stream.lat.sky import expect, stand_in
@@ -38,6 +40,7 @@ from stream.stages.localise import Localise
 from stream.transport.photons import PhotonStream
 
 COMMAND = "python -m bench.lat.live"
+SAME_DEG = 0.05  # one source in two searches of the same photons
 BEGIN_S = 20_000 * BLOCK_S
 WINDOW: Final = next(iter(WINDOWS))  # six hours
 LEAST: Final = 16.0
@@ -181,19 +184,32 @@ def of_flares(skies: list[tuple[NDArray[Any], NDArray[Any]]]) -> dict[str, tuple
     return out
 
 
+def of_look(looked: list[NDArray[Any]], whole: list[NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
+    """Return how many of the sources of a search of every patch are lost by the first look."""
+    lost = 0
+    for found, every in zip(looked, whole, strict=True):
+        places = found["glon_deg"], found["glat_deg"]
+        away = separation(every["glon_deg"][:, None], every["glat_deg"][:, None], *places)
+        lost += int(np.sum(np.min(away, axis=1, initial=180.0) > SAME_DEG))
+    number = sum(map(len, whole))
+    return {f"TS > {LEAST:g}, with flares: lost by the first look": (lost, f"of {number}", wilson(lost, number))}
+
+
 def main() -> None:
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 6
     instrument = coarse()
     stage = Localise(Section(windows=[WINDOW], least_ts=LEAST, threads=2), instrument, stand_in())
     rows = of_times([update(stage, instrument, observe(instrument, seed, None)) for seed in range(3)])
     print(rows, flush=True)
-    empty, flared = [], []
+    empty, flared, whole = [], [], []
     for seed in range(number):
         empty.append(update(stage, instrument, observe(instrument, 100 + seed, NONE)).found)
         made = flares(np.random.default_rng((3, seed)))
         flared.append((update(stage, instrument, observe(instrument, 200 + seed, made)).found, made))
+        with patch.object(Photons, "of", return_value=None):  # no first look: every patch is searched
+            whole.append(update(stage, instrument, observe(instrument, 200 + seed, made)).found)
         print(f"sky {seed}: {len(empty[-1])} by chance, {len(flared[-1][0])} with flares", flush=True)
-    rows |= of_chance(empty) | of_flares(flared)
+    rows |= of_chance(empty) | of_flares(flared) | of_look([found for found, _ in flared], whole)
     figures.write("lat_live", f"{COMMAND} {number}", rows)
 
 
