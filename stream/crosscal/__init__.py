@@ -1,0 +1,1 @@
+"""Cross-calibration: corrections of an effective area, by family, that make two telescopes agree."""
