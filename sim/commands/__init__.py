@@ -4,6 +4,7 @@ import click
 
 from sim.commands.charge_loss import charge_loss
 from sim.commands.corona import corona
+from sim.commands.crosscal import crosscal
 from sim.commands.events import events
 from sim.commands.frames import frames
 from sim.commands.hits import hits
@@ -31,3 +32,4 @@ simulate.add_command(lat_cutouts)
 simulate.add_command(lat)
 simulate.add_command(lat_patches)
 simulate.add_command(corona)
+simulate.add_command(crosscal)
