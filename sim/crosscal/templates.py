@@ -74,7 +74,9 @@ class Templates:
         setting.check()
         self.setting, self.response, self.table = setting, response, table
         self.kt_kev = np.asarray(kt_kev, float)
-        ends = max(table.kt_kev[0], LEAST_KEV), table.kt_kev[1]
+        log_t = table.log_t[table.log_t > np.log10(LEAST_KEV * KELVIN_PER_KEV) - 1e-9][:-1]  # the engine's last is flat
+        self.ln_kt = np.log(10.0) * (log_t - np.log10(KELVIN_PER_KEV))
+        ends = float(np.exp(self.ln_kt[0])), float(np.exp(self.ln_kt[-1]))
         require(
             f"true temperatures {self.kt_kev.min(initial=ends[0]):g} to {self.kt_kev.max(initial=ends[1]):g} keV",
             (self.kt_kev.size > 0 and bool(np.isfinite(self.kt_kev).all()), "numbers"),
@@ -82,8 +84,6 @@ class Templates:
         )
         self.band, self.used = _band(response, setting.band_kev)
         self.matrix = self.band.fold(np.eye(len(self.band.grid.low))) * setting.exposure_s  # (n, m)
-        log_t = table.log_t[table.log_t > np.log10(ends[0] * KELVIN_PER_KEV) - 1e-9]
-        self.ln_kt = np.log(10.0) * (log_t - np.log10(KELVIN_PER_KEV))
         require("plasma table", (bool(np.ptp(np.diff(self.ln_kt)) < 1e-4), "log T in even steps"))
         self._spectra(table)
         self._absorption()

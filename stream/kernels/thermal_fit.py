@@ -124,10 +124,10 @@ def fit_from(counts, total, templates, limits, frees, at, work, told):
             return stat, True
         xx, nn = told[2] * (1 + damping), told[4] * (1 + damping)
         if move_x and move_n:
-            det = xx * nn - told[3] ** 2
+            det = max(xx * nn - told[3] ** 2, 1e-10 * xx * nn) + LEAST
             dx, dn = -(nn * told[0] - told[3] * told[1]) / det, -(xx * told[1] - told[3] * told[0]) / det
         else:
-            dx, dn = -told[0] / xx if move_x else 0.0, -told[1] / nn if move_n else 0.0
+            dx, dn = -told[0] / (xx + LEAST) if move_x else 0.0, -told[1] / (nn + LEAST) if move_n else 0.0
         gain = -(told[0] * dx + told[1] * dn) * (1 + damping)
         if not gain > ENOUGH:
             return stat, True
@@ -183,7 +183,7 @@ def fit_temperatures(counts, values, slopes, axes, tilts, limits, start_nh, rati
         stat, good = fit_from(counts[k], total, templates, limits, (True, free_nh), at, work, told)
         inside = limits[0, 0] < at[0] < limits[0, 1]
         bound = not free_nh or at[1] <= limits[1, 0] or at[1] >= limits[1, 1]
-        information = told[2] if bound else told[2] - told[3] ** 2 / told[4]
+        information = told[2] if bound else told[2] - told[3] ** 2 / max(told[4], LEAST)
         found[k, 0], found[k, 1], found[k, 2] = at[0], 1 / math.sqrt(max(information, LEAST)), at[1]
         found[k, 3], found[k, 4], found[k, 5] = told[5], stat, 1.0 if good and inside else 0.0
         for direction in (-1, 1):
