@@ -4,7 +4,7 @@ import click
 
 from sim.commands.charge_loss import charge_loss
 from sim.commands.corona import corona
-from sim.commands.crosscal import crosscal
+from sim.commands.crosscal import crosscal, crosscal_clusters
 from sim.commands.events import events
 from sim.commands.frames import frames
 from sim.commands.hits import hits
@@ -33,3 +33,4 @@ simulate.add_command(lat)
 simulate.add_command(lat_patches)
 simulate.add_command(corona)
 simulate.add_command(crosscal)
+simulate.add_command(crosscal_clusters)

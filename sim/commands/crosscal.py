@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from config.errors import ConfigError
-from sim.check import folder_for
+from sim.check import folder_for, new_or_replaced
 
 SHARED = (
     click.option("--arf", default="", help="Nominal area (OGIP); none: formulae near ACIS-I of Chandra's first year."),
@@ -96,3 +96,34 @@ def read_axis(text: str) -> tuple[str, tuple[float, ...]]:
     except (ValueError, IndexError):
         raise ConfigError(f"axis {text!r}: expected NAME=LOW:HIGH:N, NAME=LOW:HIGH:N:log or NAME=A,B,...") from None
     return name, found
+
+
+@click.command("crosscal-clusters")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--clusters", default=50, type=click.IntRange(1), show_default=True, help="How many.")
+@click.option("--error", default=0.03, show_default=True, help="Of ln kT, for each telescope.")
+@click.option("--kt-range", nargs=2, type=float, default=(1.0, 12.0), show_default=True, help="keV; log-normal within.")
+@click.option("--theta", default="", help="A,B,... of the family: true over nominal area of telescope 1.")
+@click.option("--true-arf", default="", help="Or its true area as an OGIP file, on bins of its own.")
+@shared
+def crosscal_clusters(
+    out: Path, clusters: int, error: float, kt_range: tuple[float, float], theta: str, true_arf: str, **given: Any
+) -> None:
+    """Write temperatures of clusters seen by a trusted telescope and by one whose area is wrong (ECSV).
+
+    KT_0 is true but for its error; KT_1 is fitted through the nominal area to what came through the true one.
+
+    Example: raysieve simulate crosscal-clusters clusters.ecsv --theta 1.8,1,-0.08 --clusters 50 --error 0.03
+    """
+    from sim.crosscal.clusters import Sample, simulate_clusters, write_clusters
+    from sim.crosscal.grid import Inputs
+
+    new_or_replaced(out, given.pop("overwrite"))
+    inputs = Inputs(**{name: given.pop(name) for name in INPUTS})
+    values = read_axis(f"theta={theta}")[1] if theta else ()
+    name, seed = given.pop("family"), given.pop("seed")
+    sample = Sample(clusters, error, kt_range, name, values, true_arf, setting_of(given), seed)
+    table = simulate_clusters(sample, inputs)
+    write_clusters(out, table)
+    shift = 100 * (table["KT_1_EXPECTED"] / table["KT_TRUE"] - 1)
+    click.echo(f"{out}: {clusters} clusters; telescope 1 off by {shift.min():+.1f} to {shift.max():+.1f} %")
