@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench simulation screening sources lat scaling soak hostile performance docs clean
+.PHONY: run test check bench simulation screening sources lat scaling soak hostile performance docs tutorials clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
@@ -78,12 +78,17 @@ performance: .venv/ready  ## the daemon at its rates, faults, hops, an hour of i
 	$(BIN)/python -m bench.realtime --hour 0.25
 	$(BIN)/python -m bench.performance
 
-docs: .venv/ready  ## docs/measured.md, tables of docs/scaling.md, docs/sources.md, docs/lat.md, docs/corona.md, the README
+docs: .venv/ready  ## tables of the pages and of the README, from docs/figures; then the site, out/site/index.html
 	$(BIN)/python -m bench.pages
 	$(BIN)/python -m bench.sources.page --tables
 	$(BIN)/python -m bench.lat.page
 	$(BIN)/python -m bench.corona.page
 	$(BIN)/python -m bench.scaling --tables
+	$(BIN)/python -m bench.seeds
+	$(BIN)/python -m mkdocs build --strict
+
+tutorials: .venv/ready .venv/train .venv/analyse  ## run every tutorial, and write what it says into its page
+	$(BIN)/python -m bench.tutorials
 
 clean:
 	rm -rf .venv out build dist

@@ -58,7 +58,7 @@ def steps_of(text: str) -> list[Step]:
 
 def run_block(steps: list[Step], where: Path) -> None:
     """Run commands in one shell, so that what goes on behind `&` is known to those after it."""
-    lines = [f"{step.command}\necho; echo '{MARK}' $?" for step in steps]
+    lines = [f"{step.command}\ncode=$?; echo; echo '{MARK}' $code" for step in steps]
     shell = subprocess.Popen(
         ["bash", "-uc", "\n".join(lines)], cwd=where, env=environment(), stdin=subprocess.DEVNULL, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
