@@ -30,14 +30,16 @@ from stream.transport.link import Pull, Push
 from stream.transport.maps import read_maps
 from stream.transport.notes import Notes
 from stream.transport.ogip import read_response
+from stream.transport.pixels import PixelTap, Shown
 from stream.transport.products import Products
 from stream.transport.recalled import Recalled
 from stream.transport.regions import read_regions
 from stream.transport.shed import Shed
 from stream.transport.tap import Tap
-from stream.wiring import ASIDE, TAP, aside, build, limits_of, link_after, policy_of, processes, rows_of, url_of
+from stream.wiring import ASIDE, PIXELS, TAP, aside, build, limits_of, link_after, policy_of, processes, rows_of, url_of
 
 REFUSED = 3  # exit code: it cannot work with this configuration, and another try would end as this one
+CORRECT = "correct"  # the stage whose frames are shown
 DRAIN_S = 20.0  # what has been accepted must be on disk within this time after a stop
 
 
@@ -115,6 +117,9 @@ def _serve(order: Order, config: AnyConfig, stages: Sequence[Stage], stopping: C
         source = Recalled(pull, out, known[0].run_id if known else "")
     # Only the first process hears the source itself; the others are told of its end.
     silence_s = links.silence_s if first else math.inf
+    pixels = _pixel_tap(stages, links, keys)
+    if pixels is not None:
+        stages = [Shown(stage, pixels) if stage.name == CORRECT else stage for stage in stages]
     try:
         sink = _sink(order, config, stages, keys, stopping)
         runner = Runner(order.process, source, stages, sink, order.status, _notes(order, config), digest(config))
@@ -123,6 +128,15 @@ def _serve(order: Order, config: AnyConfig, stages: Sequence[Stage], stopping: C
         runner.run(stopping, silence_s, order.once)
     finally:
         pull.close()
+        if pixels is not None:
+            pixels.close()
+
+
+def _pixel_tap(stages: Sequence[Stage], links: Links, keys: Keys | None) -> PixelTap | None:
+    """Open where onlookers come for pixels, in the process that has them."""
+    if not any(stage.name == CORRECT for stage in stages):
+        return None
+    return PixelTap(url_of(PIXELS.link, links), queue=PIXELS.queue, keys=keys)
 
 
 def _tap(process: str, links: Links, keys: Keys | None) -> Tap | None:

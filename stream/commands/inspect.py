@@ -24,7 +24,7 @@ from stream.transport.eventlist import read_event_list
 from stream.transport.hdf5 import read_text
 from stream.transport.maps import read_maps
 from stream.transport.recording import Recording
-from stream.wiring import ASIDE, TABLE, TAP, Row, policy_of, sky_rows, url_of
+from stream.wiring import ASIDE, PIXELS, TABLE, TAP, Row, policy_of, sky_rows, url_of
 
 
 @click.command()
@@ -190,7 +190,7 @@ def _rates(config: Config) -> list[tuple[Row, str]]:
     found = []
     quadrants = len(config.detector.quadrants) or 1
     beside = ASIDE if config.accumulate.every_s else ()
-    for row in (*TABLE, *beside, TAP):
+    for row in (*TABLE, *beside, TAP, PIXELS):
         share = quadrants / 4 if row.takes.endswith("Frame") else 1  # the table is for four quadrants and 5 ms
         rate = row.rate_hz * share * 0.005 / config.detector.frame_time_s
         if row.takes == "Product":

@@ -1,13 +1,15 @@
 """Who looks on gets the newest, and nobody waits for him."""
 
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from stream.errors import LinkError
-from stream.messages import End, EventList, Gap, Start
+from stream.messages import EVENT, End, EventList, Gap, Start
 from stream.transport.keys import create_keys, daemon_keys
-from stream.transport.tap import ONLOOKERS, Onlooker, Tap
+from stream.transport.tap import ASK_PASSED, GLANCE, HELD, ONLOOKERS, PASSED, Onlooker, Tap
 from tests.stream.stages.streams import START
 
 
@@ -16,8 +18,10 @@ def url(tmp_path):
     return f"ipc://{tmp_path}/tap.sock"
 
 
-def read_out(n):
-    return EventList(stream="test", sequence=n, time_ns=n)
+def read_out(n, events=()):
+    rows = np.zeros(len(events), EVENT)
+    rows["frame"] = events
+    return EventList(stream="test", sequence=n, time_ns=n, events=rows)
 
 
 def asking(tap, url):
@@ -142,3 +146,61 @@ def test_a_name_that_is_taken_is_one_line(tmp_path):
     (tmp_path / "tap.sock").write_text("a file of the user")
     with pytest.raises(LinkError, match="cannot listen here: there is a file of this name"):
         Tap(f"ipc://{tmp_path}/tap.sock", queue=4)
+
+
+def passing(tap, onlooker, numbers):
+    """Let read-outs pass, and return the product that the onlooker is told of them."""
+    asked(tap, onlooker)
+    for n in numbers:
+        tap.offer(read_out(n, events=[n, n]))
+    found = onlooker.receive(30)
+    return onlooker.receive(30) if isinstance(found, Start) else found
+
+
+def test_who_asks_for_all_that_has_passed_is_told_of_it_in_one_product(url):
+    with Tap(url, queue=4) as tap, Onlooker(url, queue=4, ask=ASK_PASSED) as onlooker:
+        tap.offer(START)
+        tap.offer(read_out(0))  # before he asked
+        first = passing(tap, onlooker, [1])
+        assert (first.kind, first.header["FIRST"], first.header["LAST"]) == (PASSED, 1, 1)
+        for n in (2, 3, 4):
+            tap.offer(read_out(n, events=[n, n]))
+        second = passing(tap, onlooker, [5])
+        assert second.tables["EVENTS"]["frame"].tolist() == [2, 2, 3, 3, 4, 4, 5, 5]
+        assert second.tables["EVENTS"].dtype == GLANCE
+        assert (second.header["FIRST"], second.header["LISTS"], second.header["MISSED"]) == (2, 4, 0)
+
+
+def test_of_more_than_are_held_the_newest_are_told_and_the_others_counted(url):
+    with Tap(url, queue=4) as tap, Onlooker(url, queue=4, ask=ASK_PASSED) as onlooker:
+        tap.offer(START)
+        passing(tap, onlooker, [0])
+        for n in range(1, 2 * HELD):
+            tap.offer(read_out(n))
+        found = passing(tap, onlooker, [2 * HELD])
+        assert (found.header["LISTS"], found.header["MISSED"]) == (HELD, HELD)
+        assert found.header["LAST"] == 2 * HELD
+
+
+def test_the_end_tells_what_was_left_and_a_new_stream_begins_anew(url):
+    with Tap(url, queue=4) as tap, Onlooker(url, queue=4, ask=ASK_PASSED) as onlooker:
+        tap.offer(START)
+        passing(tap, onlooker, [0])
+        tap.offer(read_out(1))
+        asked(tap, onlooker)
+        tap.offer(End(stream="test"))
+        assert onlooker.receive(30).header["LISTS"] == 1
+        assert isinstance(onlooker.receive(30), End)
+        asked(tap, onlooker)
+        tap.offer(End(stream="test"))  # nothing has passed
+        assert isinstance(onlooker.receive(30), End)
+        tap.offer(replace(START, run_id="another"))
+        found = passing(tap, onlooker, [7])
+        assert (found.header["FIRST"], found.header["LISTS"], found.header["MISSED"]) == (7, 1, 0)
+
+
+def test_a_tap_that_nobody_asks_holds_nothing(url):
+    with Tap(url, queue=4) as tap:
+        for n in range(10):
+            tap.offer(read_out(n))
+        assert not tap._passed
