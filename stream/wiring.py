@@ -61,9 +61,12 @@ SKY = (
 )
 # Spectra of coronae, in files (`raysieve coronae`): the network, of each at once; the chains of `analyse` come after.
 SPECTRA = (Row("classify_corona", "spectra", "coronae", 100, "coronae"),)
-# Told to whoever looks on (`raysieve glimpse`), who is in no process of the daemon.
+# Temperatures of the same sources by two telescopes, in tables (`raysieve monitor-calibration`).
+CALIBRATION = (Row("monitor_calibration", "fits", "calibration", 1e-4, "calibration"),)
+# Told to whoever looks on (`raysieve glimpse`, `raysieve view`), who is in no process of the daemon.
 TAP = Row("glimpse",   "EventList",      "",               200, "",       "tap", 4,      "newest")
 # fmt: on
+PIXELS = Row("view",   "CorrectedFrame", "",               800, "",       "pixels", 2,   "newest")
 
 
 def build(
@@ -194,7 +197,7 @@ def url_of(link: str, links: Links) -> str:
     ConfigError for a host of a link that there is not.
     """
     inside = [row.link for row in TABLE if row.link]
-    names = [*inside, TAP.link, *(row.link for row in ASIDE if row.link)]
+    names = [*inside, TAP.link, *(row.link for row in ASIDE if row.link), PIXELS.link]
     if unknown := ", ".join(sorted(set(links.hosts) - set(inside[1:]))):
         raise ConfigError(f"links.hosts: no link {unknown} between processes; expected {' or '.join(inside[1:])}")
     if links.transport == "tcp":

@@ -61,7 +61,7 @@ def test_a_whole_read_out_is_told_in_ev_and_frames_pass_as_they_are(tap, onlooke
         frame = found.tables["PIXELS"]["EV"][row["FIRST"] :][:size].reshape(row["ROWS"], row["COLUMNS"])
         y, x = np.unravel_index(frame.argmax(), frame.shape)
         assert (int(x), int(y)) == (22, 10 + int(row["ID"]))
-        assert abs(frame.max() - 1000 * GAIN) < 5 * GAIN
+        assert abs(frame.max() - 1000 * GAIN) < 40 * GAIN  # noise: 7 ADU
 
 
 def test_nobody_asks_and_nothing_is_told(tap, onlooker, stage):
