@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, logit
+from scipy.special import expit, gammaln, logit
 
 from analyse.corona.light import Light
 from analyse.corona.windows import LIGHT, Windows
@@ -143,7 +143,9 @@ class Hierarchy:
         """Return where all variables may begin, given what a first look found of each star (S,)."""
         stars, k, choices = len(x_t), self.windows.count, self.choices
         motion = (stars,) if choices.own_motion else ()
-        out = {"x_t": x_t, "ln_norm": ln_norm, "ln_background": ln_background, "a_n": np.zeros(stars)}
+        log_t, log_n = star_of(self.windows.box, {"x_t": x_t, "x_n": np.zeros(stars)}, expit)
+        out = {"x_t": x_t, "ln_light": ln_norm + self.windows.bright(log_t, log_n), "a_n": np.zeros(stars)}
+        out |= {"ln_background": ln_background}
         out |= {"line": np.zeros((stars, k) if choices.own_lines else k), "ln_tau": np.array(LN_TAU[0])}
         out |= {"shift": np.zeros(motion), "width": np.full(motion, WIDTH[0])}
         if choices.population is None:
@@ -168,11 +170,12 @@ class Hierarchy:
         with numpyro.plate("star", data["counts"].shape[0]):
             x_t = numpyro.sample("x_t", Normal(population[0], population[1]))
             x_n = population[2] + population[3] * numpyro.sample("a_n", Normal(0.0, 1.0))
-            ln_norm = numpyro.sample("ln_norm", Normal(data["ln_norm"], LN_NORM_SD))
+            log_t, log_n = star_of(self.windows.box, {"x_t": x_t, "x_n": x_n}, jax.nn.sigmoid)
+            bright = self.light.bright(log_t, log_n)
+            ln_light = numpyro.sample("ln_light", Normal(data["ln_norm"] + bright, LN_NORM_SD))
             ln_background = numpyro.sample("ln_background", Normal(data["ln_background"], LN_BACKGROUND_SD))
-            star = {"ln_norm": ln_norm, "ln_background": ln_background} | self._plasma()
-        log_t, log_n = star_of(self.windows.box, {"x_t": x_t, "x_n": x_n}, jax.nn.sigmoid)
-        star |= {"log_t": log_t, "log_n": log_n}
+            star = {"log_t": log_t, "log_n": log_n, "ln_norm": ln_light - bright, "ln_background": ln_background}
+            star |= self._plasma()
         expected, own = self.light.counts(star, shared, data["exposure"])
         likely = self._likelihood(data, expected, own, shared.get("systematic"))
         numpyro.factor("counts", jnp.sum(likely))

@@ -10,38 +10,49 @@ from stream.kernels.corona import KMS
 class Light:
     """Expected counts of S coronae in W windows of N bins; tables of `Windows.tables`, in single precision.
 
-    nodes: temperatures of each corona, about its mean log T; one is isothermal. More: Gauss-Hermite's, of a Gaussian
-    differential emission measure.
+    nodes: temperatures of each corona, about its mean log T; one is isothermal, and within the box. More:
+    Gauss-Hermite's, of a Gaussian differential emission measure. Tables are read by products with weights of their
+    nodes: what is picked by index has gradients that take seconds to compile.
     """
 
     def __init__(self, tables: dict[str, Any], nodes: int = 1) -> None:
         import jax.numpy as jnp
 
-        self.grid = tables["grid"]
-        kept = {k: np.asarray(v) for k, v in tables.items() if k != "grid"}
+        rows_t, rows_n = tables["rows"] if nodes == 1 else (slice(None), slice(None))
+        kept = {k: v for k, v in tables.items() if k not in ("rows", "grid")}
+        kept |= {"ln_photons": tables["ln_photons"][rows_t, rows_n], "ln_bright": tables["ln_bright"][rows_t, rows_n]}
+        kept["continuum"] = tables["continuum"][:, rows_t]
+        self.grid = [np.asarray(at[row]) for at, row in zip(tables["grid"], (rows_t, rows_n), strict=True)]
         self.tables = {k: jnp.asarray(v.astype(np.float32) if v.dtype == float else v) for k, v in kept.items()}
         at, weight = np.polynomial.hermite_e.hermegauss(nodes)
         self.at, self.weight = (jnp.asarray(v, np.float32) for v in (at, weight / weight.sum()))
 
-    def _place(self, at: Any, first: float, step: float, size: int) -> tuple[Any, Any]:
+    def _weights(self, at: Any, axis: int) -> Any:
+        """Return what each node of a grid counts in linear interpolation, (..., nodes)."""
         import jax.numpy as jnp
 
-        x = jnp.clip((at - first) / step, 0.0, size - 1.0)
-        row = jnp.minimum(x.astype(int), size - 2)
-        return row, x - row
+        grid = self.grid[axis]
+        x = jnp.clip((at - grid[0]) / (grid[1] - grid[0]), 0.0, len(grid) - 1.0)
+        return jnp.maximum(1.0 - jnp.abs(x[..., None] - np.arange(len(grid))), 0.0)
+
+    def bright(self, log_t: Any, log_n: Any) -> Any:
+        """Return ln counts s-1 in all windows for norm 1, (...), where lines are as in the table."""
+        import jax.numpy as jnp
+
+        table = jnp.asarray(self.tables["ln_bright"], log_t.dtype)
+        return ((self._weights(log_t, 0) @ table) * self._weights(log_n, 1)).sum(axis=-1)
 
     def photons(self, log_t: Any, log_n: Any) -> tuple[Any, Any]:
-        """Return ln photons cm-2 s-1 for norm 1: lines (..., L), continuum without and of metals (2, ..., W, N)."""
-        i, x = self._place(log_t, *self.grid[:3])
-        j, y = self._place(log_n, *self.grid[3:])
-        table, continuum = self.tables["ln_photons"], self.tables["continuum"]
-        x, y, x_bins = x[..., None], y[..., None], x[..., None, None]
-        low = table[i, j] * (1 - y) + table[i, j + 1] * y
-        high = table[i + 1, j] * (1 - y) + table[i + 1, j + 1] * y
-        return low * (1 - x) + high * x, continuum[:, i] * (1 - x_bins) + continuum[:, i + 1] * x_bins
+        """Return ln photons cm-2 s-1 for norm 1: pairs (..., P), continuum without and of metals (2, ..., W, N)."""
+        import jax.numpy as jnp
+
+        t, n = self._weights(log_t, 0), self._weights(log_n, 1)
+        both = (t[..., :, None] * n[..., None, :]).reshape(*t.shape[:-1], -1)
+        table = self.tables["ln_photons"]
+        return both @ table.reshape(-1, table.shape[-1]), jnp.einsum("...t,ctwn->c...wn", t, self.tables["continuum"])
 
     def plasma(self, star: dict[str, Any]) -> tuple[Any, Any]:
-        """Return photons cm-2 s-1 for norm 1 of lines (S, L) and of the continuum (S, W, N)."""
+        """Return photons cm-2 s-1 for norm 1 of the line of each pair (S, P) and of the continuum (S, W, N)."""
         import jax.numpy as jnp
 
         metals = jnp.exp(star["ln_metals"])[:, None, None] if "ln_metals" in star else 1.0
@@ -51,7 +62,7 @@ class Light:
         log_t = star["log_t"][:, None] + star["spread"][:, None] * self.at  # (S, Q)
         lines, continuum = self.photons(log_t, jnp.broadcast_to(star["log_n"][:, None], log_t.shape))
         both = jnp.einsum("csqwn,q->cswn", jnp.exp(continuum), self.weight)
-        return jnp.einsum("sql,q->sl", jnp.exp(lines), self.weight), both[0] + metals * both[1]
+        return jnp.einsum("sqp,q->sp", jnp.exp(lines), self.weight), both[0] + metals * both[1]
 
     def profile(self, shift_kms: Any, sigma_kms: Any) -> Any:
         """Return what part of each pair's line is in each bin, (..., P, N), of shifts and widths (...)."""
@@ -75,11 +86,10 @@ class Light:
         t = self.tables
         star, lines = ({k: jnp.asarray(v, np.float32) for k, v in given.items()} for given in (star, lines))
         light, continuum = self.plasma(star)
-        factor = jnp.atleast_2d(lines["ln_factor"])
-        factor = jnp.pad(factor, ((0, 0), (0, light.shape[1] - factor.shape[1])))
+        ln_factor = jnp.atleast_2d(lines["ln_factor"]) @ t["of_line"]  # (., P)
         if "ln_abundance" in star:
-            factor = factor + star["ln_abundance"][:, t["element"]]
-        light = (light * jnp.exp(factor + star["ln_norm"][:, None]))[:, t["line"]]  # (S, P)
+            ln_factor = ln_factor + star["ln_abundance"] @ t["of_element"]
+        light = light * jnp.exp(ln_factor + star["ln_norm"][:, None])
         each = light[..., None] * self.profile(lines["shift_kms"], lines["sigma_kms"])  # (S, P, N)
         smooth = continuum * jnp.exp(star["ln_norm"])[:, None, None] * t["area"]
         flat = jnp.exp(star["ln_background"])[:, None, None] * t["width"]

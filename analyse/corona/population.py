@@ -28,7 +28,7 @@ from analyse.corona.hierarchy import (
 )
 from analyse.corona.sampler import CHAINS, DRAWS, WARM_UP, Sampler
 from analyse.corona.stars import Stars, look
-from analyse.corona.windows import Box, Windows
+from analyse.corona.windows import Windows
 from analyse.diagnostics import Draws
 from analyse.ensemble import sample_density
 from analyse.nuts import KEYS
@@ -88,7 +88,7 @@ class PopulationPosterior:
 
     def of_stars(self) -> dict[str, Floats]:
         """Return draws of each star by name, (chain, draw, S): log_t, log_n, log_norm, background and more."""
-        parts = [by_star(self.windows.box, batch.sites, self.choices) for batch in self.batches]
+        parts = [by_star(self.windows, batch.sites, self.choices) for batch in self.batches]
         order = np.argsort(np.concatenate(self.members))
         return {name: np.concatenate([part[name] for part in parts], axis=-1)[..., order] for name in parts[0]}
 
@@ -177,11 +177,12 @@ def _thinned(batch: Batch, count: int) -> Batch:
     return replace(batch, draws=replace(draws, variables=draws.variables[:, at], stats=stats), sites=sites)
 
 
-def by_star(box: Box, sites: dict[str, Floats], choices: Choices) -> dict[str, Floats]:
+def by_star(windows: Windows, sites: dict[str, Floats], choices: Choices) -> dict[str, Floats]:
     """Return draws of each star by name, (chain, draw, S), of those of the model's variables."""
     x_n = x_n_of(sites, choices.population or (None if "mean_n" in sites else Population()))
-    log_t, log_n = star_of(box, {"x_t": sites["x_t"], "x_n": x_n}, expit)
-    out = {"log_t": log_t, "log_n": log_n, "log_norm": sites["ln_norm"] / np.log(10.0)}
+    log_t, log_n = star_of(windows.box, {"x_t": sites["x_t"], "x_n": x_n}, expit)
+    ln_norm = sites["ln_light"] - windows.bright(log_t, log_n)
+    out = {"log_t": log_t, "log_n": log_n, "log_norm": ln_norm / np.log(10.0)}
     out["background"] = np.exp(sites["ln_background"])
     shape = log_t.shape
     for name, values in (("shift_kms", SHIFT_KMS * sites["shift"]), ("sigma_kms", MOST_KMS * expit(sites["width"]))):

@@ -22,6 +22,8 @@ LONGEST: Final = 3  # times the draws that were asked for: chains that then stil
 STRETCH: Final = 50  # steps of all chains in one compiled loop
 ACCEPTANCE: Final = 0.8
 AT_ONCE: Final = 100  # points at which the density is computed in one pass
+LEAN: Final = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
+QUICK: Final = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 FIRST: Final = 0.5  # length of the first steps
 DEEPEST: Final = 8  # doublings of a trajectory
 CLIMB: Final = 300  # steps to the best point, at most
@@ -44,9 +46,9 @@ class Sampler:
         self.layout: dict[str, tuple[int, ...]] = {}
         self.plan = {"chains": chains, "warm_up": warm_up, "steps": draws}
         self.energy = jax.jit(self._energy)  # traced once, whoever calls it
-        self.slope = jax.jit(jax.value_and_grad(self.energy))
-        self.first = jax.jit(self._first)
-        self.stretch = jax.jit(self._stretch)
+        self.slope = jax.jit(jax.value_and_grad(self.energy), compiler_options=QUICK)
+        self.first = jax.jit(self._first, compiler_options=QUICK)
+        self.stretch = jax.jit(self._stretch, compiler_options=LEAN)
         self.many = jax.jit(jax.vmap(self.energy, (0, None)))
         self.told = jax.jit(jax.vmap(self._told, (0, None)))
 
@@ -151,7 +153,7 @@ class Sampler:
 
             return jax.lax.scan(go, state, None, STRETCH)
 
-        return jax.vmap(one)(states)
+        return jax.lax.map(one, states)
 
     def climb(self, data: Data, flat: Floats) -> tuple[Floats, Floats]:
         """Return the best point (k,) and a root (k, k) of the inverse of its curvature."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.corona.forward import Forward
+from stream.corona.forward import Coronae, Forward
 from stream.errors import ConfigError
 from stream.kernels.corona import KMS
 from stream.spectra.grid import Floats
@@ -55,6 +55,7 @@ class Windows:
     used: NDArray[np.bool_]  # (W, N)
     pairs: Ints  # (2, P) row of `lines`, window
     owner: Ints  # (W, N) which of the K lines is nearest
+    ln_bright: Floats  # (T, N) ln counts s-1 in all windows for norm 1, at the nodes of the line table
 
     @classmethod
     def around(cls, forward: Forward, count: int = 30, box: Box | None = None) -> "Windows":
@@ -78,7 +79,8 @@ class Windows:
         place = {int(row): k for k, row in enumerate(lines)}
         pairs = np.array([[place[int(row)], w] for w, rows in enumerate(lists) for row in rows]).T
         away = np.abs(forward.instrument.middle_a[bins][..., None] - forward.lines.wavelength_a[main])
-        return cls(forward, own, lines, len(main), bins, used, pairs, away.argmin(axis=-1))
+        bright = _brightness(forward, bins[used])
+        return cls(forward, own, lines, len(main), bins, used, pairs, away.argmin(axis=-1), bright)
 
     @property
     def names(self) -> list[str]:
@@ -102,29 +104,48 @@ class Windows:
 
     def tables(self) -> dict[str, Any]:
         """Return what `analyse.corona.light` computes with, as arrays."""
-        forward, at, (line, window) = self.forward, self.lines, self.pairs
-        instrument, table = forward.instrument, forward.lines
+        forward, (line, window) = self.forward, self.pairs
+        instrument, table = forward.instrument, forward.lines.take(self.lines)
+        order = np.argsort(np.argsort(self.lines))[line]  # `take` sorts
         edges = np.concatenate([instrument.edges_a[self.bins], instrument.edges_a[self.bins[:, -1:] + 1]], axis=1)
-        wavelength = table.wavelength_a[at[line]]
+        wavelength, element = table.wavelength_a[order], table.element[order]
         return {
-            "grid": (*_even(table.log_t), *_even(table.log_n)),
-            "ln_photons": np.ascontiguousarray(table.ln_photons[..., at], dtype=float),
+            "grid": (table.log_t, table.log_n),
+            "rows": (_rows(table.log_t, self.box.log_t), _rows(table.log_n, self.box.log_n)),
+            "ln_photons": table.ln_photons[..., order].astype(float),  # (T, N, P)
             "continuum": continuum_of(forward, self.bins),
-            "element": np.array([self.elements.index(name) for name in table.element[at].tolist()]),
+            "ln_bright": self.ln_bright,
+            "of_element": (np.array(self.elements)[:, None] == element).astype(float),  # (E, P)
+            "of_line": (np.arange(self.count)[:, None] == line).astype(float),  # (K, P)
             "area": np.where(self.used, instrument.area_cm2[self.bins], 0.0),
             "width": np.where(self.used, instrument.width_a[self.bins], 0.0),
-            "line": line,
             "window": (window == np.arange(len(self.bins))[:, None]).astype(float),  # (W, P)
             "away": edges[window] - wavelength[:, None],  # (P, N + 1) bounds of bins from the line
             "wavelength": wavelength,  # (P,)
-            "sigma": np.maximum(forward.sigma_a[at[line]], 1e-6),
+            "sigma": np.maximum(forward.sigma_a[self.lines[line]], 1e-6),
             "owned": (line[:, None] == self.owner[window]).astype(float),  # (P, N)
         }
 
+    def bright(self, log_t: Floats, log_n: Floats) -> Floats:
+        """Return `ln_bright` at temperatures and densities of one shape; bilinear, as `Light.bright`."""
+        i, x, j, y = self.forward.lines.place(log_t, log_n)
+        table = self.ln_bright
+        low, high = (table[i + k, j] * (1 - y) + table[i + k, j + 1] * y for k in (0, 1))
+        return low * (1 - x) + high * x
 
-def _even(grid: Floats) -> tuple[float, float, int]:
-    """Return first value, step and size of an even grid."""
-    return float(grid[0]), float(grid[1] - grid[0]), len(grid)
+
+def _brightness(forward: Forward, bins: Ints) -> Floats:
+    """Return ln counts s-1 in some bins for norm 1 at each temperature and density of the line table, (T, N)."""
+    grid = forward.lines.log_t, forward.lines.log_n
+    log_t, log_n = (nodes.ravel() for nodes in np.meshgrid(*grid, indexing="ij"))
+    counts = forward.counts(Coronae.of(forward, log_t, 1.0, log_n))[:, bins].sum(axis=1)
+    return np.log(np.maximum(counts, 1e-300)).reshape(len(grid[0]), -1)
+
+
+def _rows(grid: Floats, box: tuple[float, float]) -> slice:
+    """Return the nodes of a grid that a box needs, two or more."""
+    first = int(np.clip(np.searchsorted(grid, box[0] + 1e-6, side="right") - 1, 0, len(grid) - 2))
+    return slice(first, max(int(np.searchsorted(grid, box[1] - 1e-6)), first + 1) + 1)
 
 
 def continuum_of(forward: Forward, bins: Ints) -> Floats:

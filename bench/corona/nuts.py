@@ -76,7 +76,7 @@ class Trial:
 
     def _compare(self, batch: Batch, truth: Truth) -> NDArray[Any]:
         """Return SNR; of log T, then of log n: error, bound, and whether each interval holds the truth; (S, 9)."""
-        draws = by_star(self.windows.box, batch.sites, self.choices)
+        draws = by_star(self.windows, batch.sites, self.choices)
         bounds = np.sqrt(Bound(self.forward, SETTING).variances(truth.coronae))
         columns = [truth.rows["snr"]]
         for k, name in enumerate(("log_t", "log_n")):
