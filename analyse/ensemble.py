@@ -54,18 +54,27 @@ def sample_ensemble(fit: Fit, priors: Priors, seed: int, steps: int | None = Non
     return sample_density(Likelihood(fit, priors), priors.scattered, len(priors.start), seed, steps)
 
 
-def sample_density(density: Density, scattered: Scattered, k: int, seed: int, steps: int | None = None) -> Draws:
+def sample_density(
+    density: Density,
+    scattered: Scattered,
+    k: int,
+    seed: int,
+    steps: int | None = None,
+    walkers: int | None = None,
+    moves: Any = None,
+) -> Draws:
     """Return draws of GROUPS ensembles; without `steps`, of as many as the gates need, MOST_STEPS at most.
 
-    density: ln of it at (n, k), (n,); scattered: so many points (count, k) to begin at.
+    density: ln of it at (n, k), (n,); scattered: so many points (count, k) to begin at. walkers, moves: as emcee takes
+    them; else 4 k of them, 16 at least, that stretch.
     """
     with extra("analyse"):
         import emcee
     began = time.perf_counter()
-    walkers, rng = 2 * max(8, 2 * k), np.random.default_rng(seed)
+    walkers, rng = walkers or 2 * max(8, 2 * k), np.random.default_rng(seed)
     groups = []
     for _ in range(GROUPS):
-        group = emcee.EnsembleSampler(walkers, k, density, vectorize=True)
+        group = emcee.EnsembleSampler(walkers, k, density, moves=moves, vectorize=True)
         group._random.seed(int(rng.integers(2**31)))
         group.run_mcmc(scattered(rng, walkers), steps or FIRST_STEPS, skip_initial_state_check=True)
         groups.append(group)

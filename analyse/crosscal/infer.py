@@ -1,0 +1,112 @@
+"""The most likely correction, from several starts, and the posterior by emcee."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from analyse.crosscal.concordance import Prior
+from analyse.crosscal.likelihood import Density
+from analyse.crosscal.propose import find, move
+from analyse.diagnostics import Draws
+from analyse.ensemble import sample_density
+from config.extra import extra
+
+Floats = NDArray[np.float64]
+Function = Callable[[Floats], Floats]  # of points (n, k), (n,)
+COVER: Final = 4096  # points over the box where the search begins
+STARTS: Final = 8
+APART: Final = 0.05  # of the box: starts are no closer than this
+AT_ONCE: Final = 256  # points evaluated in one pass
+STEP: Final = 1e-5  # of the box, for slopes
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A maximum: of the likelihood in the box, or of the posterior."""
+
+    variables: Floats  # (k,)
+    value: float  # ln, there
+    starts: int
+    agree: int  # starts that ended within 0.1 of its ln
+
+
+def evaluate(function: Function, points: Floats) -> Floats:
+    """Return a function (n, k) -> (n,) at many points, some at once."""
+    return np.concatenate([function(points[i : i + AT_ONCE]) for i in range(0, len(points), AT_ONCE)])
+
+
+def climb(prior: Prior, function: Function, seed: int) -> Peak:
+    """Return the highest peak of a function in the box, from STARTS starts: the best of COVER points that are apart."""
+    cover, wide = prior.cover(COVER, seed), prior.high - prior.low
+    heights = evaluate(function, cover)
+    starts: list[Floats] = []
+    for point in cover[np.argsort(heights)[::-1]]:
+        if all(np.abs((point - s) / wide).max() > APART for s in starts):
+            starts.append(point)
+        if len(starts) == STARTS:
+            break
+    found = [_climb_from(function, s, prior.low, wide) for s in starts]
+    values = np.array([v for _, v in found])
+    best = int(np.argmax(values))
+    return Peak(found[best][0], float(values[best]), len(found), int((values > values[best] - 0.1).sum()))
+
+
+def _climb_from(function: Function, start: Floats, low: Floats, wide: Floats) -> tuple[Floats, float]:
+    """Return where L-BFGS-B ends in the unit box, and ln there; slopes by central differences in one pass."""
+    k = len(start)
+    steps = np.concatenate([np.zeros((1, k)), STEP * np.eye(k), -STEP * np.eye(k)])
+
+    def fun(unit: Floats) -> tuple[float, Floats]:
+        inside = np.clip(unit, STEP, 1 - STEP)
+        values = -function(low + wide * (inside + steps))
+        values = np.where(np.isfinite(values), values, 1e10)
+        return float(values[0]), (values[1 : k + 1] - values[k + 1 :]) / (2 * STEP)
+
+    first = np.clip((start - low) / wide, 1e-3, 1 - 1e-3)
+    done = minimize(fun, first, jac=True, method="L-BFGS-B", bounds=[(STEP, 1 - STEP)] * k)
+    at = low + wide * done.x
+    return at, float(function(at[None])[0])
+
+
+def sample(density: Density, seed: int, steps: int | None = None, peak: Peak | None = None) -> Draws:
+    """Return draws of the posterior by emcee; walkers begin where the posterior is, over all its modes.
+
+    Moves mix proposals of a mixture found beforehand (`propose`) with stretches.
+    """
+    with extra("analyse"):
+        from emcee.moves import StretchMove
+    prior, k = density.prior, len(density.prior.low)
+    pool = prior.cover(COVER, seed + 1)
+    if peak is not None:
+        rng = np.random.default_rng(seed)
+        near = peak.variables + 0.02 * (prior.high - prior.low) * rng.standard_normal((COVER // 4, k))
+        pool = np.concatenate([pool, near[prior.inside(near)]])
+    proposal, points, weights = find(lambda x: evaluate(density, x), prior.low, prior.high, pool, seed)
+    scattered = partial(_begin, points, weights, prior)
+    moves = [(move(proposal), 0.7), (StretchMove(), 0.3)]
+    return sample_density(density, scattered, k, seed, steps, walkers=max(24, 4 * k), moves=moves)
+
+
+def _begin(points: Floats, weights: Floats, prior: Prior, rng: np.random.Generator, count: int) -> Floats:
+    margin = 1e-6 * (prior.high - prior.low)
+    chosen = points[rng.choice(len(points), count, p=weights)]
+    moved = chosen + 1e3 * margin * rng.standard_normal(chosen.shape)  # walkers at one place span no space
+    return np.clip(moved, prior.low + margin, prior.high - margin)
+
+
+def sample_prior(prior: Prior, count: int, seed: int) -> Floats:
+    """Return draws (count, k) of the prior."""
+    rng = np.random.default_rng(seed)
+    pool = prior.cover(COVER, seed)
+    if prior.shrinkage is None:
+        return prior.cover(1 << int(np.ceil(np.log2(count))), seed)[:count]
+    proposal, _, _ = find(prior.ln, prior.low, prior.high, pool, seed)
+    points = proposal.draw(rng, 8 * count)
+    raw = prior.ln(points) - proposal.ln(points)
+    chances = np.exp(raw - raw.max())
+    return points[rng.choice(len(points), count, p=chances / chances.sum())]

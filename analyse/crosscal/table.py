@@ -1,0 +1,115 @@
+"""Tables of clusters that two telescopes saw: temperatures of the trusted one (0) and of the biased one (1)."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from stream.errors import ConfigError
+
+Floats = NDArray[np.float64]
+KT: Final = ("KT_0", "KT_0_ERR", "KT_1", "KT_1_ERR")  # keV
+NORM: Final = ("NORM_0", "NORM_0_ERR", "NORM_1", "NORM_1_ERR")  # of apec, in any unit that both share
+FORMATS: Final = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".txt": "ascii", ".dat": "ascii"}
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """N clusters; errors are 1 sigma."""
+
+    name: tuple[str, ...]
+    kt_0: Floats  # (N,) keV
+    kt_0_err: Floats
+    kt_1: Floats
+    kt_1_err: Floats
+    ln_norm: Floats | None = None  # (N,) ln of norm 1 / norm 0, if the table has norms
+    ln_norm_err: Floats | None = None
+    beyond: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))  # (N,) outside what was simulated
+    truth: dict[str, Any] = field(default_factory=dict)  # theta by name, of simulated ones
+
+    def __len__(self) -> int:
+        return len(self.name)
+
+    @property
+    def ln_0(self) -> tuple[Floats, Floats]:
+        """Natural logarithms of the temperatures of telescope 0 and their errors."""
+        return np.log(self.kt_0), self.kt_0_err / self.kt_0
+
+    @property
+    def ln_1(self) -> tuple[Floats, Floats]:
+        """The same of telescope 1."""
+        return np.log(self.kt_1), self.kt_1_err / self.kt_1
+
+    def take(self, rows: NDArray[Any]) -> "Clusters":
+        """Return those of an index or of a mask."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        arrays = {key: getattr(self, key) for key in ("kt_0", "kt_0_err", "kt_1", "kt_1_err", "ln_norm", "ln_norm_err")}
+        cut = {key: None if values is None else values[rows] for key, values in arrays.items()}
+        beyond = self.beyond[rows] if self.beyond.size else self.beyond
+        return replace(self, name=tuple(self.name[i] for i in rows), beyond=beyond, **cut)
+
+
+def read_clusters(path: Path | str) -> Clusters:
+    """Return the clusters of an ECSV, CSV or FITS table: NAME, KT_0, KT_0_ERR, KT_1, KT_1_ERR (keV); NORM_... if any.
+
+    Raises ConfigError, naming row and column, for what is missing, not a number, or not above 0. No rows: no clusters.
+    """
+    path = Path(path)
+    table = _opened(path)
+    missing = [key for key in KT if key not in table.colnames]
+    if missing:
+        raise ConfigError(f"{path}: column {', '.join(missing)} missing: expected NAME, {', '.join(KT)} (keV)")
+    names = tuple(str(n) for n in table["NAME"]) if "NAME" in table.colnames else tuple(map(str, range(len(table))))
+    columns = {key: _column(path, table, key, names) for key in KT}
+    norms = [key for key in NORM if key in table.colnames]
+    ratio: tuple[Floats | None, Floats | None] = (None, None)
+    if norms:
+        if len(norms) < len(NORM):
+            absent = [key for key in NORM if key not in norms]
+            raise ConfigError(f"{path}: column {', '.join(absent)} missing: expected all of {', '.join(NORM)}, or none")
+        n0, e0, n1, e1 = (_column(path, table, key, names) for key in NORM)
+        ratio = (np.log(n1 / n0), np.hypot(e0 / n0, e1 / n1))
+    truth = {str(k): v for k, v in table.meta.items() if isinstance(v, int | float | str | list | tuple | dict)}
+    return Clusters(names, *columns.values(), *ratio, np.zeros(len(names), bool), truth)
+
+
+def check_range(clusters: Clusters, kt_kev: tuple[float, float], extrapolate: bool) -> Clusters:
+    """Return the clusters, those beyond the simulated temperatures flagged. Raises ConfigError unless `extrapolate`."""
+    low, high = kt_kev
+    lowest, highest = (f(clusters.kt_0, clusters.kt_1) for f in (np.minimum, np.maximum))
+    beyond = (lowest < low) | (highest > high)
+    if beyond.any() and not extrapolate:
+        first = int(np.flatnonzero(beyond)[0])
+        raise ConfigError(
+            f"{clusters.name[first]}: KT_0 {clusters.kt_0[first]:g}, KT_1 {clusters.kt_1[first]:g} keV: expected "
+            f"{low:g} to {high:g} keV as simulated ({int(beyond.sum())} of {len(clusters)} rows beyond; --extrapolate "
+            "flags them)"
+        )
+    return replace(clusters, beyond=beyond)
+
+
+def _opened(path: Path) -> Table:
+    try:
+        form = FORMATS.get(path.suffix.lower(), "fits")
+        return Table.read(path, format=form, **({"hdu": 1} if form == "fits" else {}))
+    except (OSError, ValueError, IndexError, KeyError) as fault:
+        raise ConfigError(f"{path}: no table of clusters (ECSV, CSV, FITS): {' '.join(str(fault).split())}") from None
+
+
+def _column(path: Path, table: Table, key: str, names: tuple[str, ...]) -> Floats:
+    """Return a column as finite numbers above 0."""
+    column = table[key]
+    try:
+        values = np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{path}: column {key}: expected numbers") from None
+    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if bad.size:
+        row = int(bad[0])
+        what = "an error above 0" if key.endswith("_ERR") else "a number above 0"
+        raise ConfigError(f"{path}: row {row + 1} ({names[row]}): {key} {values[row]:g}: expected {what}")
+    out: Floats = np.asarray(values, float)
+    return out
