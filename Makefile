@@ -55,9 +55,9 @@ scaling: .venv/ready  ## recordings on a cluster, and what a detector costs: doc
 	-$(BIN)/python -m pip install --quiet -e '.[train]'
 	@touch $@
 
-# MCMC and the web service; as above.
+# MCMC, the web service, the view; as above.
 .venv/analyse: .venv/ready
-	-$(BIN)/python -m pip install --quiet -e '.[analyse,serve]'
+	-$(BIN)/python -m pip install --quiet -e '.[analyse,serve,view]'
 	@touch $@
 
 soak: .venv/ready  ## memory over a million frames

@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "serve.commands:serve",
     "demo": "sim.demo:demo",
 }
+    "view": "view.commands:view",
 
 
 class LazyGroup(click.Group):

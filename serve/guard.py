@@ -3,13 +3,13 @@
 import hmac
 import json
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from contextlib import suppress
 from threading import Lock
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from fastapi import HTTPException
+from starlette.exceptions import HTTPException
 
 from serve.settings import MB, Settings
 from serve.store import Store
@@ -23,10 +23,13 @@ MOST_CLIENTS: Final = 10_000
 
 
 class Guard:
-    """ASGI: answers what is refused itself, hands on the rest with the owner in `state`."""
+    """ASGI: answers what is refused itself, hands on the rest with the owner in `state`.
 
-    def __init__(self, app: Any, settings: Settings, store: Store) -> None:
-        self._app, self._settings, self._store = app, settings, store
+    store: None for a service that keeps nothing. free: paths that need no token.
+    """
+
+    def __init__(self, app: Any, settings: Settings, store: Store | None, free: Collection[str] = OPEN) -> None:
+        self._app, self._settings, self._store, self._free = app, settings, store, free
         self._rates = Rates(settings.limits.per_minute)
         self._coming = 0.0  # bytes that requests in progress may bring
 
@@ -62,7 +65,7 @@ class Guard:
         if wait:
             raise RefusedError(429, f"more than {self._settings.limits.per_minute} requests a minute", wait)
         owner = self._owner(headers.get("authorization", ""))
-        if owner is None and scope["path"] not in OPEN:
+        if owner is None and scope["path"] not in self._free:
             raise RefusedError(401, "expected Authorization: Bearer TOKEN")
         scope.setdefault("state", {})["owner"] = owner or ""
         return self._room(headers) if scope["method"] == "POST" else 0.0
@@ -84,7 +87,7 @@ class Guard:
             if int(headers.get("content-length", 0)) > most:
                 raise RefusedError(413, f"more than {limits.upload_mb:g} MB in one request")
         room = most + limits.unpacked_mb * MB
-        if self._store.bytes_used() + self._coming + room > limits.disk_mb * MB:
+        if self._store is not None and self._store.bytes_used() + self._coming + room > limits.disk_mb * MB:
             raise RefusedError(507, "the disk space of this service is used up", 60)
         return room
 

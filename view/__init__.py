@@ -1,0 +1,1 @@
+"""The live view: a page in the browser. It reads, and nobody waits for it."""

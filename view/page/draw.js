@@ -1,0 +1,185 @@
+// The figures: BokehJS draws them, this gives them numbers.
+
+const models = new Map();
+export const CLASS_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999"];
+const QUADRANTS = [["#0072B2", "solid"], ["#D55E00", "dashed"], ["#009E73", "dotted"], ["#CC79A7", "dashdot"]];
+
+/** Put the figures into the page; `items` as the server has made them, by name. */
+export async function embed(items) {
+  Bokeh.set_log_level("warn");
+  for (const [name, item] of Object.entries(items)) {
+    const place = document.getElementById(`figure-${name}`);
+    if (place && place.offsetParent !== null) await Bokeh.embed.embed_item(item, place.id);
+  }
+}
+
+/** Return a model of the figures by its name. */
+function model(name) {
+  if (!models.has(name)) {
+    for (const one of Bokeh.documents) {
+      const found = one.get_model_by_name(name);
+      if (found) models.set(name, found);
+    }
+  }
+  return models.get(name);
+}
+
+/** Give columns to a source. */
+export function give(name, columns) {
+  const source = model(name);
+  if (source) source.data = columns;
+}
+
+/** Return a flat array, row by row, as an image of Bokeh's. */
+function rows(flat, height, width) {
+  return Bokeh.require("core/util/ndarray").ndarray(flat, { dtype: "float32", shape: [height, width] });
+}
+
+/** Set a range that nobody has moved; `reset` returns to it. */
+function range(name, low, high) {
+  const one = model(name);
+  if (!one || (one.reset_start === low && one.reset_end === high)) return;
+  const moved = one.start !== one.reset_start || one.end !== one.reset_end;
+  one.reset_start = low;
+  one.reset_end = high;
+  if (!moved) [one.start, one.end] = [low, high];
+}
+
+/** Return a round number at or above a value. */
+function round(value) {
+  const step = 10 ** Math.floor(Math.log10(Math.max(value, 1e-9)));
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((n) => n * step).find((n) => n >= value);
+}
+
+/** Let images show a plane: left, bottom, width, height. */
+export function plane([left, bottom, width, height]) {
+  for (const name of ["image", "frame"]) {
+    range(`${name}-x`, left, left + width);
+    range(`${name}-y`, bottom, bottom + height);
+  }
+}
+
+/** Show rates, spectrum, patterns and monitors. */
+export function charts(seen) {
+  const { age, xrays, rejected, tracks, fraction } = seen.rates;
+  give("rates", { age, xrays, rejected, tracks });
+  range("rates-y", 0, round(Math.max(1, ...xrays, ...rejected, ...tracks)));
+  give("fraction", { age, fraction });
+  byQuadrant("common_mode", age, seen.rates.common_mode);
+  byQuadrant("hits", age, seen.rates.hits);
+  const { kept, before, rejected: all } = seen.spectra, width = 15 / kept.length;
+  give("spectrum", { kev: kept.map((_, k) => (k + 0.5) * width), kept, before, rejected: all });
+  range("spectrum-y", 0.5, 2 * round(Math.max(5, ...before, ...all)));
+  const numbers = Object.values(seen.patterns), sum = numbers.reduce((a, b) => a + b, 0);
+  give("patterns", { pattern: Object.keys(seen.patterns), percent: numbers.map((n) => (sum ? (100 * n) / sum : 0)) });
+}
+
+/** Show counts; `place`: left, bottom, width, height. */
+export function counts(flat, [height, width], place, log) {
+  let top = 0, total = 0;
+  for (const value of flat) { total += value; if (value > top) top = value; }
+  for (const scale of ["linear", "log"]) {
+    for (const part of ["image", "bar"]) {
+      const one = model(`${part}-${scale}`);
+      if (one) one.visible = log === (scale === "log");
+    }
+    const mapper = model(`mapper-${scale}`);
+    if (mapper) mapper.high = Math.max(top, 2);
+  }
+  give("image", { image: [rows(Float32Array.from(flat), height, width)], x: [place[0]], y: [place[1]], dw: [place[2]], dh: [place[3]] });
+  return total;
+}
+
+let shown = null, joined = 0; // the frame, and how many of its pixels make one of the screen along a side
+
+/** Show a frame: pixels, tracks, events, and the maps of a network if there are any. */
+export function frame(found) {
+  shown = found;
+  joined = 0;
+  zoomed();
+  give("tracks", found.tracks);
+  for (const kind of ["kept", "screened", "cut"]) {
+    const chosen = found.events.kind.flatMap((value, k) => (value === kind ? [k] : []));
+    const of = (name) => chosen.map((k) => found.events[name][k]);
+    give(`events-${kind}`, { x: of("x"), y: of("y"), kev: of("ev").map((ev) => ev / 1000), pattern: of("pattern"),
+      p: of("p").map((p) => (p === null ? "not judged" : p.toFixed(3))), why: of("why") });
+  }
+  maps(found);
+}
+
+/** Draw the pixels anew if the zoom asks for it: of those that share one of the screen the brightest is seen. */
+export function zoomed() {
+  const across = model("frame-x");
+  if (!shown || !across) return;
+  const room = document.getElementById("figure-frame").clientWidth * 0.45;
+  const factor = Math.max(1, Math.ceil(Math.abs(across.end - across.start) / room));
+  if (factor === joined) return;
+  joined = factor;
+  const columns = { image: [], x: [], y: [], dw: [], dh: [] };
+  let top = 0;
+  for (const one of shown.quadrants) {
+    const width = Math.ceil(one.columns / factor), height = Math.ceil(one.rows / factor), flat = new Float32Array(width * height);
+    one.at.forEach((at, k) => {
+      const place = Math.floor(Math.floor(at / one.columns) / factor) * width + Math.floor((at % one.columns) / factor);
+      flat[place] = Math.max(flat[place], one.ev[k]);
+      top = Math.max(top, one.ev[k]);
+    });
+    add(columns, rows(flat, height, width), one.x, one.y, width * factor, height * factor);
+  }
+  model("mapper-frame").low = shown.floor_ev;
+  model("mapper-frame").high = Math.max(top, 10 * shown.floor_ev);
+  give("frame", columns);
+}
+
+function maps(found) {
+  const columns = { image: [], x: [], y: [], dw: [], dh: [], p: [] };
+  const outline = { cx: [], cy: [], dw: [], dh: [], p: [] };
+  const corner = new Map(found.quadrants.map((q) => [q.id, q]));
+  let top = 0;
+  for (const one of found.cams || []) {
+    const q = corner.get(one.quadrant), x = q.x + one.left, y = q.y + one.bottom;
+    const p = ["empty", "X-ray", "particle", "mixed"].map((name, k) => `${name} ${one.p[k].toFixed(2)}`).join(", ");
+    add(columns, rows(Float32Array.from(one.map.flat()), one.map.length, one.map[0].length), x, y, 64, 64);
+    columns.p.push(p);
+    outline.cx.push(x + 32); outline.cy.push(y + 32); outline.dw.push(64); outline.dh.push(64); outline.p.push(p);
+    top = Math.max(top, ...one.map.flat());
+  }
+  model("mapper-cams").high = Math.max(top, 1e-3);
+  give("cams", columns);
+  give("windows", outline);
+}
+
+function add(columns, image, x, y, dw, dh) {
+  columns.image.push(image); columns.x.push(x); columns.y.push(y); columns.dw.push(dw); columns.dh.push(dh);
+}
+
+/** Show a line for each quadrant. */
+function byQuadrant(name, age, columns) {
+  const keys = Object.keys(columns), look = keys.map((_, k) => QUADRANTS[k % QUADRANTS.length]);
+  give(name, { xs: keys.map(() => age), ys: keys.map((key) => columns[key].map((v) => (v === null ? NaN : v))),
+    colour: look.map((l) => l[0]), dash: look.map((l) => l[1]), label: keys.map((key) => `quadrant ${key}`) });
+  const values = keys.flatMap((key) => columns[key]).filter((value) => value !== null);
+  const low = Math.min(...values), high = Math.max(...values), edge = Math.max(0.1, 0.1 * (high - low));
+  if (values.length) range(`${name}-y`, Math.floor(10 * (low - edge)) / 10, Math.ceil(10 * (high + edge)) / 10);
+}
+
+/** Show the gamma-ray sky of a window. */
+export function sky(map, catalogue, alerts) {
+  if (map && map.image) {
+    const flat = Float32Array.from(map.image);
+    model("mapper-sky").high = Math.max(2, flat.reduce((a, b) => Math.max(a, b), 0));
+    give("sky", { image: [rows(flat, ...map.shape)], x: [-180], y: [-90], dw: [360], dh: [180] });
+  }
+  const wrap = (l) => (l > 180 ? l - 360 : l);
+  for (const [name, wanted] of [["known", true], ["new", false]]) {
+    const columns = { x: [], y: [], label: [] };
+    if (catalogue && catalogue.places) catalogue.places.l.forEach((l, k) => {
+      if ((catalogue.known.length ? catalogue.known[k] : true) !== wanted) return;
+      columns.x.push(wrap(l)); columns.y.push(catalogue.places.b[k]);
+      columns.label.push(`${catalogue.places.name[k]}, ${catalogue.places.significance[k]} sigma`);
+    });
+    give(`sky-${name}`, columns);
+  }
+  const mine = ((alerts && alerts.rows) || []).filter((row) => "l" in row);
+  give("sky-alerts", { x: mine.map((row) => wrap(row.l)), y: mine.map((row) => row.b), label: mine.map((row) => `${row.event_name}, TS ${row.TS}`) });
+}
