@@ -16,19 +16,21 @@ COMMANDS = {
     "process": "stream.commands.batch:process",
     "catalogue": "stream.commands.catalogue:catalogue",
     "coronae": "stream.commands.coronae:coronae",
+    "monitor-calibration": "stream.commands.calibration:monitor_calibration",
     "calibrate-dark": "stream.commands.batch:calibrate_dark",
     "convert": "stream.commands.convert:convert",
     "inspect": "stream.commands.inspect:inspect",
     "explain": "stream.commands.inspect:explain",
+    "doctor": "stream.commands.doctor:doctor",
     "simulate": "sim.commands:simulate",
     "analyse": "analyse.commands:analyse",
     "train": "models.commands:train",
     "evaluate": "models.commands:evaluate",
     "export": "export.commands:export",
     "serve": "serve.commands:serve",
+    "view": "view.commands:view",
     "demo": "sim.demo:demo",
 }
-    "view": "view.commands:view",
 
 
 class LazyGroup(click.Group):

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from serve.cone import within
 from serve.guard import Guard
 from serve.pool import Pool
 from serve.settings import MB, Settings
@@ -232,6 +233,21 @@ def _add_jobs(app: FastAPI, service: Service) -> None:
         if kind == "json":
             return JSONResponse(result)
         return Response(await run_in_threadpool(votable, result), media_type=VOTABLE)
+
+    @app.get("/v1/jobs/{job}/cone", responses={404: {"model": Fault}, 409: {"model": Fault}, 422: {"model": Fault}})
+    async def job_cone(
+        request: Request,
+        job: str,
+        ra: Annotated[float, Query(alias="RA", ge=0, le=360, description="ICRS, degrees")],
+        dec: Annotated[float, Query(alias="DEC", ge=-90, le=90, description="ICRS, degrees")],
+        radius: Annotated[float, Query(alias="SR", ge=0, le=180, description="degrees")],
+    ) -> Response:
+        """Give the sources of a finished catalogue within a cone, as the IVOA's Simple Cone Search (VOTable)."""
+        found = service.find(request, job)
+        if found.phase != "COMPLETED":
+            raise RefusedError(409, found.error or f"the job is {found.phase}")
+        near = within(await run_in_threadpool(service.result, found), ra, dec, radius)
+        return Response(await run_in_threadpool(votable, near), media_type=VOTABLE)
 
     @app.delete("/v1/jobs/{job}", status_code=204, responses={404: {"model": Fault}})
     async def delete(request: Request, job: str) -> None:

@@ -148,7 +148,7 @@ def open_model(name: str, provider: str = "auto") -> Model:
     that was asked for by name and is not here or cannot run it.
     """
     card = card_of(name)
-    content = _content(card)
+    content = content_of(card)
     on_cpu = _checked(card, content)
     here = available()
     if provider != "auto" and provider not in here:
@@ -175,7 +175,8 @@ def available() -> list[str]:
     return [name for name in PROVIDERS if name in here]
 
 
-def _content(card: Card) -> bytes:
+def content_of(card: Card) -> bytes:
+    """Return the bytes of a model. Raises ModelError if it cannot be read, or is not the one that its card says."""
     try:
         content = card.model.read_bytes()
     except OSError as fault:

@@ -1,0 +1,3 @@
+from tests.serve.conftest import files, until
+
+__all__ = ["files", "until"]
