@@ -235,6 +235,27 @@ def export_corona(weights: Path, out: Path, test: Path, overwrite: bool) -> None
     _tell(out, facts, "{spectra:,} spectra")
 
 
+@export.command("crosscal")
+@click.argument("weights", type=FILE)
+@click.argument("out", type=FILE)
+@click.option("--test", "tests", required=True, multiple=True, type=FILE, help="Grids: its own, and others.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing model and its card.")
+def export_crosscal(weights: Path, out: Path, tests: tuple[Path, ...], overwrite: bool) -> None:
+    """Export the emulator of cross-calibration: OUT (.onnx), its gradient in the graph, and its card (.toml).
+
+    Example: raysieve export crosscal crosscal.npz crosscal.onnx --test grid.h5 --test other.h5
+    """
+    with extra("train"):
+        from export.crosscal import describe, write
+        from models.crosscal.dataset import Grid
+    new_or_replaced(out, overwrite)
+    unseen = [Grid(path) for path in tests]
+    with whole(out) as partial:
+        program, state = write(weights, partial)
+        facts = describe(program, state, partial, unseen)
+    _tell(out, facts, "{points:,} points")
+
+
 def _tell(out: Path, facts: Mapping[str, Any], compared: str) -> None:
     """Write the card of a model of classes, and say how it compares with what it came from; compared: on what."""
     from export.card import write_card

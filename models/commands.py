@@ -11,6 +11,7 @@ from rich.table import Table
 from config.errors import ConfigError
 from config.extra import extra
 from models.corona.commands import evaluate_corona, train_corona
+from models.crosscal.commands import evaluate_crosscal, train_crosscal
 from models.filter.commands import train_filter
 from models.islands.commands import train_islands
 from models.lat.classify_commands import (
@@ -36,6 +37,7 @@ def train() -> None:
 
 
 train.add_command(train_corona)
+train.add_command(train_crosscal)
 train.add_command(train_filter)
 train.add_command(train_islands)
 train.add_command(train_sources)
@@ -103,7 +105,7 @@ def evaluate() -> None:
 
 for command in (
     evaluate_filter, evaluate_islands, evaluate_sources, evaluate_lat_classify, evaluate_lat_cutouts,
-    evaluate_lat_localise, evaluate_corona,
+    evaluate_lat_localise, evaluate_corona, evaluate_crosscal,
 ):  # fmt: skip
     evaluate.add_command(command)
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from config.lat import Lat
 from config.load import AnyConfig
 from config.schema import Config, Links, is_loopback
+from stream.crosscal.watch import Watch
 from stream.errors import ConfigError
 from stream.imaging.regions import Regions
 from stream.lat.catalogue import Catalogue
@@ -154,6 +155,13 @@ def build_corona(model: str) -> Stage:
     from stream.stages.classify_corona import ClassifyCorona
 
     return ClassifyCorona(model)
+
+
+def build_calibration(watch: Watch) -> Stage:
+    """Build the stage of CALIBRATION. Raises ModelError, ConfigError."""
+    from stream.stages.monitor_calibration import MonitorCalibration
+
+    return MonitorCalibration(watch)
 
 
 def build_all(config: Config, maps: Mapping[int, Maps] | None = None) -> list[Stage]:

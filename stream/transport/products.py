@@ -30,6 +30,7 @@ COMMENTS = {
     "NSOURCES": "sources found", "THRESH": "[sigma] of detection", "MODEL": "model of the classes",
     "RESPFILE": "redistribution", "ANCRFILE": "effective area", "CHANNEL1": "first channel of the spectra",
     "VIGNET": "exposure times vignetting", "PICHANS": "channels of PI", "PI_EV": "[eV] width of a channel",
+    "FAMILY": "of the correction of the area", "WINDOW_S": "[s] of the newest fits", "ALARM_P": "of a look, by chance",
 }  # fmt: skip
 UNITS = {
     "RA": "deg",
@@ -39,6 +40,7 @@ UNITS = {
     "EXPOSURE": "s",
     "START": "s",
     "STOP": "s",
+    "KT": "keV",
     "BAND_LO": "eV",
     "BAND_HI": "eV",
 }
@@ -48,8 +50,8 @@ class Products:
     """Writes products of the process "sources" into the folder of their event list, each in the place of the last.
 
     "images": images.fits, lightcurve.fits; "sources": sources.fits, spectra/source_N.pha, and diffuse.fits if it was
-    asked for; "coronae": coronae.fits. A disk that refuses costs the product, counted as `not_written`: the next one
-    holds all of it again. Other messages are not for it.
+    asked for; "coronae": coronae.fits; "calibration": calibration.fits. A disk that refuses costs the product, counted
+    as `not_written`: the next one holds all of it again. Other messages are not for it.
     """
 
     def __init__(self, out: Path) -> None:
@@ -170,8 +172,16 @@ def write_coronae(product: Product, folder: Path) -> None:
     save(folder / "coronae.fits", [_primary(product), *tables])
 
 
+def write_calibration(product: Product, folder: Path) -> None:
+    """Write calibration.fits: CALIBRATION, DRIFT by look, PARAMETERS of theta. Raises LinkError."""
+    tables = [table_hdu(product.tables[name], name, product.header) for name in ("CALIBRATION", "DRIFT", "PARAMETERS")]
+    save(folder / "calibration.fits", [_primary(product), *tables])
+
+
 DIFFUSE = {"RATE": "count / s", "ERROR": "count / s"}  # of a pixel of the image
-WRITERS = {"images": write_images, "sources": write_sources, "coronae": write_coronae}
+WRITERS = {
+    "images": write_images, "sources": write_sources, "coronae": write_coronae, "calibration": write_calibration
+}  # fmt: skip
 
 
 def table_hdu(rows: NDArray[Any], name: str, header: Cards) -> Any:

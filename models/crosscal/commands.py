@@ -1,0 +1,75 @@
+"""`raysieve train crosscal` and `raysieve evaluate crosscal`: the emulator of cross-calibration."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from config.errors import ConfigError
+from config.extra import extra
+from models.sources.commands import told
+from sim.check import folder_for
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command("crosscal")
+@click.argument("grid", type=FILE)
+@click.option("--out", required=True, type=FILE, help="The weights; a checkpoint while it trains.")
+@click.option("--steps", default=30_000, show_default=True, type=click.IntRange(1), help="Batches to learn from.")
+@click.option("--batch", default=1024, show_default=True, type=click.IntRange(2), help="Fits in a batch.")
+@click.option("--rate", default=0.003, type=click.FloatRange(1e-6, 1), help="Highest learning rate of one cycle.")
+@click.option("--wide", default=64, show_default=True, type=click.IntRange(4, 1024), help="Units of a hidden layer.")
+@click.option("--deep", default=3, show_default=True, type=click.IntRange(1, 8), help="Hidden layers.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same batches.")
+def train_crosscal(grid: Path, out: Path, **plan_of: Any) -> None:
+    """Train the emulator on GRID, fits of `raysieve simulate crosscal`; every tenth theta is kept back.
+
+    Interrupted, the same command goes on from the last checkpoint.
+
+    Example: raysieve train crosscal grid.h5 --out crosscal.npz
+    """
+    with extra("train"):
+        from models.crosscal.dataset import Grid
+        from models.crosscal.train import EVERY, Plan, Standing, train
+    folder_for(out)
+    given, plan = Grid(grid), Plan(**plan_of)
+    console = Console(stderr=True)
+    with told("batches") as move:
+
+        def tell(now: Standing) -> None:
+            move(now.step, plan.steps)
+            if now.step % (5 * EVERY) == 0 or now.step == plan.steps:
+                kept = f"kept back: median {100 * now.median:.4f} %, worst {100 * now.worst:.3f} %"
+                console.print(f"{now.step}: loss {now.loss:.3g}; {kept}", highlight=False)
+
+        try:
+            train(given, out, plan, tell)
+        except KeyboardInterrupt:
+            raise ConfigError(f"{out}: interrupted; the same command goes on from the last checkpoint") from None
+    lost = f"; {given.failed:,} fits of the grid failed" if given.failed else ""
+    click.echo(f"{out}: {len(given.points):,} fits of {given.family.name}{lost}")
+
+
+@click.command("crosscal")
+@click.argument("weights", type=FILE)
+@click.argument("grids", nargs=-1, required=True, type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON instead.")
+def evaluate_crosscal(weights: Path, grids: tuple[Path, ...], as_json: bool) -> None:
+    """Judge the emulator on GRIDS, with 68 % intervals; of its own only theta that were kept back.
+
+    Example: raysieve evaluate crosscal crosscal.npz grid.h5 other.h5
+    """
+    with extra("train"):
+        from models.crosscal.dataset import Grid
+        from models.crosscal.evaluate import evaluate
+        from models.crosscal.train import load
+    network, state = load(weights)
+    found = evaluate(network, state, [Grid(path) for path in grids])
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    for name, (value, low, high) in found.items():
+        click.echo(f"{name:48s} {100 * value:9.4f} %  {100 * low:.4f} - {100 * high:.4f}")
