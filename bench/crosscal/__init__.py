@@ -1,0 +1,1 @@
+"""What cross-calibration costs and how well it does."""
