@@ -8,6 +8,7 @@ from rich.console import Console
 
 from analyse.corona.commands import corona
 from analyse.corona.population_commands import corona_population
+from analyse.crosscal.commands import crosscal
 from analyse.ensemble import sample_ensemble
 from analyse.field_commands import field
 from analyse.lat.commands import lat
@@ -35,7 +36,7 @@ FILE = click.Path(path_type=Path)
 
 @click.group()
 def analyse() -> None:
-    """Analyse sources one by one, all of a field, a stellar corona, or a gamma-ray region.
+    """Analyse sources one by one, all of a field, a stellar corona, two telescopes, or a gamma-ray region.
 
     Samplers need the analyse extra: pip install -e '.[analyse]'.
 
@@ -45,6 +46,7 @@ def analyse() -> None:
 
 analyse.add_command(corona)
 analyse.add_command(corona_population)
+analyse.add_command(crosscal)
 analyse.add_command(field)
 analyse.add_command(lat)
 

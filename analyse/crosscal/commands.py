@@ -10,11 +10,13 @@ from rich.console import Console
 from analyse.crosscal.identify import ENERGIES_KEV
 from analyse.crosscal.plots import AREA, CORNER, HELD_OUT, TEMPERATURES, plot_study
 from analyse.crosscal.report import describe, publish, show, write_clusters
-from analyse.crosscal.study import Plan, Study, open_law, study
+from analyse.crosscal.study import Plan, Study, local_law, open_law, study
 from analyse.crosscal.table import read_clusters
 from analyse.posterior import FAILED, GOOD
 from analyse.source import write_report
 from config.extra import extra
+from sim.crosscal.grid import Inputs
+from sim.crosscal.templates import Setting
 from stream.crosscal.modifiers import family
 from stream.transport.arf_modified import modify_arf
 from stream.transport.fitsfile import disk_faults
@@ -29,6 +31,12 @@ OLD: Final = (REPORT, CLUSTERS, ARF, GOOD, FAILED, CORNER, AREA, TEMPERATURES, H
 @click.argument("table", type=FILE)
 @click.option("--model", default="crosscal", show_default=True, help="Emulator: shipped, or an ONNX file.")
 @click.option("--grid", type=FILE, help="A grid of `raysieve simulate crosscal` in place of the emulator; slower.")
+@click.option(
+    "--local", "family_name", help="A family (spline:8) simulated where its posterior is: no grid, no emulator."
+)
+@click.option("--rmf", type=FILE, help="local: redistribution, with --arf; without both the analytic telescope.")
+@click.option("--nh-free/--nh-fixed", default=True, show_default=True, help="local: how telescope 1 was fitted.")
+@click.option("--band", nargs=2, type=float, default=(0.5, 8.0), show_default=True, help="local: keV, fitted.")
 @click.option("--prior", type=click.Choice(["box", "concordance"]), default="box", show_default=True)
 @click.option("--tau", default=0.1, show_default=True, type=float, help="concordance: sd of ln area in a band.")
 @click.option(
@@ -46,8 +54,9 @@ def crosscal(table: Path, out: Path, **given: Any) -> None:
     """Infer the correction of telescope 1's area that makes its temperatures of clusters those of telescope 0.
 
     TABLE (ECSV, CSV, FITS) has NAME, KT_0, KT_0_ERR, KT_1, KT_1_ERR (keV, 1 sigma); telescope 0 is trusted, telescope
-    1 was fitted through its nominal area. With NORM_0, NORM_0_ERR, NORM_1, NORM_1_ERR and --grid, norms are used too:
-    only they tell a grey factor. What temperatures do not constrain is said.
+    1 was fitted through its nominal area. With --grid or --local, norms (NORM_0, NORM_0_ERR, NORM_1, NORM_1_ERR) and
+    fitted column densities (NH_0, ...; 1e22 cm-2) are used too: temperatures alone do not tell a grey factor. What the
+    data do not constrain is said.
 
     A posterior is published when R-hat <= 1.01 and ESS >= 400 for each parameter; otherwise it is written as
     posterior_failed.nc and the command fails.
@@ -63,8 +72,13 @@ def crosscal(table: Path, out: Path, **given: Any) -> None:
     clusters = read_clusters(table)
     if given["arf"] is not None:
         read_arf(given["arf"])  # refused before the work
-    law = open_law(given["model"], given["grid"])
     tau = given["tau"] if given["prior"] == "concordance" else None
+    if given["family_name"] is None:
+        law = open_law(given["model"], given["grid"])
+    else:
+        arf, rmf = (str(given[key] or "") for key in ("arf", "rmf"))
+        setting = Setting(nh_free=given["nh_free"], band_kev=given["band"])
+        law = local_law(clusters, given["family_name"], Inputs(arf, rmf), setting, tau, given["seed"])
     keys = ("sampler", "steps", "seed", "extrapolate")
     plan = Plan(tau, given["scatter"] or 0.0, hold_out=not given["skipped"], **{key: given[key] for key in keys})
     found = study(clusters, law, plan)

@@ -34,10 +34,14 @@ class Shrinkage:
         if not self.tau > 0:
             raise ConfigError(f"--tau {self.tau:g}: expected above 0")
 
+    def pulls(self, family: Family, theta: Floats) -> Floats:
+        """Return (n, bands) of theta (n, p): ln area of each band from its mean, in units of tau."""
+        ln_area = np.log(family.factor(theta, self._energies)).reshape(len(theta), -1, IN_BAND).mean(axis=2)
+        return (ln_area + 0.5 * self.tau**2) / self.tau
+
     def ln(self, family: Family, theta: Floats) -> Floats:
         """Return ln density (n,) of theta (n, p), up to a constant."""
-        ln_area = np.log(family.factor(theta, self._energies)).reshape(len(theta), -1, IN_BAND).mean(axis=2)
-        return -0.5 * (((ln_area + 0.5 * self.tau**2) / self.tau) ** 2).sum(axis=1)
+        return -0.5 * (self.pulls(family, theta) ** 2).sum(axis=1)
 
     @cached_property
     def _energies(self) -> Floats:

@@ -81,7 +81,7 @@ def sample(density: Density, seed: int, steps: int | None = None, peak: Peak | N
     with extra("analyse"):
         from emcee.moves import StretchMove
     prior, k = density.prior, len(density.prior.low)
-    pool = prior.cover(COVER, seed + 1)
+    pool = prior.cover(COVER, seed + 1) if prior.shrinkage is None else sample_prior(prior, COVER, seed + 1)
     if peak is not None:
         rng = np.random.default_rng(seed)
         near = peak.variables + 0.02 * (prior.high - prior.low) * rng.standard_normal((COVER // 4, k))

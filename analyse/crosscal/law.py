@@ -1,6 +1,6 @@
-"""What a modified area does to temperatures: ln(kt_fit / kT) by theta and ln kT, of an emulator, a grid, or local."""
+"""What a modified area does to temperatures: ln(kt_fit / kT) by theta and ln kT, of an emulator or a grid."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -26,13 +26,14 @@ class Law(Protocol):
     low: Floats  # (p,) of theta
     high: Floats
     ln_kt: Floats  # (K,) nodes, rising
+    fit_kev: tuple[float, float]  # temperatures that the biased fits of all thetas have
     source: str  # in words
 
     def ln_ratio(self, theta: Floats) -> Floats:
         """Return ln(kt_fit / kT) of theta (n, p) at the nodes, (n, K)."""
 
-    def ln_norm(self, theta: Floats) -> Floats | None:
-        """Return ln(norm_fit / norm), (n, K); None where it is not known."""
+    def others(self, theta: Floats) -> Floats | None:
+        """Return ln(norm_fit / norm) and nH_fit - nH (1e22 cm-2), (2, n, K); None where they are not known."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,18 @@ class EmulatedLaw:
         low, high = self.emulator.kt_kev
         return np.linspace(np.log(low), np.log(high), self.nodes)
 
+    @property
+    def fit_kev(self) -> tuple[float, float]:
+        """Of the training."""
+        return self.emulator.kt_fit_kev
+
     def ln_ratio(self, theta: Floats) -> Floats:
         """Return ln(kt_fit / kT) of theta (n, p), (n, K)."""
         kt = np.tile(np.exp(self.ln_kt), len(theta))
         said = self.emulator.predict(np.repeat(theta, self.nodes, axis=0), kt)
         return np.asarray(said.ln_ratio, float)[:, 0].reshape(len(theta), self.nodes)
 
-    def ln_norm(self, theta: Floats) -> Floats | None:
+    def others(self, theta: Floats) -> Floats | None:
         """Return None: the network says temperatures only."""
         return None
 
@@ -114,7 +120,7 @@ class GridLaw:
     theta: Floats  # (G, p)
     ln_kt: Floats
     ratio: Floats  # (G, K) ln(kt_fit / kT)
-    norm: Floats | None = None  # (G, K) ln(norm_fit / norm)
+    more: Floats  # (2, G, K) ln(norm_fit / norm), nH_fit - nH
     source: str = "grid"
 
     @classmethod
@@ -124,8 +130,10 @@ class GridLaw:
         if not done.any():
             raise ConfigError(f"{source}: no theta is done: expected the output of `raysieve simulate crosscal`")
         ratio = np.log(grid.kt_fit[done] / grid.kt_kev)
-        norm = np.log(grid.norm_fit[done][..., 0] / grid.about["plan"]["setting"]["norm"])
-        return cls(boxed(grid.family, grid.theta), grid.theta[done], np.log(grid.kt_kev), ratio, norm, source)
+        setting = grid.about["plan"]["setting"]
+        norm = np.log(grid.norm_fit[done][..., 0] / setting["norm"])
+        more = np.stack([norm, grid.nh_fit[done][..., 0] - setting["nh_1e22"]])
+        return cls(boxed(grid.family, grid.theta), grid.theta[done], np.log(grid.kt_kev), ratio, more, source)
 
     @property
     def low(self) -> Floats:
@@ -137,9 +145,15 @@ class GridLaw:
         """Of theta."""
         return self.theta.max(axis=0)
 
+    @property
+    def fit_kev(self) -> tuple[float, float]:
+        """Of all thetas."""
+        fits = self.ratio + self.ln_kt
+        return float(np.exp(fits.min())), float(np.exp(fits.max()))
+
     @cached_property
     def _between(self) -> Any:
-        values = self.ratio if self.norm is None else np.concatenate([self.ratio, self.norm], axis=1)
+        values = np.concatenate([self.ratio, *self.more], axis=1)
         unit = self._unit(self.theta)
         axes = [np.unique(column) for column in unit.T]
         if np.prod([len(a) for a in axes]) == len(unit):
@@ -158,11 +172,10 @@ class GridLaw:
         """Return ln(kt_fit / kT) of theta (n, p), (n, K)."""
         return np.ascontiguousarray(self._between(self._unit(theta))[:, : len(self.ln_kt)])
 
-    def ln_norm(self, theta: Floats) -> Floats | None:
-        """Return ln(norm_fit / norm), (n, K), where the grid has norms."""
-        return (
-            None if self.norm is None else np.ascontiguousarray(self._between(self._unit(theta))[:, len(self.ln_kt) :])
-        )
+    def others(self, theta: Floats) -> Floats | None:
+        """Return ln(norm_fit / norm) and nH_fit - nH, (2, n, K)."""
+        both = self._between(self._unit(theta))[:, len(self.ln_kt) :]
+        return np.ascontiguousarray(both.reshape(len(theta), 2, -1).transpose(1, 0, 2))
 
 
 def boxed(family: Family, theta: Floats) -> Family:
@@ -204,35 +217,3 @@ def _stencil(axis: Floats, x: Floats) -> tuple[NDArray[np.int64], Floats]:
             if i != j:
                 weights[:, i] *= (x - at[:, j]) / (at[:, i] - at[:, j])
     return rows, weights
-
-
-@dataclass(frozen=True)
-class LocalLaw:
-    """About one theta: value, slopes and curvatures of ln_ratio and ln_norm at the nodes, by simulation there.
-
-    For families of many parameters, for which no grid is affordable: q variables of (ratio, norm) (2, K).
-    """
-
-    family: Family
-    low: Floats
-    high: Floats
-    ln_kt: Floats
-    centre: Floats  # (p,)
-    value: Floats  # (2, K)
-    slope: Floats  # (p, 2, K)
-    curvature: Floats  # (p, p, 2, K)
-    source: str = "simulated about the maximum"
-    norms: bool = field(default=True)
-
-    def _both(self, theta: Floats) -> Floats:
-        step = theta - self.centre
-        bent = 0.5 * np.einsum("ni,nj,ijqk->nqk", step, step, self.curvature, optimize=True)
-        return self.value + np.einsum("ni,iqk->nqk", step, self.slope) + bent
-
-    def ln_ratio(self, theta: Floats) -> Floats:
-        """Return ln(kt_fit / kT) of theta (n, p), (n, K)."""
-        return self._both(theta)[:, 0]
-
-    def ln_norm(self, theta: Floats) -> Floats | None:
-        """Return ln(norm_fit / norm), (n, K)."""
-        return self._both(theta)[:, 1] if self.norms else None

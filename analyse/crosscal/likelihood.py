@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analyse.crosscal.concordance import Prior
 from analyse.crosscal.law import Curves, Law
-from analyse.crosscal.table import Clusters
+from analyse.crosscal.table import OTHERS, Clusters
 from stream.kernels.latent import integrate_latent
 
 Floats = NDArray[np.float64]
@@ -20,14 +20,15 @@ TWO_PI: Final = float(np.log(2 * np.pi))
 
 @dataclass(frozen=True)
 class Data:
-    """ln of both temperatures and of the norms of N clusters, with errors, as the likelihood takes them."""
+    """Logarithms of both temperatures of N clusters, and what else the law may tell, as the likelihood takes them."""
 
     ln_0: Floats  # (N,)
     sd_0: Floats
     ln_1: Floats
     sd_1: Floats
-    ln_norm: Floats | None = None
-    sd_norm: Floats | None = None
+    others: tuple[int, ...]  # of OTHERS
+    given: Floats  # (e, N)
+    errors: Floats
 
     @classmethod
     def of(cls, clusters: Clusters, half_variance: bool = False) -> "Data":
@@ -38,20 +39,24 @@ class Data:
         (ln_0, sd_0), (ln_1, sd_1) = clusters.ln_0, clusters.ln_1
         if half_variance:
             ln_0, ln_1 = ln_0 + 0.5 * sd_0**2, ln_1 + 0.5 * sd_1**2
-        return cls(ln_0, sd_0, ln_1, sd_1, clusters.ln_norm, clusters.ln_norm_err)
+        which = tuple(OTHERS.index(name) for name in clusters.others)
+        return cls(
+            ln_0, sd_0, ln_1, sd_1, which, *(np.ascontiguousarray(v) for v in (clusters.given, clusters.given_err))
+        )
 
 
-def marginal(data: Data, ratio: Curves, norm: Curves | None = None, scatter: Floats | float = 0.0) -> Floats:
-    """Return ln likelihood (n, N) of n curves, the latent ln kT integrated over a flat prior; scatter (n,) of ln T1."""
+def marginal(data: Data, ratio: Curves, others: tuple[Curves, ...] = (), scatter: Floats | float = 0.0) -> Floats:
+    """Return ln likelihood (n, N) of n curves, the latent ln kT integrated over a flat prior; scatter (n,) of ln T1.
+
+    others: the curves of what `data.given` holds besides temperatures; none: they are not used.
+    """
     z, weights = hermgauss(ORDER)
-    nothing = np.empty(0)
     spread = np.ascontiguousarray(np.broadcast_to(np.asarray(scatter, float), len(ratio.values)))
-    bent, given = np.empty((0, 0, 0)), (nothing, nothing)
-    if norm is not None and data.ln_norm is not None and data.sd_norm is not None:
-        bent, given = norm.pieces, (data.ln_norm, data.sd_norm)
+    more = np.stack([c.pieces for c in others]) if others else np.empty((0, 0, 0, 0))
+    given = (data.given, data.errors) if others else (np.empty((0, 0)),) * 2
     out = np.empty((len(ratio.values), len(data.ln_0)))
     pairs = (data.ln_0, data.sd_0, data.ln_1, data.sd_1)
-    integrate_latent(ratio.nodes, ratio.pieces, bent, *pairs, *given, spread, z, weights, STEPS, out)
+    integrate_latent(ratio.nodes, ratio.pieces, more, *pairs, *given, spread, z, weights, STEPS, out)
     return out
 
 
@@ -73,19 +78,19 @@ class Density:
     law: Law
     prior: Prior
 
-    def curves(self, theta: Floats) -> tuple[Curves, Curves | None]:
-        """Return the curves of ln_ratio, and of ln_norm where the data have norms."""
-        ratio, norm = Curves(self.law.ln_kt, self.law.ln_ratio(theta)), None
-        if self.data.ln_norm is not None:
-            values = self.law.ln_norm(theta)
-            norm = None if values is None else Curves(self.law.ln_kt, values)
-        return ratio, norm
+    def curves(self, theta: Floats) -> tuple[Curves, tuple[Curves, ...]]:
+        """Return the curves of ln_ratio, and of what else the data have and the law tells."""
+        ratio = Curves(self.law.ln_kt, self.law.ln_ratio(theta))
+        values = self.law.others(theta) if self.data.others else None
+        if values is None:
+            return ratio, ()
+        return ratio, tuple(Curves(self.law.ln_kt, values[i]) for i in self.data.others)
 
     def each(self, variables: Floats) -> Floats:
         """Return ln likelihood (n, N) of each cluster."""
         p = len(self.law.low)
-        ratio, norm = self.curves(variables[:, :p])
-        return marginal(self.data, ratio, norm, variables[:, p] if variables.shape[1] > p else 0.0)
+        ratio, others = self.curves(variables[:, :p])
+        return marginal(self.data, ratio, others, variables[:, p] if variables.shape[1] > p else 0.0)
 
     def likelihood(self, variables: Floats) -> Floats:
         """Return ln likelihood (n,) within the box of the prior, -inf beyond it."""

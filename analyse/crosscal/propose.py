@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 Floats = NDArray[np.float64]
-ROUNDS: Final = 4
+ROUNDS: Final = 3  # with weights as they are
+MOST_ROUNDS: Final = 16  # with flattened ones before: as many as the way from the pool to the posterior is long
 KERNELS: Final = 512
 NEIGHBOURS: Final = 24  # that give a kernel its shape
 BROAD: Final = 0.1  # share of proposals over the whole box: nothing is left out
@@ -89,18 +90,20 @@ def find(
     that leaves it at least as many effective points as a mixture needs.
     """
     rng, wide = np.random.default_rng(seed), high - low
-    points, heights, proposed = pool, ln(pool), np.zeros(len(pool))
-    for turn in range(ROUNDS):
+    points, heights, proposed, whole = pool, ln(pool), np.zeros(len(pool)), 0
+    for _ in range(MOST_ROUNDS):
         raw = heights - proposed
         raw = np.where(np.isfinite(raw), raw - raw[np.isfinite(raw)].max(), -np.inf)
-        power = 1.0 if turn == ROUNDS - 1 else flatten(raw, 4 * len(low) + 12)
-        with np.errstate(invalid="ignore"):
-            weights = np.where(np.isfinite(raw), np.exp(power * np.maximum(raw, -1e4)), 0.0)
+        power = flatten(raw, 12 * len(low) + 12)
+        whole += power == 1.0
+        weights = np.exp(power * np.maximum(raw, -1e6))
         proposal = Proposal.about(low, wide, points, weights, rng)
-        if turn < ROUNDS - 1:
-            points = proposal.draw(rng, count)
-            points = points[np.all((points >= low) & (points <= high), axis=1)]
-            heights, proposed = ln(points), proposal.ln(points)
+        if whole == ROUNDS:
+            break
+        points = proposal.draw(rng, count)
+        points = points[np.all((points >= low) & (points <= high), axis=1)]
+        heights, proposed = ln(points), proposal.ln(points)
+    weights = np.exp(np.maximum(raw, -1e6))
     return proposal, points, weights / weights.sum()
 
 

@@ -30,7 +30,7 @@ def describe(found: Study, table: str) -> dict[str, Any]:
         "table": table,
         "clusters": len(clusters),
         "beyond_the_grid": [clusters.name[i] for i in np.flatnonzero(clusters.beyond)],
-        "norms_used": found.density.data.ln_norm is not None,
+        "also_used": list(clusters.others) if found.others_used else [],
         "family": prior.family.name,
         "law": found.density.law.source,
         "prior": prior.stated(),

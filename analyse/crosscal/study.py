@@ -1,6 +1,6 @@
 """One cross-calibration from the table to all that is told of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,13 +13,18 @@ from analyse.crosscal.identify import Directions, HeldOut, band, central, correc
 from analyse.crosscal.infer import Peak, climb, sample, sample_prior
 from analyse.crosscal.law import Curves, EmulatedLaw, GridLaw, Law
 from analyse.crosscal.likelihood import Data, Density, first_order
+from analyse.crosscal.local import FittedLaw, localise
 from analyse.crosscal.table import Clusters, check_range
 from analyse.diagnostics import Draws
+from sim.crosscal.grid import Inputs
 from sim.crosscal.sets import read_grid
+from sim.crosscal.templates import Setting, Templates
+from stream.crosscal.modifiers import family
 from stream.judges.crosscal import Emulator
 
 Floats = NDArray[np.float64]
 PRIOR_DRAWS: Final = 4096
+NODES: Final = 16  # true temperatures of a local law, even in ln kT
 NONE: Final = np.empty(0)
 
 
@@ -63,6 +68,11 @@ class Study:
         return self.draws.variables.reshape(-1, self.draws.variables.shape[-1])[:, :p]
 
     @property
+    def others_used(self) -> bool:
+        """Whether the law tells norms and column densities that the table has."""
+        return bool(self.density.curves(self.highest.variables[None, : self.density.prior.p])[1])
+
+    @property
     def bits(self) -> Floats:
         """Gained by each variable (k,)."""
         assert self.draws is not None
@@ -86,10 +96,28 @@ def open_law(model: str, grid: Path | None) -> Law:
     return EmulatedLaw(Emulator(model), f"emulator {model}")
 
 
+def local_law(
+    clusters: Clusters, name: str, inputs: Inputs, setting: Setting, tau: float | None, seed: int
+) -> FittedLaw:
+    """Return the law of a family, simulated for these clusters: at temperatures that hold them all.
+
+    With a shrinkage, the box of a spline is so wide that the shrinkage decides, not the box.
+    Raises ConfigError for files, families and temperatures that cannot be.
+    """
+    kind = family(name)
+    if tau is not None and kind.name.startswith("spline"):
+        most = max(5 * tau, 0.5)
+        kind = replace(kind, parameters=tuple(replace(p, low=-most, high=most) for p in kind.parameters))
+    response, plasma = inputs.load()
+    kt = np.geomspace(0.85 * clusters.kt_0.min(initial=1.0), 1.15 * clusters.kt_0.max(initial=2.0), NODES)
+    templates = Templates(setting, response, plasma, kt)
+    return localise(clusters, templates, kind, None if tau is None else Shrinkage(tau), seed)
+
+
 def study(clusters: Clusters, law: Law, plan: Plan) -> Study:
     """Infer the correction. Raises ConfigError for temperatures beyond the law, unless they are to be extrapolated."""
     ends = float(np.exp(law.ln_kt[0])), float(np.exp(law.ln_kt[-1]))
-    clusters = check_range(clusters, ends, plan.extrapolate)
+    clusters = check_range(clusters, ends, law.fit_kev, plan.extrapolate)
     prior = Prior.of(law, None if plan.tau is None else Shrinkage(plan.tau), plan.most_scatter)
     density = Density(Data.of(clusters, half_variance=plan.tau is not None), law, prior)
     likely, highest = (climb(prior, f, plan.seed) for f in (density.likelihood, density))

@@ -13,6 +13,8 @@ from stream.errors import ConfigError
 Floats = NDArray[np.float64]
 KT: Final = ("KT_0", "KT_0_ERR", "KT_1", "KT_1_ERR")  # keV
 NORM: Final = ("NORM_0", "NORM_0_ERR", "NORM_1", "NORM_1_ERR")  # of apec, in any unit that both share
+NH: Final = ("NH_0", "NH_0_ERR", "NH_1", "NH_1_ERR")  # 1e22 cm-2, fitted
+OTHERS: Final = ("ln norm", "nH")  # of telescope 1 over 0, and less 0
 FORMATS: Final = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".txt": "ascii", ".dat": "ascii"}
 
 
@@ -25,8 +27,9 @@ class Clusters:
     kt_0_err: Floats
     kt_1: Floats
     kt_1_err: Floats
-    ln_norm: Floats | None = None  # (N,) ln of norm 1 / norm 0, if the table has norms
-    ln_norm_err: Floats | None = None
+    others: tuple[str, ...] = ()  # of OTHERS, those that the table has
+    given: Floats = field(default_factory=lambda: np.empty((0, 0)))  # (e, N)
+    given_err: Floats = field(default_factory=lambda: np.empty((0, 0)))
     beyond: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))  # (N,) outside what was simulated
     truth: dict[str, Any] = field(default_factory=dict)  # theta by name, of simulated ones
 
@@ -46,14 +49,16 @@ class Clusters:
     def take(self, rows: NDArray[Any]) -> "Clusters":
         """Return those of an index or of a mask."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        arrays = {key: getattr(self, key) for key in ("kt_0", "kt_0_err", "kt_1", "kt_1_err", "ln_norm", "ln_norm_err")}
-        cut = {key: None if values is None else values[rows] for key, values in arrays.items()}
+        cut = {key: getattr(self, key)[rows] for key in ("kt_0", "kt_0_err", "kt_1", "kt_1_err")}
+        cut |= {key: getattr(self, key)[:, rows] for key in ("given", "given_err") if self.others}
         beyond = self.beyond[rows] if self.beyond.size else self.beyond
         return replace(self, name=tuple(self.name[i] for i in rows), beyond=beyond, **cut)
 
 
 def read_clusters(path: Path | str) -> Clusters:
-    """Return the clusters of an ECSV, CSV or FITS table: NAME, KT_0, KT_0_ERR, KT_1, KT_1_ERR (keV); NORM_... if any.
+    """Return the clusters of an ECSV, CSV or FITS table: NAME, KT_0, KT_0_ERR, KT_1, KT_1_ERR (keV).
+
+    Also NORM_... and NH_... (1e22 cm-2), all four of each or none.
 
     Raises ConfigError, naming row and column, for what is missing, not a number, or not above 0. No rows: no clusters.
     """
@@ -64,29 +69,39 @@ def read_clusters(path: Path | str) -> Clusters:
         raise ConfigError(f"{path}: column {', '.join(missing)} missing: expected NAME, {', '.join(KT)} (keV)")
     names = tuple(str(n) for n in table["NAME"]) if "NAME" in table.colnames else tuple(map(str, range(len(table))))
     columns = {key: _column(path, table, key, names) for key in KT}
-    norms = [key for key in NORM if key in table.colnames]
-    ratio: tuple[Floats | None, Floats | None] = (None, None)
-    if norms:
-        if len(norms) < len(NORM):
-            absent = [key for key in NORM if key not in norms]
-            raise ConfigError(f"{path}: column {', '.join(absent)} missing: expected all of {', '.join(NORM)}, or none")
-        n0, e0, n1, e1 = (_column(path, table, key, names) for key in NORM)
-        ratio = (np.log(n1 / n0), np.hypot(e0 / n0, e1 / n1))
+    others: list[str] = []
+    given: list[Floats] = []
+    errors: list[Floats] = []
+    for what, keys in zip(OTHERS, (NORM, NH), strict=True):
+        absent = [key for key in keys if key not in table.colnames]
+        if 0 < len(absent) < len(keys):
+            raise ConfigError(f"{path}: column {', '.join(absent)} missing: expected all of {', '.join(keys)}, or none")
+        if not absent:
+            v0, e0, v1, e1 = (_column(path, table, key, names) for key in keys)
+            others.append(what)
+            given.append(np.log(v1 / v0) if what == "ln norm" else v1 - v0)
+            errors.append(np.hypot(e0 / v0, e1 / v1) if what == "ln norm" else np.hypot(e0, e1))
+    more = (np.reshape(given, (len(others), -1)), np.reshape(errors, (len(others), -1)))
     truth = {str(k): v for k, v in table.meta.items() if isinstance(v, int | float | str | list | tuple | dict)}
-    return Clusters(names, *columns.values(), *ratio, np.zeros(len(names), bool), truth)
+    return Clusters(names, *columns.values(), tuple(others), *more, np.zeros(len(names), bool), truth)
 
 
-def check_range(clusters: Clusters, kt_kev: tuple[float, float], extrapolate: bool) -> Clusters:
-    """Return the clusters, those beyond the simulated temperatures flagged. Raises ConfigError unless `extrapolate`."""
-    low, high = kt_kev
-    lowest, highest = (f(clusters.kt_0, clusters.kt_1) for f in (np.minimum, np.maximum))
-    beyond = (lowest < low) | (highest > high)
+def check_range(
+    clusters: Clusters, kt_kev: tuple[float, float], fit_kev: tuple[float, float], extrapolate: bool
+) -> Clusters:
+    """Return the clusters, those beyond the simulated true and fitted temperatures flagged.
+
+    Raises ConfigError for them unless `extrapolate`.
+    """
+    beyond = np.zeros(len(clusters), bool)
+    for kt, (low, high) in ((clusters.kt_0, kt_kev), (clusters.kt_1, fit_kev)):
+        beyond |= (kt < low) | (kt > high)
     if beyond.any() and not extrapolate:
         first = int(np.flatnonzero(beyond)[0])
         raise ConfigError(
-            f"{clusters.name[first]}: KT_0 {clusters.kt_0[first]:g}, KT_1 {clusters.kt_1[first]:g} keV: expected "
-            f"{low:g} to {high:g} keV as simulated ({int(beyond.sum())} of {len(clusters)} rows beyond; --extrapolate "
-            "flags them)"
+            f"{clusters.name[first]}: KT_0 {clusters.kt_0[first]:.4g}, KT_1 {clusters.kt_1[first]:.4g} keV: expected "
+            f"{kt_kev[0]:.3g} to {kt_kev[1]:.3g} and {fit_kev[0]:.3g} to {fit_kev[1]:.3g} keV as simulated "
+            f"({int(beyond.sum())} of {len(clusters)} rows beyond; --extrapolate flags them)"
         )
     return replace(clusters, beyond=beyond)
 
@@ -106,7 +121,8 @@ def _column(path: Path, table: Table, key: str, names: tuple[str, ...]) -> Float
         values = np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
     except (TypeError, ValueError):
         raise ConfigError(f"{path}: column {key}: expected numbers") from None
-    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    may_be_0 = key in ("NH_0", "NH_1")  # a column density may be none
+    bad = np.flatnonzero(~(np.isfinite(values) & ((values > 0) | (may_be_0 & (values == 0)))))
     if bad.size:
         row = int(bad[0])
         what = "an error above 0" if key.endswith("_ERR") else "a number above 0"

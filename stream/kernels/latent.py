@@ -23,12 +23,13 @@ def value_and_slope(nodes, pieces, x):
 
 
 @njit(cache=True)
-def integrate_latent(nodes, ratio, norm, ln_0, sd_0, ln_1, sd_1, ln_norm, sd_norm, scatter, z, weights, steps, out):
+def integrate_latent(nodes, ratio, others, ln_0, sd_0, ln_1, sd_1, given, errors, scatter, z, weights, steps, out):
     """Write ln of the likelihood (n, N) of N pairs (ln T0, ln T1) for n curves of the bias of ln T1 by ln T.
 
-    ratio: (n, K - 1, 4) pieces of the bias; norm: the same of ln(norm_1 / norm_0), or (0, 0, 0) for none, ln_norm and
-    sd_norm (N,) then unused. scatter (n,) adds to sd_1 in quadrature. z, weights: Gauss-Hermite nodes about the joint
-    maximum, found in so many Gauss-Newton steps. The prior of ln T is flat.
+    ratio: (n, K - 1, 4) pieces of the bias; others: (e, n, K - 1, 4) of what else both telescopes differ in, given
+    and errors (e, N) what was measured of it; e may be 0. scatter (n,) adds to sd_1 in quadrature. z, weights: Gauss-
+    Hermite nodes about the joint maximum of the temperatures, found in so many Gauss-Newton steps. The prior of ln T
+    is flat.
     """
     root, constant = np.sqrt(2.0), np.log(2 * np.pi)
     for i in range(ratio.shape[0]):
@@ -46,14 +47,14 @@ def integrate_latent(nodes, ratio, norm, ln_0, sd_0, ln_1, sd_1, ln_norm, sd_nor
                 at = x + root * width * z[q]
                 bias, slope = value_and_slope(nodes, ratio[i], at)
                 ln = -0.5 * ((ln_0[j] - at) / s_0) ** 2 - 0.5 * ((ln_1[j] - at - bias) / s_1) ** 2 + z[q] ** 2
-                if norm.shape[0] > 0:
-                    bias, slope = value_and_slope(nodes, norm[i], at)
-                    ln -= 0.5 * ((ln_norm[j] - bias) / sd_norm[j]) ** 2
+                for e in range(others.shape[0]):
+                    bias, slope = value_and_slope(nodes, others[e, i], at)
+                    ln -= 0.5 * ((given[e, j] - bias) / errors[e, j]) ** 2
                 if ln > top:
                     total = total * np.exp(top - ln) + weights[q]
                     top = ln
                 else:
                     total += weights[q] * np.exp(ln - top)
             out[i, j] = top + np.log(total * root * width / (s_0 * s_1)) - constant
-            if norm.shape[0] > 0:
-                out[i, j] -= np.log(sd_norm[j]) + 0.5 * constant
+            for e in range(others.shape[0]):
+                out[i, j] -= np.log(errors[e, j]) + 0.5 * constant
