@@ -159,9 +159,15 @@ def recover_block(
         np.array([getattr(one, name) for one in each])
         for name in ("kt_kev", "sd", "nh", "norm", "statistic", "converged", "curve")
     )
-    rows = {"kt_fit": kt[..., 0], "kt_modified": kt[..., 1], "kt_fit_sd": sd[..., 0], "kt_modified_sd": sd[..., 1]}
+    rows: dict[str, NDArray[Any]] = {
+        "kt_fit": kt[..., 0],
+        "kt_modified": kt[..., 1],
+        "kt_fit_sd": sd[..., 0],
+        "kt_modified_sd": sd[..., 1],
+    }
     rows |= {"nh_fit": nh, "norm_fit": norm, "statistic": statistic, "curve": curve.astype(np.float32)}
-    return first, rows | {"converged": good.all(axis=-1).astype(np.uint8)}
+    rows["converged"] = np.asarray(good.all(axis=-1), np.uint8)
+    return first, rows
 
 
 def _rows(

@@ -2,9 +2,9 @@
 
     python -m sim.crosscal.hot OUT --ions chianti_10.1_key_ions.tar.gz --gofnt chianti_gofnt.npz
 
-A true 15 keV seen through a wrong area may be fitted with twice as much. Made as `sim.sources.plasma` makes its own;
-beyond log T 8.5 the relativistic part of the Gaunt factor is held as it is there, and electron-electron light is left
-out: at 50 keV free-free emission below 10 keV is some per cent too faint, its shape within one (docs/crosscal.md).
+A true 15 keV seen through a wrong area may be fitted with twice as much. Made as `sim.sources.plasma` makes its own.
+Beyond log T 8.5 the relativistic part of the Gaunt factor is held as it is there, and electron-electron light is left
+out; nothing checks it (APEC's files end there too): no cluster is so hot, it gives fits a place to end.
 """
 
 import argparse
@@ -33,6 +33,7 @@ def cluster_table() -> PlasmaTable:
         raise ConfigError("this installation has no sim/crosscal/data/hot.npz: make it by python -m sim.crosscal.hot")
     with as_file(path) as real, np.load(real, allow_pickle=False) as held:
         log_t = np.concatenate([table.log_t, held["log_t"].astype(float)])
+        assert table.metals is not None
         photons, metals = np.vstack([table.photons, held["photons"]]), np.vstack([table.metals, held["metals"]])
     return PlasmaTable(log_t, table.edges_kev, photons, "shipped, continued to log T 9.0", metals)
 

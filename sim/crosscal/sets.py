@@ -65,7 +65,7 @@ def create(path: Path, about: dict[str, Any], theta: Floats, kt_kev: Floats, rat
             file.attrs["kind"], file.attrs["version"] = KIND, VERSION
             file.attrs["about"] = json.dumps(about)
             file["kt_kev"], file["curve_ln_ratio"] = kt_kev, ratios
-            for name, (shape, dtype) in shapes(*theta.shape, len(kt_kev), len(ratios)).items():
+            for name, (shape, dtype) in shapes(len(theta), theta.shape[1], len(kt_kev), len(ratios)).items():
                 creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
                 creation.set_layout(h5py.h5d.CONTIGUOUS)
                 creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)

@@ -6,7 +6,7 @@ within 0.1 % (tests).
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,10 +92,11 @@ class Templates:
     def _spectra(self, table: PlasmaTable) -> None:
         """Fold nothing yet: photons for norm 1 at the knots with slopes by ln kT, and at the true temperatures."""
         plasma, grid, s = Apec(table), self.band.grid, self.setting
-        abundance = s.abundance if table.metals is not None else 1.0
+        solar = table.metals is not None or s.abundance == 1
+        require(f"abundance {s.abundance:g}", (solar, "1: this plasma table has solar spectra only"))
 
         def at(kt: float) -> tuple[Floats, Floats]:
-            values = np.array([kt, abundance, s.redshift])
+            values = np.array([kt, s.abundance, s.redshift])
             value, slopes = plasma.shape(grid, values, (True, True, True))
             return value, slopes[0] * kt
 
@@ -158,15 +159,15 @@ class Templates:
         counts = self.counts(factor, rng)
         k, knots = len(self.kt_kev), self.ln_kt
         found, curve = np.empty((2, k, 6)), np.full((2, k, len(ratios)), np.nan)
-        nh = (0.0, (len(self.much) - 1) * NH_STEP) if self.setting.nh_free else (self.setting.nh_1e22,) * 2
-        limits = np.array([[knots[0], knots[-1]], nh])
+        reach = (0.0, (len(self.much) - 1) * NH_STEP) if self.setting.nh_free else (self.setting.nh_1e22,) * 2
+        limits = np.array([[knots[0], knots[-1]], reach])
         axes = knots[0], (knots[-1] - knots[0]) / (len(knots) - 1), self.much, self.by, NH_STEP
         for i, tilts in enumerate((np.empty((k, 5, 0)), self.tilts(factor))):
             fit_temperatures(
                 counts, *self.nominal, axes, tilts, limits, self.setting.nh_1e22, ratios, found[i], curve[i]
             )
-        columns: list[Any] = [found[:, :, j].T for j in range(6)]
-        return Recovered(np.exp(columns[0]), *columns[1:5], columns[5] > 0, curve.transpose(1, 0, 2))
+        ln_kt, sd, nh, norm, statistic, good = found.transpose(2, 1, 0)
+        return Recovered(np.exp(ln_kt), sd, nh, norm, statistic, good > 0, curve.transpose(1, 0, 2))
 
 
 def _band(response: Response, band_kev: tuple[float, float]) -> tuple[Band, slice]:

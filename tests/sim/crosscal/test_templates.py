@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,14 @@ def test_temperatures_and_bands_that_are_not_covered_are_refused():
         Templates(Setting(band_kev=(20.0, 30.0)), RESPONSE, cluster_table(), KT)
     with pytest.raises(ConfigError, match="a norm above 0"):
         Templates(Setting(norm=0.0), RESPONSE, cluster_table(), KT)
+
+
+def test_a_plasma_of_solar_spectra_only_has_no_other_abundance():
+    solar = replace(cluster_table(), metals=None)
+    with pytest.raises(ConfigError, match=r"abundance 0\.3: expected 1: this plasma table has solar spectra only"):
+        Templates(Setting(), RESPONSE, solar, KT)
+    ours, theirs = (Templates(Setting(abundance=1.0), RESPONSE, t, KT) for t in (cluster_table(), solar))
+    np.testing.assert_array_equal(ours.true_counts, theirs.true_counts)
 
 
 def test_the_analytic_telescope_is_whole():
