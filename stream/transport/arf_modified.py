@@ -1,5 +1,6 @@
 """ARFs with their area times a factor of a family: all else of the source stays, HISTORY says what was done."""
 
+import gzip
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from stream.transport.ogip import read_arf
 def modify_arf(source: Path | str, out: Path | str, family: Family, theta: ArrayLike) -> None:
     """Write a source ARF with SPECRESP times the factor of theta (p,) at the middle of each bin.
 
-    Keywords, other columns and other extensions are those of the source, gzipped or not; HISTORY names family, theta,
-    source and its SHA-256. Raises ConfigError for a file that is no ARF and for a factor that is not above 0,
+    Keywords, other columns and other extensions are those of the source; either may be gzipped (.gz). HISTORY names
+    family, theta, source and its SHA-256. Raises ConfigError for a file that is no ARF and for a factor that is not above 0,
     LinkError when the disk refuses.
     """
     path, values = Path(source), np.asarray(theta, float)
@@ -34,7 +35,11 @@ def modify_arf(source: Path | str, out: Path | str, family: Family, theta: Array
         for line in history(path, family, values):
             table.header.add_history(line)
         with new_file(Path(out)) as file:
-            hdus.writeto(file, checksum=True, output_verify="silentfix")
+            if Path(out).suffix == ".gz":
+                with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as zipped:
+                    hdus.writeto(zipped, checksum=True, output_verify="silentfix")
+            else:
+                hdus.writeto(file, checksum=True, output_verify="silentfix")
 
 
 def history(source: Path, family: Family, theta: ArrayLike) -> list[str]:

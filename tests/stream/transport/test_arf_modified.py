@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -45,6 +47,14 @@ def test_it_goes_with_the_matrix_of_its_source(arf, tmp_path):
     response = read_response(tmp_path / "a.rmf", tmp_path / "b.arf")
     factor = GAUSSIAN.factor(THETA, middle_kev(response))[0]
     np.testing.assert_allclose(response.area_cm2, camera().area_cm2 * factor, rtol=1e-6)
+
+
+def test_a_zipped_one_is_the_same(arf, tmp_path):
+    modify_arf(arf, tmp_path / "b.arf", GAUSSIAN, THETA)
+    modify_arf(arf, tmp_path / "b.arf.gz", GAUSSIAN, THETA)
+    assert gzip.decompress((tmp_path / "b.arf.gz").read_bytes()) == (tmp_path / "b.arf").read_bytes()
+    modify_arf(tmp_path / "b.arf.gz", tmp_path / "c.arf", GAUSSIAN, [1.8, 1.0, 0.0])
+    np.testing.assert_array_equal(read_arf(tmp_path / "c.arf"), read_arf(tmp_path / "b.arf"))
 
 
 def test_a_negative_area_and_other_files_are_refused(arf, tmp_path):
