@@ -19,8 +19,8 @@ def modify_arf(source: Path | str, out: Path | str, family: Family, theta: Array
     """Write a source ARF with SPECRESP times the factor of theta (p,) at the middle of each bin.
 
     Keywords, other columns and other extensions are those of the source; either may be gzipped (.gz). HISTORY names
-    family, theta, source and its SHA-256. Raises ConfigError for a file that is no ARF and for a factor that is not above 0,
-    LinkError when the disk refuses.
+    family, theta, source and its SHA-256. Raises ConfigError for a file that is no ARF and for a factor that is not
+    above 0, LinkError when the disk refuses.
     """
     path, values = Path(source), np.asarray(theta, float)
     low, high, area = read_arf(path)
