@@ -48,6 +48,33 @@ class FitForm:
     seed: Annotated[int, Form(ge=0, lt=2**31)] = 0
 
 
+@dataclass(frozen=True, slots=True)
+class CoronaForm:
+    """Which coronae to sample and how, as the fields of a form: as `raysieve analyse corona-population` takes them."""
+
+    rows: Annotated[str, Form(max_length=200, pattern=r"^[0-9, ]*$", description="of the file, from 0 on; all")] = ""
+    lines: Annotated[int, Form(ge=4, le=200)] = 30
+    log_t_low: Annotated[float, Form()] = 6.0
+    log_t_high: Annotated[float, Form()] = 7.0
+    log_n_low: Annotated[float, Form()] = 9.0
+    log_n_high: Annotated[float, Form()] = 11.0
+    shared: Annotated[bool, Form(description="shift, width, errors of line data are the same in all")] = False
+    spread: Annotated[bool, Form(description="a Gaussian emission measure, not one temperature")] = False
+    likelihood: Annotated[Literal["poisson", "normal"], Form()] = "poisson"
+    area_error: Annotated[float, Form(ge=0, lt=1, description="sd of ln area from line to line")] = 0.05
+    metals_dex: Annotated[float, Form(ge=0, le=1, description="sd of what the abundances of metals share")] = 0.0
+    abundance_dex: Annotated[float, Form(ge=0, le=1, description="sd of each abundance beside it")] = 0.0
+    seed: Annotated[int, Form(ge=0, lt=2**31)] = 0
+
+    def told(self) -> dict[str, Any]:
+        """Return the settings of a job. Raises RefusedError for rows that are no list, or the same twice."""
+        words = [word.strip() for word in self.rows.split(",")] if self.rows.strip() else []
+        if not all(word.isdecimal() for word in words) or len(set(words)) < len(words):
+            raise RefusedError(422, "rows: expected numbers with commas between, each once: 3,7,12")
+        plain = asdict(self) | {"rows": [int(word) for word in words] or None}
+        return plain | {f"log_{of}": [plain[f"log_{of}_{end}"] for end in ("low", "high")] for of in "tn"}
+
+
 class Fault(BaseModel):
     """What was wrong."""
 
@@ -59,7 +86,7 @@ class JobState(BaseModel):
 
     id: str
     url: str
-    kind: Literal["fit", "sample", "catalogue"]
+    kind: Literal["fit", "sample", "catalogue", "corona"]
     phase: Literal["PENDING", "EXECUTING", "COMPLETED", "ERROR", "ABORTED"]
     created: datetime
     started: datetime | None
@@ -87,6 +114,7 @@ def make_app(settings: Settings) -> Any:
     )
     _add_fits(app, service)
     _add_catalogues(app, service)
+    _add_coronae(app, service)
     _add_jobs(app, service)
     _add_faults(app)
     return Guard(app, settings, store)
@@ -207,6 +235,20 @@ def _add_catalogues(app: FastAPI, service: Service) -> None:
         return service.accepted(
             await service.submit(request, "catalogue", {"events": events, "rmf": rmf, "arf": arf}, told)
         )
+
+
+def _add_coronae(app: FastAPI, service: Service) -> None:
+    @app.post(
+        "/v1/coronae",
+        status_code=202,
+        response_model=JobState,
+        responses={413: {"model": Fault}, 422: {"model": Fault}, 429: {"model": Fault}, 501: {"model": Fault}},
+    )
+    async def coronae(request: Request, spectra: File1, form: Annotated[CoronaForm, Depends()]) -> Any:
+        """Sample temperature and density of coronal spectra (FITS) and of their population, by NUTS: a job."""
+        if not all(map(find_spec, SAMPLERS["nuts"])):
+            raise RefusedError(501, "coronae: no sampler is installed here, pip install -e '.[analyse]'")
+        return service.accepted(await service.submit(request, "corona", {"spectra": spectra}, form.told()))
 
 
 def _add_jobs(app: FastAPI, service: Service) -> None:

@@ -12,7 +12,7 @@ from serve.settings import Limits
 from serve.store import STOPPED, Job, Store
 from serve.worker import work
 
-KINDS: Final = ("fit", "sample", "catalogue")
+KINDS: Final = ("fit", "sample", "catalogue", "corona")
 STEP_S: Final = 0.1  # in which an abort is seen
 SWEEP_S: Final = 60.0
 

@@ -31,7 +31,7 @@ class Job(NamedTuple):
 
     id: str
     owner: str
-    kind: str  # fit, sample, catalogue
+    kind: str  # fit, sample, catalogue, corona
     phase: str  # PENDING, EXECUTING, COMPLETED, ERROR, ABORTED
     settings: dict[str, Any]
     created: float

@@ -14,8 +14,8 @@ TEXT: Final = {"datatype": "char", "arraysize": "*"}
 
 
 def votable(result: Mapping[str, Any]) -> bytes:
-    """Return the result of a job as a VOTable: a row for each source, or for each parameter."""
-    if result["kind"] != "catalogue":
+    """Return the result of a job as a VOTable: a row for each source or star, or for each parameter."""
+    if result["kind"] not in ("catalogue", "corona"):
         return _write(result, _PARAMETERS, [_parameter(*item) for item in result["parameters"].items()])
     rows = [list(source.values()) for source in result["sources"]]
     return _write(result, result["columns"], rows)
@@ -73,7 +73,7 @@ def _cell(value: Any, field: Any) -> Any:
 
 def _kind(values: Sequence[Any], name: str) -> dict[str, str]:
     known = [value for value in values if value is not None]
-    if name in ("parameter", "xspec", "unit", "class") or any(isinstance(value, str) for value in known):
+    if name in ("parameter", "xspec", "unit", "class", "star") or any(isinstance(value, str) for value in known):
         return TEXT
     whole = name in ("id", "flag", "frozen", "at_bound")
     return {"datatype": "int" if whole else "double"}

@@ -50,6 +50,10 @@ def _task(kind: str) -> Callable[[Path, dict[str, Any]], dict[str, Any]]:
         from serve.fits import fit, sample
 
         return fit if kind == "fit" else sample
+    if kind == "corona":
+        from serve.coronae import corona
+
+        return corona
     from serve.catalogues import catalogue
 
     return catalogue

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.optimize import minimize
 
+from analyse.compiled import keep_programs, known_options
 from analyse.corona.hierarchy import Data, Hierarchy
 from analyse.diagnostics import LEAST_ESS, MOST_RHAT, Draws, ess, rhat
 from analyse.nuts import FIELDS, KEYS
@@ -16,14 +17,14 @@ from config.extra import extra
 from stream.spectra.grid import Floats
 
 CHAINS: Final = 4
-WARM_UP: Final = 150
-DRAWS: Final = 600
-LONGEST: Final = 3  # times the draws that were asked for: chains that then still disagree are in different places
+WARM_UP: Final = 100
+DRAWS: Final = 400
+LONGEST: Final = 5  # times the draws that were asked for: chains that then still disagree are in different places
 STRETCH: Final = 50  # steps of all chains in one compiled loop
 ACCEPTANCE: Final = 0.8
 AT_ONCE: Final = 100  # points at which the density is computed in one pass
-LEAN: Final = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}
-QUICK: Final = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+LEAN: Final = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}  # half of the compilation
+QUICK: Final = LEAN | {"xla_backend_optimization_level": 0}  # what runs a few hundred times only
 FIRST: Final = 0.5  # length of the first steps
 DEEPEST: Final = 8  # doublings of a trajectory
 CLIMB: Final = 300  # steps to the best point, at most
@@ -34,7 +35,8 @@ FLATTEST: Final = 0.1  # curvature below this is taken as this: priors are no wi
 class Sampler:
     """NUTS on a model. `names` are those of its variables, once a batch was drawn.
 
-    It walks NumPyro's kernel itself: `MCMC` compiles hundreds of small pieces before each batch.
+    It walks NumPyro's kernel itself: `MCMC` compiles hundreds of small pieces before each batch. Chains walk in turn:
+    side by side each waits for the longest tree, and the program takes twice as long to compile.
     """
 
     def __init__(self, model: Hierarchy, chains: int = CHAINS, warm_up: int = WARM_UP, draws: int = DRAWS) -> None:
@@ -42,13 +44,15 @@ class Sampler:
             import jax
             import numpyro  # noqa: F401 - what the model is made of
         jax.config.update("jax_enable_x64", True)
+        keep_programs()
         self.model = model
         self.layout: dict[str, tuple[int, ...]] = {}
         self.plan = {"chains": chains, "warm_up": warm_up, "steps": draws}
         self.energy = jax.jit(self._energy)  # traced once, whoever calls it
-        self.slope = jax.jit(jax.value_and_grad(self.energy), compiler_options=QUICK)
-        self.first = jax.jit(self._first, compiler_options=QUICK)
-        self.stretch = jax.jit(self._stretch, compiler_options=LEAN)
+        lean, quick = known_options(LEAN), known_options(QUICK)
+        self.slope = jax.jit(jax.value_and_grad(self.energy), compiler_options=quick)
+        self.first = jax.jit(self._first, compiler_options=quick)
+        self.stretch = jax.jit(self._stretch, compiler_options=lean)
         self.many = jax.jit(jax.vmap(self.energy, (0, None)))
         self.told = jax.jit(jax.vmap(self._told, (0, None)))
 

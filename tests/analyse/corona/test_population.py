@@ -325,11 +325,69 @@ def test_the_command_refuses_what_is_no_set_in_one_line(tmp_path):
         (("--spectra", "4"), "expected 3 at most"),
         (("--spectra", "2", "--log-t", "5", "7"), "expected a range within"),
         (("--spectra", "2", "--network", str(tmp_path / "no.h5")), "network's priors"),
+        (("--rows", "0,3"), "expected 3 at most"),
+        (("--rows", "0,0"), "each once"),
+        (("--rows", "-1"), "each once"),
+        (("--rows", "1", "--split", "train"), "rows are of the whole set"),
+        (("--select", "flagged"), "expected both"),
+        (("--select", "flagged", "--coronae", str(tmp_path / "no.h5")), "expected coronae.fits"),
     ):
         done = CliRunner().invoke(corona_population, [str(tmp_path / "set.h5"), "--out", str(tmp_path / "o"), *words])
         assert isinstance(done.exception, ConfigError), done.output
         assert said in str(done.exception)
     assert not (tmp_path / "o").exists()
+
+
+def test_rows_are_chosen_by_what_the_network_said(tmp_path):
+    from astropy.io import fits
+
+    from analyse.corona.population_commands import chosen_of
+
+    kinds = [("NAME", "S12"), ("FLAG", "u1"), ("P_ONE", "<f4")]
+    kinds += [(f"LOG_T{end}_{side}68", "<f4") for end in ("", "_ANY") for side in ("LO", "HI")]
+    rows = np.zeros(5, kinds)
+    rows["NAME"] = [b"a.h5{4}", b"a.h5{0}", b"b.h5{1}", b"a.h5{2}", b"a.h5{3}"]
+    rows["FLAG"], rows["P_ONE"] = [0, 2, 4, 0, 0], [1, 1, 1, 0, 1]
+    rows["LOG_T_HI68"], rows["LOG_T_ANY_HI68"] = [0.1, 9, 9, 0.01, 0.02], [0, 9, 9, 0.3, 9]
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(rows, name="CORONAE")]).writeto(tmp_path / "coronae.fits")
+
+    def chosen(*how):
+        return chosen_of(tmp_path / "coronae.fits", "a.h5", *how).tolist()
+
+    assert chosen("flagged", 10) == [0]
+    assert chosen("uncertain", 2) == [2, 4]  # of the interval that holds for it: with one temperature or any
+    assert chosen("uncertain", 10) == [2, 3, 4]
+    with pytest.raises(ConfigError, match=r"no spectrum of c\.h5 that is flagged"):
+        chosen_of(tmp_path / "coronae.fits", "c.h5", "flagged", 3)
+
+
+def test_what_is_seen_does_not_depend_on_temperature_by_the_norm(jax, windows, forward):
+    """The light of a corona by its variables is that of the forward model: what is sampled is what the counts tell."""
+    from analyse.corona.light import Light
+    from stream.corona.forward import Coronae
+
+    log_t, log_n = np.array([6.02, 6.37, 6.98]), np.array([9.1, 10.2, 10.9])
+    expected = forward.counts(Coronae.of(forward, log_t, 1.0, log_n))[:, windows.bins[windows.used]].sum(axis=1)
+    np.testing.assert_allclose(windows.bright(log_t, log_n), np.log(expected), atol=0.1)
+    np.testing.assert_allclose(Light(windows.tables()).bright(log_t, log_n), windows.bright(log_t, log_n), atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("log_t", [6.005, 6.03, 6.995])
+def test_stars_at_the_ends_of_the_box_pass_their_gates(jax, forward, windows, log_t):
+    """Where a norm follows the temperature over decades, what is sampled must not bend."""
+    from analyse.corona.population import Sampling, sample_population
+
+    setting = Setting(shares=(1, 0, 0), snr=(9, 9), log_t=(log_t, log_t), metals_dex=0, abundance_dex=0, area=0)
+    truth = draw(forward, setting, 1, np.random.default_rng(SEED))
+    counts = np.random.default_rng(SEED).poisson(forward.counts(truth.coronae, truth.line_photons))
+    done = sample_population(
+        Stars.of(counts, truth.coronae.exposure_s), windows, Choices(own_lines=True, own_motion=True), Sampling(seed=1)
+    )
+    assert done.fault() is None
+    draws = done.of_stars()["log_t"]
+    assert abs(draws.mean() - log_t) < 4 * draws.std()
+    assert 6 <= draws.min() <= draws.max() <= 7
 
 
 def test_shipped_spectrographs_have_windows():
