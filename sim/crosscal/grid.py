@@ -2,12 +2,13 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Final
 
@@ -194,8 +195,16 @@ _templates: Templates | None = None  # of a worker process
 
 def _begin(*given: Any) -> None:
     global _templates
-    os.environ["OMP_NUM_THREADS"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _templates = Templates(*given)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: one that was killed cannot say so."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _one(job: tuple[str, int, int, Floats]) -> tuple[int, dict[str, NDArray[Any]]]:

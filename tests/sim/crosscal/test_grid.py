@@ -95,13 +95,18 @@ def test_a_killed_run_goes_on(tmp_path):
     words += ["--kt", "2,4,6,8", "--nh-fixed", "--processes", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "raysieve.py"), "simulate", "crosscal", str(path), *words]
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         before, deadline = done_of(path), time.monotonic() + 200
         while process.poll() is None and done_of(path) <= before and time.monotonic() < deadline:
             time.sleep(0.05)
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        children = workers.read_text().split() if workers.is_file() else []
         process.send_signal(signal.SIGKILL)
         process.wait()
+        while any(Path(f"/proc/{child}").is_dir() for child in children) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not any(Path(f"/proc/{child}").is_dir() for child in children)  # none outlives its parent
         if process.returncode == 0:
             break
     assert done_of(path) > 0
