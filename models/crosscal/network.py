@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import gelu, linear
 
 HEADS: Final = 2  # kt_fit, kt_modified
 SMALLEST: Final = 1e-30  # of what has a logarithm
@@ -89,10 +89,11 @@ class Emulator(nn.Module):
 
     def learn(self, x: Tensor, by: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, of scaled inputs (n, p + 1) and weights (n, terms)."""
-        h, _ = self.hidden(x)
-        terms = self.ratio(h).reshape(len(x), HEADS, -1)
+        for layer in self.layers:
+            x = gelu(layer(x))
+        terms = self.ratio(x).reshape(len(x), HEADS, -1)
         value = (terms * by[:, None]).sum(dim=2) * self.unit
-        return value, self.level[0] + self.level[1] * self.sd(h)
+        return value, self.level[0] + self.level[1] * self.sd(x)
 
     def hidden(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the last layer (n, wide), and of each the derivative of its GELU, (n, wide)."""

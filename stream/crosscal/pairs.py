@@ -37,6 +37,11 @@ class Pairs:
         sd = (rows[f"KT_{k}_ERR"] / rows[f"KT_{k}"] for k in range(2))
         return cls(np.log(rows["KT_0"]), next(sd), np.log(rows["KT_1"]), next(sd), of.reshape(-1))
 
+    def take(self, rows: NDArray[Any] | slice) -> "Pairs":
+        """Return some of them."""
+        columns = (self.trusted, self.trusted_sd, self.biased, self.biased_sd)
+        return Pairs(*(one[rows] for one in columns), np.unique(self.of[rows], return_inverse=True)[1])
+
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self.trusted)
