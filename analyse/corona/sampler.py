@@ -1,5 +1,6 @@
 """Draws of a hierarchical model by NUTS, whitened by the curvature at its best point; compiled once for all batches.
 
+Where a warm-up finds the posterior wider in some direction, as near the ends of the box, it is whitened again.
 Chains go on, half as long again at a time, while nothing but R-hat or ESS fails its gate.
 """
 
@@ -25,6 +26,7 @@ ACCEPTANCE: Final = 0.8
 AT_ONCE: Final = 100  # points at which the density is computed in one pass
 LEAN: Final = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}  # half of the compilation
 QUICK: Final = LEAN | {"xla_backend_optimization_level": 0}  # what runs a few hundred times only
+KEPT: Final = 0.5  # of successive draws, that tell as much as independent ones
 FIRST: Final = 0.5  # length of the first steps
 DEEPEST: Final = 8  # doublings of a trajectory
 CLIMB: Final = 300  # steps to the best point, at most
@@ -109,7 +111,8 @@ class Sampler:
         flat = np.concatenate([np.ravel(start[name]) for name in self.layout]).astype(float)
         centre, root = self.climb(data, flat)
         found = time.process_time() - cpu
-        chains = Chains(self, (data, centre, root), seed)
+        chains = self._begun(data, centre, root, seed)
+        root = chains.args[2]
         steps = self.plan["steps"]
         drawn, *fields = chains.drawn(steps)
         sizes, ratios = _told_of(drawn)
@@ -128,6 +131,17 @@ class Sampler:
         }
         seconds = time.perf_counter() - began
         return Draws("nuts", drawn, seconds, sizes, ratios, int(stats["diverging"].sum()), stats, about)
+
+    def _begun(self, data: Data, centre: Floats, root: Floats, seed: int) -> "Chains":
+        """Return chains; where their warm-up finds directions wider than thought, others that begin where they end."""
+        chains = Chains(self, (data, centre, root), seed)
+        found = chains.walked(self.plan["warm_up"])
+        z = np.linalg.solve(root, (found[:, found.shape[1] // 2 :] - centre).reshape(-1, len(centre)).T)
+        wider = widened(z)
+        if wider is None:
+            return chains
+        root = root @ wider
+        return Chains(self, (data, centre, root), seed, np.linalg.solve(root, (found[:, -1] - centre).T).T)
 
     def _kernel(self, key: Any, begin: Any, args: Any) -> tuple[Any, Any]:
         """Return the first state of one chain, from whitened variables with their energy and slope; and NUTS's step."""
@@ -176,12 +190,13 @@ class Sampler:
 class Chains:
     """Chains of one posterior, which can go on. args: data, centre (k,) and root (k, k) of the whitening."""
 
-    def __init__(self, sampler: Sampler, args: tuple[Data, Floats, Floats], seed: int) -> None:
+    def __init__(self, sampler: Sampler, args: tuple[Data, Floats, Floats], seed: int, z: Floats | None = None) -> None:
+        """Begin at whitened variables (chain, k); None: anywhere about the best point."""
         import jax
 
         self.sampler, self.args, (data, centre, root) = sampler, args, args
         count = sampler.plan["chains"]
-        z = np.random.default_rng(seed).standard_normal((count, len(centre)))
+        z = np.random.default_rng(seed).standard_normal((count, len(centre))) if z is None else z
         known = [sampler.slope(centre + root @ row, data) for row in z]  # here: it is compiled already
         begin = z, np.array([float(energy) for energy, _ in known]), np.array([slope for _, slope in known]) @ root
         self.states = sampler.first(jax.random.split(jax.random.PRNGKey(seed), count), begin, args)
@@ -190,10 +205,30 @@ class Chains:
     def drawn(self, steps: int) -> list[Any]:
         """Return so many draws after the warm-up, (chain, draw, k), and FIELDS of each; walks as far as it must."""
         warm_up = self.sampler.plan["warm_up"]
-        while STRETCH * len(self.parts) < warm_up + steps:
+        self.walked(warm_up + steps)
+        return [np.concatenate(v, axis=1)[:, warm_up : warm_up + steps] for v in zip(*self.parts, strict=True)]
+
+    def walked(self, steps: int) -> Floats:
+        """Return variables (chain, step, k) of so many steps or more, from the first on; walks as far as it must."""
+        while STRETCH * len(self.parts) < steps:
             self.states, part = self.sampler.stretch(self.states, self.args)
             self.parts.append([np.asarray(values) for values in part])
-        return [np.concatenate(v, axis=1)[:, warm_up : warm_up + steps] for v in zip(*self.parts, strict=True)]
+        return np.concatenate([part[0] for part in self.parts], axis=1)
+
+
+def widened(z: Floats) -> Floats | None:
+    """Return what stretches whitened variables (k, n) where draws scatter beyond chance, (k, k); None: nowhere.
+
+    By chance, covariances of n independent draws have eigenvalues up to (1 + root(k / n))^2
+    (Marchenko & Pastur 1967); successive draws count half.
+    """
+    share = len(z) / (KEPT * z.shape[1])
+    values, vectors = np.linalg.eigh(np.cov(z))
+    wide = values > (1 + np.sqrt(share)) ** 2
+    if not wide.any():
+        return None
+    stretch = np.sqrt(values[wide] / (1 + share)) - 1
+    return np.eye(len(z)) + (vectors[:, wide] * stretch) @ vectors[:, wide].T
 
 
 def _told_of(drawn: Floats) -> tuple[Floats, Floats]:

@@ -1,15 +1,22 @@
 """The hierarchical model of coronae on spectra of the seed's box: seconds, gates, coverage, RMSE beside the bound.
 
-The bound is that of each spectrum alone.
+The bound is that of each spectrum alone. `--start` measures instead how long a process takes that samples one batch and
+ends: with no compiled program on disk, and with those that the first one has left.
 """
 
 import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import beta
 
 from analyse.corona.hierarchy import Choices
 from analyse.corona.population import Batch, Sampling, by_star, sample_batch
@@ -95,12 +102,8 @@ def judged(rows: NDArray[Any]) -> Rows:
     for k, name in enumerate(("log T", "log n")):
         for j, level in enumerate(LEVELS):
             inside = rows[:, 3 + 4 * k + j]
-            share, error = inside.mean(), np.sqrt(0.01 * level * (1 - 0.01 * level) / len(rows))
-            out[f"{name}: coverage of {level} %"] = (
-                float(share),
-                "",
-                (float(max(share - error, 0)), float(min(share + error, 1))),
-            )
+            low, high = beta.ppf([0.16, 0.84], inside.sum() + 0.5, len(rows) - inside.sum() + 0.5)  # Jeffreys
+            out[f"{name}: coverage of {level} %"] = (float(inside.mean()), "", (float(low), float(high)))
         for low, high in SNR:
             chosen = rows[(rows[:, 0] >= low) & (rows[:, 0] < high)]
             if len(chosen) < LEAST:
@@ -136,17 +139,50 @@ def timed(batches: list[Batch]) -> Rows:
     return out
 
 
+def start(name: str, lines: int) -> Rows:
+    """Return seconds of CPU of whole processes that sample the first batch of a case, imports and all."""
+    out: Rows = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("cold", "warm"):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            words = ["-m", "bench.corona.nuts", "--once", "--case", name, "--lines", str(lines)]
+            own = os.environ | {"RAYSIEVE_COMPILED": f"{folder}/kept"}
+            told = subprocess.run([sys.executable, *words], env=own, check=True, capture_output=True, text=True).stdout
+            used = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spent = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+            out[f"{name}: CPU of a process, {kind}"] = (spent, "s")
+            out[f"{name}: CPU of its sampling, {kind}"] = (float(told.split()[-1]), "s")
+    return out
+
+
 def main() -> None:
     """Write docs/figures/corona_nuts.json after each batch anew; figures of cases that are not run stay."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--case", choices=CASES, action="append", help="of all if not given")
     parser.add_argument("--seconds", type=float, default=300.0, help="of CPU for each case; one batch at least")
     parser.add_argument("--lines", type=int, default=30)
+    parser.add_argument("--start", action="store_true", help="seconds of a process, without and with compiled programs")
+    parser.add_argument("--once", action="store_true", help="one batch; print its seconds, write nothing")
     given = parser.parse_args()
+    if not given.once and not given.start:
+        os.environ["RAYSIEVE_COMPILED"] = "off"
     forward = Forward.through(shipped("hetg"))
     for name in given.case or CASES:
+        if given.once:
+            trial = Trial(forward, name, given.lines)
+            trial.run()
+            print(trial.batches[0].draws.about["cpu_seconds"])
+            continue
+        if given.start:
+            known, command = figures.read("corona_nuts"), f"python -m bench.corona.nuts --start --case '{name}'"
+            figures.write("corona_nuts", command, start(name, given.lines), keep=known)
+            continue
         command = f"python -m bench.corona.nuts --case '{name}' --seconds {given.seconds:g} --lines {given.lines}"
-        keep = {key: row for key, row in figures.read("corona_nuts").items() if not key.startswith(f"{name}: ")}
+        keep = {
+            key: row
+            for key, row in figures.read("corona_nuts").items()
+            if not key.startswith(f"{name}: ") or key.endswith((", cold", ", warm"))
+        }
         trial, began = Trial(forward, name, given.lines), time.process_time()
         while not trial.batches or time.process_time() - began < given.seconds:
             trial.run()

@@ -262,6 +262,22 @@ def test_chains_go_on_where_they_stood(jax, windows, stars):
     assert fields[1].shape == (4, 1000)
 
 
+def test_directions_that_are_wider_than_thought_are_found():
+    pytest.importorskip("numpyro")
+    from analyse.corona.sampler import widened
+
+    rng = np.random.default_rng(4)
+    z = rng.standard_normal((30, 400))
+    assert widened(z) is None
+    along = rng.standard_normal(30)
+    along /= np.linalg.norm(along)
+    wide = z + 3 * np.outer(along, along @ z)  # four times as wide
+    stretch = widened(wide)
+    assert np.linalg.norm(stretch @ along) == pytest.approx(4, rel=0.2)
+    across = np.linalg.svd(along[None])[2][1:]
+    assert np.abs(np.linalg.norm(stretch @ across.T, axis=0) - 1).max() < 0.3
+
+
 @pytest.mark.slow
 def test_a_small_population_is_sampled_published_and_read(jax, tmp_path, monkeypatch):
     xarray = pytest.importorskip("xarray")
