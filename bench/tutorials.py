@@ -1,6 +1,6 @@
 """The tutorials: every command of docs/tutorials/*.md is run, and its output is what the page shows.
 
-`python -m bench.tutorials [NAME...]` writes the outputs anew; `tests/house/test_tutorials.py` runs the same pages.
+`python -m bench.tutorials [NAME...]` writes the outputs anew; `tests/tutorials/test_tutorials.py` runs the same pages.
 A page is run in an empty folder. Blocks `console` hold commands behind "$ " and what they said; blocks of another
 language with a title are files. What begins with "raysieve: " is a refusal: its command has to fail, all others not to.
 An HTML comment before a block, `<!-- keep N -->`, shows no more than N lines of each output.
@@ -24,7 +24,7 @@ TITLE: Final = re.compile(r'title="([\w./-]+)"')
 REFUSAL: Final = "raysieve:"
 MARK: Final = "@@ raysieve tutorial @@"
 ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-LIMIT_S: Final = 280
+LIMIT_S: Final = 550
 
 
 @dataclass(slots=True)
