@@ -24,6 +24,7 @@ from models.lat.localise_commands import evaluate_lat_localise, train_lat_locali
 from models.screening.commands import evaluate_filter, evaluate_islands
 from models.sources.commands import evaluate_sources, train_sources
 from sim.check import folder_for
+from stream.commands.options import name_pictures, pictured
 
 FILE = click.Path(path_type=Path)
 
@@ -113,16 +114,22 @@ for command in (
 @evaluate.command("frames")
 @click.argument("weights", type=FILE)
 @click.argument("frames", type=FILE)
-def evaluate_frames(weights: Path, frames: Path) -> None:
+@pictured("frames_confusion.png, frames_reliability.png and frames_classes.png")
+def evaluate_frames(weights: Path, frames: Path, plot: Path | None) -> None:
     """Print accuracy, and F1, precision and recall of the four classes (percent).
 
     Example: raysieve evaluate frames frames.npz test.h5
     """
     with extra("train"):
-        from models.frames.evaluate import evaluate as judge
+        from models.frames.evaluate import judge, table
+    judged = judge(weights, frames)
     shown = Table(box=None, pad_edge=False)
     for head in ("", "%", "68 % interval"):
         shown.add_column(head, justify="right" if head else "left")
-    for name, (value, low, high) in judge(weights, frames).items():
+    for name, (value, low, high) in table(judged.label, judged.decided).items():
         shown.add_row(name, f"{100 * value:.2f}", f"{100 * low:.2f} - {100 * high:.2f}")
     Console(highlight=False).print(shown)
+    if plot:
+        from models.sources.plots import draw_told
+
+        name_pictures(draw_told(plot, "frames", {"": judged}))

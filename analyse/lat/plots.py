@@ -16,10 +16,10 @@ from analyse.lat.spectra import ERG, density
 from stream.lat.bands import CHANNELS, EDGES_MEV, TYPES
 from stream.lat.patch import SIDE_DEG, to_sky
 from stream.lat.scene import UNIT
-from stream.transport.fitsfile import new_file
+from stream.transport.pictures import BLUE, GREEN, GREY, MARKED, SIGNED, SKY, SOFT, VERMILION, picture
 
 Floats = NDArray[np.float64]
-_INK, _DATA, _MODEL, _MARK = "#222222", "#0072b2", "#d55e00", "#56b4e9"
+_DATA, _MODEL, _MARK = BLUE, VERMILION, SKY
 PIXEL_DEG: Final = 0.2
 FROM_BAND: Final = 2  # 1 GeV: below, the PSF is wider than what one looks for
 SMOOTH_DEG: Final = 0.4
@@ -66,18 +66,17 @@ def largest(found: Fit) -> tuple[float, float, float]:
 
 def plot(path: Path, analysis: Analysis, bands: list[Band], curve: Curve | None) -> None:
     """Draw all of it. Raises LinkError when the disk refuses."""
-    figure = Figure(figsize=(11, 8.2), layout="constrained")
-    (spectrum, years), (left, right) = figure.subplots(2, 2)
-    _spectrum(spectrum, analysis, bands)
-    _years(years, analysis, curve)
-    counts, expected = images(analysis.best)
-    smooth = gaussian_filter(counts, SMOOTH_DEG / PIXEL_DEG / 2)
-    _map(figure, left, np.sqrt(smooth), analysis.best, ("root of counts above 1 GeV", "magma", None))
-    _map(figure, right, residual(counts, expected), analysis.best, ("residual, sigma", "RdBu_r", 5.0))
-    own = analysis.best.parts[0]
-    figure.suptitle(f"{own.name}: TS {analysis.ts:.1f}", fontsize=11, color=_INK)
-    with new_file(path) as file:
-        figure.savefig(file, format="png", dpi=120)
+    with picture(path, 11, 8.2) as figure:
+        (spectrum, years), (left, right) = figure.subplots(2, 2)
+        _spectrum(spectrum, analysis, bands)
+        _years(years, analysis, curve)
+        counts, expected = images(analysis.best)
+        smooth = gaussian_filter(counts, SMOOTH_DEG / PIXEL_DEG / 2)
+        root = "root of counts above 1 GeV per pixel"
+        _map(figure, left, np.sqrt(smooth), analysis.best, (root, MARKED, None))
+        _map(figure, right, residual(counts, expected), analysis.best, ("residual ($\\sigma$)", SIGNED, 5.0))
+        own = analysis.best.parts[0]
+        figure.suptitle(f"{own.name}: TS {analysis.ts:.1f}")
 
 
 def _spectrum(axes: Axes, analysis: Analysis, bands: list[Band]) -> None:
@@ -87,8 +86,8 @@ def _spectrum(axes: Axes, analysis: Analysis, bands: list[Band]) -> None:
             theta = found.parts[0].theta
             line = ERG * energy**2 * density(kind, energy, *theta[FLUX:])[0]
             taken = kind == analysis.kind
-            axes.plot(energy / 1e3, line, color=_MODEL if taken else "0.7", lw=1.5 if taken else 0.9, label=kind)
-        axes.legend(frameon=False, fontsize=8)
+            axes.plot(energy / 1e3, line, color=_MODEL if taken else SOFT, lw=1.5 if taken else 0.9, label=kind)
+        axes.legend()
     for band in bands:
         middle = np.sqrt(band.low_mev * band.high_mev) / 1e3
         half = [[middle - band.low_mev / 1e3], [band.high_mev / 1e3 - middle]]
@@ -98,14 +97,14 @@ def _spectrum(axes: Axes, analysis: Analysis, bands: list[Band]) -> None:
             top = band.e2dnde_limit
             axes.errorbar(middle, top, 0.3 * top, half, uplims=True, fmt="none", color=_DATA, lw=1)
     tops = [b.e2dnde + b.e2dnde_error if b.e2dnde_limit is None else b.e2dnde_limit for b in bands]
-    axes.set(xscale="log", yscale="log", xlabel="GeV", ylabel="E$^2$ dN/dE (erg cm$^{-2}$ s$^{-1}$)")
+    axes.set(xscale="log", yscale="log", xlabel="energy (GeV)", ylabel="E$^2$ dN/dE (erg cm$^{-2}$ s$^{-1}$)")
     axes.set_ylim(min(tops) / 30, 3 * max(tops))
 
 
 def _years(axes: Axes, analysis: Analysis, curve: Curve | None) -> None:
     if curve is None:
         axes.set_axis_off()
-        axes.text(0.5, 0.5, "no two years in these counts", ha="center", color="0.5", transform=axes.transAxes)
+        axes.text(0.5, 0.5, "no two years in these counts", ha="center", color=GREY, transform=axes.transAxes)
         return
     flux = UNIT * float(np.exp(analysis.best.parts[0].theta[FLUX]))
     for year, point in zip(curve.years, curve.points, strict=True):
@@ -116,18 +115,18 @@ def _years(axes: Axes, analysis: Analysis, curve: Curve | None) -> None:
             top = flux * point.limit
             axes.errorbar(middle, top, 0.2 * top, 0.5, uplims=True, fmt="none", color=_DATA, lw=1)
     axes.axhline(flux * curve.constant, color=_MODEL, lw=1)
-    axes.set(xlabel="year", ylabel="photons cm$^{-2}$ s$^{-1}$, 1 to 100 GeV", ylim=(0, None))
-    axes.set_title(f"TS_var {curve.ts_var:.1f}, by chance {curve.p_value:.2g}", fontsize=9)
+    axes.set(xlabel="year", ylabel="flux, 1 to 100 GeV (photons cm$^{-2}$ s$^{-1}$)", ylim=(0, None))
+    axes.set_title(f"TS_var {curve.ts_var:.1f}, by chance {curve.p_value:.2g}")
 
 
 def _map(figure: Figure, axes: Axes, image: Floats, found: Fit, how: tuple[str, str, float | None]) -> None:
     label, colours, most = how
     half = SIDE_DEG / 2
     limits: dict[str, Any] = {"vmin": -most, "vmax": most} if most else {}
-    mesh = axes.imshow(image, origin="lower", extent=(-half, half, -half, half), cmap=colours, **limits)
+    mesh = axes.imshow(image, extent=(-half, half, -half, half), cmap=colours, **limits)
     for k, part in enumerate(found.parts):
         x, y = part.theta[:FLUX] - half
-        axes.plot(x, y, "+" if k else "o", color=_MARK if k else "#009e73", ms=5 if k else 9, mfc="none", lw=0.8)
+        axes.plot(x, y, "+" if k else "o", color=_MARK if k else GREEN, ms=5 if k else 9, mfc="none", lw=0.8)
     axes.set(xlim=(-INNER_DEG / 2, INNER_DEG / 2), ylim=(-INNER_DEG / 2, INNER_DEG / 2))
-    axes.set(xlabel="degrees to the west (Galactic)", ylabel="degrees to the north")
+    axes.set(xlabel="to the west (degrees, Galactic)", ylabel="to the north (degrees)")
     figure.colorbar(mesh, ax=axes, shrink=0.85).set_label(label)

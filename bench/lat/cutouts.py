@@ -15,15 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
 from bench import figures
 from models.lat.classify_evaluate import ACCURACY, BALANCED, DEFINITIONS, ECE, LOG_SCORE, confusion, intervals
-from models.lat.classify_fakes import agn_and_pulsars, only_sources, rejection, roc
+from models.lat.classify_fakes import agn_and_pulsars, only_sources, rejection
 from models.lat.classify_train import CutoutSet, calibration_of, judged, load, predict, state_of
+from models.lat.plots import draw_fakes
 from models.sources.evaluate import Judged
 from sim.lat.cutouts import FAKE, KINDS
 from stream.judges.lat_cutouts import WAYS
@@ -166,19 +166,6 @@ def thresholds(name: str, said: Judged) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def draw(told: dict[str, Judged]) -> None:
-    figure, axes = plt.subplots(figsize=(5.2, 4))
-    for name, said in told.items():
-        curve = roc(said)
-        axes.plot(100 * np.array(curve["lost_sources"]), 100 * (1 - np.array(curve["kept_fakes"])), label=name)
-    axes.set(xlabel="sources lost, %", ylabel="fakes rejected, %", xscale="symlog", xlim=(0, 100), ylim=(0, 100))
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(PICTURE, dpi=110)
-    plt.close(figure)
-
-
 def measure(folder: Path) -> dict[str, tuple[object, ...]]:
     """Return all figures, and draw the curves."""
     test, few = CutoutSet(folder / "cutouts_test.h5"), folder / "cutouts_short.h5"
@@ -199,7 +186,7 @@ def measure(folder: Path) -> dict[str, tuple[object, ...]]:
             if few.is_file():
                 found |= figures_of(f"{name}, three years", judge(CutoutSet(few)), short=True)
     table = f"network, counts: confusion, true {'/'.join(KINDS)} in rows"
-    draw(curves)
+    draw_fakes(PICTURE, curves)
     return found | {table: (confusion(curves["network, counts"]), "cut-outs")}
 
 

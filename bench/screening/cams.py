@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn.functional import interpolate
@@ -14,10 +13,10 @@ from torch.nn.functional import interpolate
 from models.filter.features import JUDGED, Network
 from models.frames.dataset import Frames
 from models.frames.network import CLASSES, SIDE
-from models.screening.plots import PAPER, save
 from sim.charge import PAIR_ENERGY_EV, PARTICLE, XRAY
 from sim.event_sets import SPLIT_EV
 from sim.frame_file import read_set
+from stream.transport.pictures import FILLED, picture
 
 LOOKED_AT, SHOWN = 4000, 3  # frames
 LEAST_PIXELS = 10  # of a particle in an example
@@ -30,22 +29,6 @@ def draw(path: Path, network: Network, frames: Path) -> Path:
     truth = _truth(frames)
     mixed = np.flatnonzero(given.labels[:LOOKED_AT] == CLASSES.index("mixed")).tolist()
     chosen = [n for n in mixed if _telling(truth[n])]
-    figure = Figure(figsize=(11, 2.05 * SHOWN), layout="constrained", facecolor=PAPER)
-    panels = figure.subplots(SHOWN, 5, squeeze=False)
-    for row, number in zip(panels, chosen[:SHOWN], strict=False):
-        energy = given.energies(number, number + 1)[:, 0]
-        maps = torch.from_numpy(network(energy.numpy())[1])
-        fine = interpolate(maps, size=(SIDE, SIDE), mode="bilinear", align_corners=False)[0].numpy()
-        norm = LogNorm(FAINT_EV, BRIGHT_EV, clip=True)
-        shown = row[0].imshow(ndimage.maximum_filter(energy[0].numpy(), 3), norm=norm, cmap="magma", origin="lower")
-        figure.colorbar(shown, ax=row[0], shrink=0.85, label="eV")
-        for k, (kind, place) in enumerate(zip((XRAY, PARTICLE), JUDGED, strict=True)):
-            row[1 + 2 * k].imshow(_where(truth[number], kind), cmap="Greys", origin="lower", vmin=0, vmax=1)
-            high = np.abs(fine[place]).max()
-            cam = row[2 + 2 * k].imshow(fine[place], cmap="PuOr", origin="lower", vmin=-high, vmax=high)
-            figure.colorbar(cam, ax=row[2 + 2 * k], shrink=0.85)
-        for axes in row:
-            axes.set(xticks=[0, 32, 63], yticks=[0, 32, 63])
     titles = (
         "frame",
         "X-ray: true pixels",
@@ -53,11 +36,27 @@ def draw(path: Path, network: Network, frames: Path) -> Path:
         "particle: true pixels",
         "particle: activation map",
     )
-    for axes, title in zip(panels[0], titles, strict=True):
-        axes.set_title(title, fontsize=9)
-    for axes in panels[-1]:
-        axes.set_xlabel("pixels")
-    return save(figure, path)
+    with picture(path, 11, 2.05 * SHOWN) as figure:
+        panels = figure.subplots(SHOWN, 5, squeeze=False)
+        for row, number in zip(panels, chosen[:SHOWN], strict=False):
+            energy = given.energies(number, number + 1)[:, 0]
+            maps = torch.from_numpy(network(energy.numpy())[1])
+            fine = interpolate(maps, size=(SIDE, SIDE), mode="bilinear", align_corners=False)[0].numpy()
+            norm = LogNorm(FAINT_EV, BRIGHT_EV, clip=True)
+            shown = row[0].imshow(ndimage.maximum_filter(energy[0].numpy(), 3), norm=norm, cmap=FILLED)
+            figure.colorbar(shown, ax=row[0], shrink=0.85, label="eV")
+            for k, (kind, place) in enumerate(zip((XRAY, PARTICLE), JUDGED, strict=True)):
+                row[1 + 2 * k].imshow(_where(truth[number], kind), cmap="Greys", vmin=0, vmax=1)
+                high = np.abs(fine[place]).max()
+                cam = row[2 + 2 * k].imshow(fine[place], cmap="PuOr", vmin=-high, vmax=high)
+                figure.colorbar(cam, ax=row[2 + 2 * k], shrink=0.85)
+            for axes in row:
+                axes.set(xticks=[0, 32, 63], yticks=[0, 32, 63])
+        for axes, title in zip(panels[0], titles, strict=True):
+            axes.set_title(title, fontsize=9)
+        for axes in panels[-1]:
+            axes.set_xlabel("pixels")
+    return path
 
 
 def _truth(frames: Path) -> dict[int, NDArray[Any]]:

@@ -11,12 +11,12 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from bench import figures
-from bench.sources.pictures import draw_confusion, draw_reliability
 from models.metrics import Interval
 from models.sources.challenger import Boosting
 from models.sources.dataset import Sources, read_sources
 from models.sources.evaluate import Judged, cross_validate, intervals, judge_unseen, published, scores
 from models.sources.fusion import Plan
+from models.sources.plots import draw_confusion, draw_reliability
 from models.sources.train import finish, hold_out
 from tests.real.conftest import DATA
 

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from models import checkpoint
 from models.frames.dataset import Frames
 from models.frames.network import CLASSES, FrameNet
 from models.frames.train import predict
 from models.metrics import Confusion, Interval, bootstrap
+from models.sources.evaluate import Judged
 
 Metric = Callable[[Confusion, int], float]
 METRICS: dict[str, Metric] = {
@@ -28,7 +30,7 @@ def load(weights: Path) -> FrameNet:
     return network.eval()
 
 
-def table(truth: NDArray[np.uint8], predicted: NDArray[np.int64]) -> dict[str, Interval]:
+def table(truth: NDArray[np.integer], predicted: NDArray[np.int64]) -> dict[str, Interval]:
     """Return accuracy, and F1, precision and recall of each class, with 68 % intervals over the frames."""
     found = {}
     for name, metric in METRICS.items():
@@ -41,8 +43,15 @@ def table(truth: NDArray[np.uint8], predicted: NDArray[np.int64]) -> dict[str, I
     return found
 
 
+def judge(weights: Path, frames: Path) -> Judged:
+    """Return what a network says of a frame set that it has never seen. Raises ConfigError for files that are none."""
+    unseen = Frames(frames)
+    logits = predict(load(weights), unseen)[0].astype(np.float64)
+    label = unseen.labels.astype(np.int64)
+    return Judged(CLASSES, label, softmax(logits, axis=1), logits.argmax(axis=1), np.arange(label.size))
+
+
 def evaluate(weights: Path, frames: Path) -> dict[str, Interval]:
     """Return `table` of a network on a frame set that it has never seen."""
-    unseen = Frames(frames)
-    predicted = predict(load(weights), unseen)[0].argmax(axis=1)
-    return table(unseen.labels, predicted)
+    judged = judge(weights, frames)
+    return table(judged.label, judged.decided)

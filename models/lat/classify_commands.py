@@ -11,6 +11,7 @@ from config.errors import ConfigError
 from config.extra import extra
 from models.sources.commands import shown, told
 from sim.check import folder_for, new_or_replaced
+from stream.commands.options import name_pictures, pictured
 
 FILE = click.Path(path_type=Path)
 KINDS = click.Choice(["classes", "agn-psr"])
@@ -52,8 +53,11 @@ def train_lat_classify(catalogue: Path, out: Path, kind: str, by_sky: bool, over
 @BY_SKY
 @click.option("--folds", default=5, type=click.IntRange(2), help="Of the cross-validation.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON instead.")
+@pictured("lat_confusion.png, lat_reliability.png and lat_classes_*.png")
 @click.option("--seed", default=100, type=click.IntRange(0), help="Same seed, same folds.")
-def evaluate_lat_classify(catalogue: Path, kind: str, by_sky: bool, folds: int, as_json: bool, seed: int) -> None:
+def evaluate_lat_classify(
+    catalogue: Path, kind: str, by_sky: bool, folds: int, as_json: bool, plot: Path | None, seed: int
+) -> None:
     """Cross-validate a model of the classes of gamma-ray sources on CATALOGUE; everything is fitted inside the folds.
 
     With all that a catalogue knows, and with the spectrum and light curve alone that our own detections have.
@@ -66,16 +70,22 @@ def evaluate_lat_classify(catalogue: Path, kind: str, by_sky: bool, folds: int, 
         from models.lat.classify_table import read_table
         from stream.judges.lat import LIKELIHOOD
     given = read_table(catalogue, kind)  # type: ignore[arg-type]
-    figures, models = {}, train_folds(given, Plan(), by_field=by_sky, folds=folds, seed=seed)
-    for name, hidden in (("as the catalogue", ()), ("as our detections", tuple(LIKELIHOOD))):
-        judged = judge_folds(given, models, hidden, by_field=by_sky)
-        figures[name] = {"metrics": intervals(judged), "confusion": confusion(judged)}
+    models = train_folds(given, Plan(), by_field=by_sky, folds=folds, seed=seed)
+    judged = {
+        name: judge_folds(given, models, hidden, by_field=by_sky)
+        for name, hidden in (("as the catalogue", ()), ("as our detections", tuple(LIKELIHOOD)))
+    }
+    figures = {name: {"metrics": intervals(one), "confusion": confusion(one)} for name, one in judged.items()}
     if as_json:
         click.echo(json.dumps(figures, indent=1))
-        return
-    for name, rows in figures.items():
-        shown(name, rows["metrics"])  # type: ignore[arg-type]
-        Console(highlight=False).print(f"true {'/'.join(given.classes)} called so: {rows['confusion']}")
+    else:
+        for name, rows in figures.items():
+            shown(name, rows["metrics"])  # type: ignore[arg-type]
+            Console(highlight=False).print(f"true {'/'.join(given.classes)} called so: {rows['confusion']}")
+    if plot:
+        from models.sources.plots import draw_told
+
+        name_pictures(draw_told(plot, "lat", judged, ruled=True), as_json)
 
 
 @click.command("lat-cutouts")
@@ -116,7 +126,8 @@ def train_lat_cutouts(cutouts: Path, validation: Path, out: Path, **plan_of: Any
 @click.command("lat-cutouts")
 @click.argument("weights", type=FILE)
 @click.argument("cutouts", type=FILE)
-def evaluate_lat_cutouts(weights: Path, cutouts: Path) -> None:
+@pictured("cutouts_confusion.png, cutouts_reliability.png, cutouts_classes_*.png and cutouts_fakes.png")
+def evaluate_lat_cutouts(weights: Path, cutouts: Path, plot: Path | None) -> None:
     """Judge the network of classes on CUTOUTS of skies that it has never seen, with 68 % intervals.
 
     Example: raysieve evaluate lat-cutouts lat_cutouts.npz test.h5
@@ -129,7 +140,14 @@ def evaluate_lat_cutouts(weights: Path, cutouts: Path) -> None:
         from models.lat.classify_train import CutoutSet, judged, load, predict, state_of
     network, unseen = load(weights), CutoutSet(cutouts)
     said = judged(softmax(predict(network, unseen, state_of(weights)["plan"]["way"]), axis=1), unseen)
+    among = only_sources(said)
     shown("all", intervals(said))
-    shown("sources among each other", intervals(only_sources(said)))
+    shown("sources among each other", intervals(among))
     shown("fakes", rejection(said))
     Console(highlight=False).print(f"true {'/'.join(said.classes)} called so: {confusion(said)}")
+    if plot:
+        from models.lat.plots import draw_fakes
+        from models.sources.plots import draw_told
+
+        name_pictures(draw_told(plot, "cutouts", {"all": said, "sources": among}, ruled=True))
+        name_pictures([draw_fakes(plot / "cutouts_fakes.png", {"": said})])

@@ -12,6 +12,7 @@ from config.errors import ConfigError
 from config.extra import extra
 from models.sources.commands import shown
 from sim.check import folder_for
+from stream.commands.options import name_pictures, pictured
 from stream.lat.masks import THRESHOLD
 
 FILE = click.Path(path_type=Path)
@@ -62,7 +63,8 @@ def train_lat_localise(patches: Path, validation: Path, out: Path, **plan_of: An
 @click.argument("patches", type=FILE)
 @click.option("--threshold", default=THRESHOLD, type=click.FloatRange(0, 1), help="Of the mask; higher: purer.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON instead.")
-def evaluate_lat_localise(weights: Path, patches: Path, threshold: float, as_json: bool) -> None:
+@pictured("localise_places.png (completeness, purity, distances by flux)")
+def evaluate_lat_localise(weights: Path, patches: Path, threshold: float, as_json: bool, plot: Path | None) -> None:
     """Judge the localisation network on PATCHES of skies that it has never seen, beside K-Means and the filter alone.
 
     Example: raysieve evaluate lat-localise lat_localise.npz test.h5 --threshold 0.5
@@ -76,6 +78,10 @@ def evaluate_lat_localise(weights: Path, patches: Path, threshold: float, as_jso
     figures = {name: shares(told) for name, told in judged.items()}
     if as_json:
         click.echo(json.dumps(figures, indent=1))
-        return
-    for name, rows in figures.items():
-        shown(f"{name}, {1000 * judged[name].seconds:.2f} ms from mask to places", rows)
+    else:
+        for name, rows in figures.items():
+            shown(f"{name}, {1000 * judged[name].seconds:.2f} ms from mask to places", rows)
+    if plot:
+        from models.lat.plots import draw_places
+
+        name_pictures([draw_places(plot / "localise_places.png", judged)], as_json)

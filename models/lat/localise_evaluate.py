@@ -105,12 +105,18 @@ def _inner(x: Floats, y: Floats) -> NDArray[np.bool_]:
     return np.maximum(np.abs(x - SIDE_DEG / 2), np.abs(y - SIDE_DEG / 2)) <= INNER_DEG / 2
 
 
+def within(judged: Judged, cut: str) -> tuple[Floats, Floats]:
+    """Return the rows of `sources` and `found` in a cut of CUTS by latitude."""
+    low, high = CUTS[cut]
+    true, seen = judged.sources, judged.found
+    return true[(true[:, 1] >= low) & (true[:, 1] < high)], seen[(seen[:, 1] >= low) & (seen[:, 1] < high)]
+
+
 def shares(judged: Judged) -> dict[str, Interval]:
     """Return completeness, purity (68 % intervals) and median separation, degrees, by latitude and flux."""
     out: dict[str, Interval] = {}
-    for cut, (low_b, high_b) in CUTS.items():
-        true = judged.sources[(judged.sources[:, 1] >= low_b) & (judged.sources[:, 1] < high_b)]
-        seen = judged.found[(judged.found[:, 1] >= low_b) & (judged.found[:, 1] < high_b)]
+    for cut in CUTS:
+        true, seen = within(judged, cut)
         out[f"{cut}: purity"] = _share(seen[:, 2])
         for low, high in pairwise(EDGES):
             mine = true[(true[:, 0] >= low) & (true[:, 0] < high)]

@@ -13,7 +13,7 @@ from rich.table import Table
 from config.extra import extra
 from config.load import load
 from models.metrics import Interval
-from stream.commands.options import configured
+from stream.commands.options import configured, name_pictures, pictured
 
 if TYPE_CHECKING:
     from models.screening.evaluate import Models, Result
@@ -26,7 +26,7 @@ def judged(command: Any) -> Any:
     """Add what both commands have."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON instead."),
-        click.option("--plot", type=FILE, help="Folder for the pictures."),
+        pictured("screening_roc.png, _background.png, _lost.png and _scores.png"),
         click.option("--max-lost", default=0.0182, type=click.FloatRange(0, 1, True, True), help="Of the X-rays."),
         click.option("--calibration", required=True, type=FILE, help="Events for the thresholds, of other primaries."),
         configured,
@@ -75,8 +75,8 @@ def _judge(models: "Models", events: Path, given: Mapping[str, Any]) -> None:
         click.echo(json.dumps(result.figures, indent=1))
     else:
         _show(result)
-    for path in draw(result, given["plot"]) if given["plot"] else ():
-        click.echo(f"{path}", err=given["as_json"])
+    if given["plot"]:
+        name_pictures(draw(result, given["plot"]), given["as_json"])
 
 
 def _evaluate(models: "Models", events: Path, given: Mapping[str, Any]) -> "Result":

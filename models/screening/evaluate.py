@@ -14,6 +14,7 @@ from models.metrics import Interval
 from models.screening import plots, scores
 from models.screening.judge import tallies
 from models.screening.report import LOST, OWN, TRADITIONAL, WINDOWS, Scored, bound, decide, points, report
+from stream.transport.pictures import folder_of_pictures
 
 Tell = Callable[[str, int, int], object]  # what, done, all
 SHIPPED = (scores.FOREST, scores.ISLANDS)
@@ -101,11 +102,11 @@ def _apart(first: Events, second: Events) -> None:
 
 
 def draw(result: Result, folder: Path) -> list[Path]:
-    """Write the pictures to a folder; return their paths. Raises ConfigError if they cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise ConfigError(f"{folder}: cannot be written: {fault.strerror}") from None
+    """Write the pictures to a folder, made if need be; return their paths.
+
+    Raises ConfigError for a folder that cannot be made, LinkError if the disk refuses a picture.
+    """
+    folder_of_pictures(folder)
     main = points(result.lost)[0]
     chosen = [name for name in SHIPPED if name in result.test.scores]
     decisions = {

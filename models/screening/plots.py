@@ -6,102 +6,82 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from config.errors import ConfigError
 from models.metrics import Interval
 from models.screening.judge import EDGES_EV, Tally, interval, roc
 from models.screening.report import IMPROVEMENT, TRADITIONAL, WINDOWS, Scored, bound
+from stream.transport.pictures import INK, SKY, SOFT, STYLES, picture, plain_ticks
 
-INK, PAPER = "#222222", "#ffffff"
-STYLES = (  # colours of Okabe and Ito, line, mark
-    ("#0072b2", "-", "o"),
-    ("#d55e00", "--", "s"),
-    ("#009e73", "-.", "^"),
-    ("#cc79a7", ":", "D"),
-    ("#e69f00", (0, (5, 1)), "v"),
-    ("#56b4e9", (0, (3, 1, 1, 1)), "P"),
-    ("#666666", (0, (1, 1)), "X"),
-)
-DPI = 110
 SEED = (1.82, 43.67)  # Table 2 of the seed, %: lost X-rays, recall
 ZOOM = 6.0  # % lost
 
 
 def draw_roc(path: Path, scored: Scored, chosen: Sequence[str], figures: Mapping[str, Interval]) -> Path:
     """Draw recall of particles against lost X-rays, whole and near the origin; return the path."""
-    figure = Figure(figsize=(10, 4.4), layout="constrained", facecolor=PAPER)
-    whole, near = figure.subplots(1, 2)
-    for name, (colour, line, _) in zip(chosen, STYLES, strict=False):
-        lost, recall = roc(scored.found, scored.scores[name])
+    with picture(path, 10, 4.4) as figure:
+        whole, near = figure.subplots(1, 2)
+        for name, (colour, line, _) in zip(chosen, STYLES, strict=False):
+            lost, recall = roc(scored.found, scored.scores[name])
+            for axes in (whole, near):
+                axes.plot(100 * lost, 100 * recall, color=colour, ls=line, lw=1.6, label=name)
         for axes in (whole, near):
-            axes.plot(100 * lost, 100 * recall, color=colour, ls=line, lw=1.6, label=name)
-    for axes in (whole, near):
-        axes.plot([0, 100], [0, 100], color=INK, lw=0.6, label="at random")
-        axes.plot(*SEED, "*", color=INK, ms=9, label="seed 003, its own frames", ls="none")
-        axes.grid(alpha=0.25, lw=0.5)
-    whole.set(xlabel="lost X-rays, %", ylabel="rejected particles, %", xlim=(0, 100), ylim=(0, 101))
-    near.set(xlabel="lost X-rays, %", xlim=(0, ZOOM), ylim=(0, 72))
-    for window in WINDOWS:
-        ceiling = figures[f"ceiling, {window}"][0]
-        near.axhline(ceiling, color=INK, lw=0.6, ls=(0, (6, 4)))
-        near.text(ZOOM, ceiling, f"company in {window} ", ha="right", va="bottom", fontsize=7, color=INK)
-    whole.legend(frameon=False, fontsize=8, loc="lower right")
-    return save(figure, path)
+            axes.plot([0, 100], [0, 100], color=INK, lw=0.6, label="at random")
+            axes.plot(*SEED, "*", color=INK, ms=9, label="seed 003, its own frames", ls="none")
+        whole.set(xlabel="lost X-rays (%)", ylabel="rejected particles (%)", xlim=(0, 100), ylim=(0, 101))
+        near.set(xlabel="lost X-rays (%)", ylabel="rejected particles (%)", xlim=(0, ZOOM), ylim=(0, 72))
+        for window in WINDOWS:
+            ceiling = figures[f"ceiling, {window}"][0]
+            near.axhline(ceiling, color=INK, lw=0.6, ls=(0, (6, 4)))
+            near.text(ZOOM, ceiling, f"company in {window} ", ha="right", va="bottom", fontsize=8)
+        whole.legend(loc="lower right")
+    return path
 
 
 def draw_background(path: Path, tallied: Mapping[str, Tally]) -> Path:
     """Draw the spectra of the particles that are kept, and how many fewer than by the traditional filter."""
-    figure = Figure(figsize=(10, 4.2), layout="constrained", facecolor=PAPER)
-    spectra, better = figure.subplots(1, 2)
-    width = np.diff(EDGES_EV) / 1e3
-    for shift, (name, tally, style) in enumerate(_styled(tallied)):
-        parts = tally.by_bin()
-        _points(
-            spectra, [interval(one.unrejected() / w) for one, w in zip(parts, width, strict=True)], shift, name, style
-        )
-        if name != TRADITIONAL:
-            values = [one.improvement(other) for one, other in zip(parts, tallied[TRADITIONAL].by_bin(), strict=True)]
-            _points(better, [_percent(each) for each in values], shift, name, style)
-    spectra.set(ylabel="unrejected particle events per keV", ylim=(0, None))
-    better.axhline(0, color=INK, lw=0.6)
-    better.set(ylabel=f"{IMPROVEMENT}, %")
-    return _finished(figure, path)
+    with picture(path, 10, 4.2) as figure:
+        spectra, better = figure.subplots(1, 2)
+        width = np.diff(EDGES_EV) / 1e3
+        for shift, (name, tally, style) in enumerate(_styled(tallied)):
+            parts = tally.by_bin()
+            kept = [interval(one.unrejected() / w) for one, w in zip(parts, width, strict=True)]
+            _points(spectra, kept, shift, name, style)
+            if name != TRADITIONAL:
+                others = tallied[TRADITIONAL].by_bin()
+                values = [one.improvement(other) for one, other in zip(parts, others, strict=True)]
+                _points(better, [_percent(each) for each in values], shift, name, style)
+        spectra.set(ylabel="unrejected particle events per keV", ylim=(0, None))
+        better.axhline(0, color=INK, lw=0.6)
+        better.set(ylabel=f"{IMPROVEMENT} (%)")
+        _finish(figure.axes)
+    return path
 
 
 def draw_lost(path: Path, tallied: Mapping[str, Tally]) -> Path:
     """Draw the lost X-rays against energy."""
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained", facecolor=PAPER)
-    axes = figure.subplots()
-    for shift, (name, tally, style) in enumerate(_styled(tallied)):
-        _points(axes, [_percent(one.lost()) for one in tally.by_bin()], shift, name, style)
-    axes.set(ylabel="lost X-rays, %", ylim=(0, None))
-    return _finished(figure, path, "upper left")
+    with picture(path, 6.4, 4.2) as figure:
+        axes = figure.subplots()
+        for shift, (name, tally, style) in enumerate(_styled(tallied)):
+            _points(axes, [_percent(one.lost()) for one in tally.by_bin()], shift, name, style)
+        axes.set(ylabel="lost X-rays (%)", ylim=(0, None))
+        _finish(figure.axes, "upper left")
+    return path
 
 
 def draw_scores(path: Path, figures: Mapping[str, Interval], scores: Sequence[str], point: str) -> Path:
     """Draw the improvement of every score with its threshold from another set; bounds in grey."""
-    figure = Figure(figsize=(7.6, 0.6 + 0.36 * len(scores)), layout="constrained", facecolor=PAPER)
-    axes = figure.subplots()
-    for row, name in enumerate(scores):
-        value, low, high = figures[f"{name}, {point}: {IMPROVEMENT}"]
-        colour = "#dddddd" if name in map(bound, WINDOWS) else "#56b4e9"
-        axes.barh(row, value, 0.62, color=colour, edgecolor=INK, lw=0.5)
-        axes.errorbar(value, row, xerr=[[max(value - low, 0)], [max(high - value, 0)]], color=INK, lw=1, capsize=2)
-        axes.text(max(high, 0), row, f"  {value:.1f}", va="center", fontsize=8, color=INK)
-    axes.set(yticks=range(len(scores)), yticklabels=scores, xlabel=f"{IMPROVEMENT} at {point}, %")
-    axes.invert_yaxis()
-    axes.margins(x=0.12)
-    axes.grid(axis="x", alpha=0.25, lw=0.5)
-    return save(figure, path)
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG; return the path. Raises ConfigError if it cannot be written."""
-    try:
-        figure.savefig(path, dpi=DPI)
-    except OSError as fault:
-        raise ConfigError(f"{path}: cannot be written: {fault.strerror}") from None
+    with picture(path, 7.6, 0.6 + 0.36 * len(scores)) as figure:
+        axes = figure.subplots()
+        for row, name in enumerate(scores):
+            value, low, high = figures[f"{name}, {point}: {IMPROVEMENT}"]
+            colour = SOFT if name in map(bound, WINDOWS) else SKY
+            axes.barh(row, value, 0.62, color=colour, edgecolor=INK, lw=0.5)
+            axes.errorbar(value, row, xerr=[[max(value - low, 0)], [max(high - value, 0)]], color=INK, lw=1, capsize=2)
+            axes.text(max(high, 0), row, f"  {value:.1f}", va="center", fontsize=8)
+        axes.set(yticks=range(len(scores)), yticklabels=scores, xlabel=f"{IMPROVEMENT} at {point} (%)")
+        axes.invert_yaxis()
+        axes.margins(x=0.12)
+        axes.grid(visible=False, axis="y")
     return path
 
 
@@ -121,14 +101,12 @@ def _points(axes: Axes, values: Sequence[Interval], shift: int, label: str, styl
     axes.errorbar(middle, value, error, fmt=mark, ls=line, color=colour, ms=4, lw=1, label=label)
 
 
-def _finished(figure: Figure, path: Path, legend: Literal["upper left", "upper right"] = "upper right") -> Path:
-    for axes in figure.axes:
-        axes.set(xscale="log", xlabel="energy, keV", xlim=(EDGES_EV[0] / 1e3, EDGES_EV[-1] / 950))
-        axes.set_xticks([0.3, 0.5, 1, 2, 4, 8], ["0.3", "0.5", "1", "2", "4", "8"])
-        axes.xaxis.set_minor_formatter("")
-        axes.grid(alpha=0.25, lw=0.5)
-    figure.axes[0].legend(frameon=False, fontsize=8, loc=legend)
-    return save(figure, path)
+def _finish(panels: Sequence[Axes], legend: Literal["upper left", "upper right"] = "upper right") -> None:
+    low, high = EDGES_EV[0] / 1e3, EDGES_EV[-1] / 950
+    for axes in panels:
+        axes.set(xscale="log", xlabel="energy (keV)", xlim=(low, high))
+        plain_ticks(axes.xaxis, low, high)
+    panels[0].legend(loc=legend)
 
 
 def _percent(values: Any) -> Interval:

@@ -15,6 +15,7 @@ from rich.table import Table
 from config.extra import extra
 from models.metrics import Interval
 from sim.check import new_or_replaced, require
+from stream.commands.options import name_pictures, pictured
 
 if TYPE_CHECKING:
     from models.sources.challenger import Boosting
@@ -92,6 +93,7 @@ def train_sources(
 @click.option("--folds", default=5, type=click.IntRange(2), help="Of the cross-validation.")
 @click.option("--feature", "features", multiple=True, help="A column to use; all, if none is named.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON instead.")
+@pictured("sources_confusion.png, sources_reliability.png and sources_classes.png")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same folds.")
 def evaluate_sources(table: Path, model: Path | None, features: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Judge a model of source classes on TABLE, or cross-validate one there (everything is fitted inside the folds).
@@ -103,19 +105,24 @@ def evaluate_sources(table: Path, model: Path | None, features: tuple[str, ...],
         from models.sources.store import load
     sources = table_of(table, features)
     if model is not None:
-        figures = {"": intervals(judge_unseen(load(model), sources, given["by_field"]))}
+        told_of = {"": judge_unseen(load(model), sources, given["by_field"])}
     else:
         plan = plan_of(given["kind"], given["seed"])
         options = {key: given[key] for key in ("by_field", "folds", "seed")}
-        with told("folds") as tell:
-            judged = cross_validate(sources, replace(plan, folds=min(plan.folds, given["folds"])), **options, tell=tell)
-        figures = {"prior by latitude" if sky else "": intervals(one) for sky, one in judged.items()}
+        with told("folds") as move:
+            judged = cross_validate(sources, replace(plan, folds=min(plan.folds, given["folds"])), **options, tell=move)
+        told_of = {"prior by latitude" if sky else "": one for sky, one in judged.items()}
+    figures = {name: intervals(one) for name, one in told_of.items()}
     figures |= {"diffusion map, eta squared": embedded(sources, given["seed"])}
     if as_json:
         click.echo(json.dumps(figures, indent=1))
     else:
         for name, rows in figures.items():
             shown(name, rows)
+    if given["plot"]:
+        from models.sources.plots import draw_told
+
+        name_pictures(draw_told(given["plot"], "sources", told_of), as_json)
 
 
 def shown(title: str, rows: dict[str, Interval]) -> None:

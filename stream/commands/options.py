@@ -1,6 +1,6 @@
 """What several commands share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,27 @@ import click
 def told(stage: str, about: Mapping[str, str]) -> str:
     """Return what a stage says of itself (`about`) as one line."""
     return f"{stage}: {'; '.join(f'{key} {value}' for key, value in about.items())}"
+
+
+def pictured(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add --plot FOLDER, which is made before the work begins. what: the pictures. For commands that write no more."""
+
+    def made(context: click.Context, parameter: click.Parameter, folder: Path | None) -> Path | None:
+        if folder is None:
+            return None
+        from stream.transport.pictures import folder_of_pictures  # Matplotlib: half a second
+
+        return folder_of_pictures(folder)
+
+    return click.option(
+        "--plot", type=click.Path(path_type=Path), metavar="FOLDER", callback=made, help=f"Draw {what} there."
+    )
+
+
+def name_pictures(paths: Iterable[Path], as_json: bool = False) -> None:
+    """Say what was drawn; where others read the output as JSON, beside it."""
+    for path in paths:
+        click.echo(f"{path}", err=as_json)
 
 
 def configured(command: Callable[..., Any]) -> Callable[..., Any]:

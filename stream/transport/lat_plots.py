@@ -7,15 +7,14 @@ import astropy_healpix.healpy as hp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from stream.lat.sphere import separation
-from stream.transport.fitsfile import disk_faults
+from stream.transport.pictures import GREEN, MARKED, PAPER, SKY, picture
 
 Rows = NDArray[Any]
-_INK, _KNOWN, _NEW = "#222222", "#56b4e9", "#009e73"
+_KNOWN, _NEW = SKY, GREEN
 ALL_SKY: Final = 500  # pixels of the picture in latitude; twice as many in longitude
 PATCH: Final = 400
 LABELLED: Final = 40.0  # sqrt(TS) above which a source of a patch has its number beside it
@@ -33,21 +32,20 @@ def plot_sky(png: Path, counts: Rows, found: Rows, known: NDArray[np.bool_] | No
     grid_lon, grid_lat = np.meshgrid(*(np.degrees(each) for each in middle))
     side = hp.npix2nside(len(counts))
     image = np.asarray(counts, float)[hp.ang2pix(side, grid_lon % 360, grid_lat, lonlat=True)]
-    figure = Figure(figsize=(11, 6), layout="constrained")
-    axes = figure.add_subplot(projection="mollweide")
-    mesh = axes.pcolormesh(
-        -lon, lat, np.maximum(image, _floor(image)), norm=_norm(image), cmap="magma", rasterized=True
-    )
-    _mark(axes, -np.radians((found["glon_deg"] + 180) % 360 - 180), np.radians(found["glat_deg"]), known)
-    axes.grid(alpha=0.2, lw=0.5)
-    axes.set_xticklabels([])
-    axes.tick_params(labelsize=7, colors=_INK)
-    bar = figure.colorbar(mesh, ax=axes, shrink=0.6, pad=0.02)
-    bar.set_label(f"counts per pixel of {np.degrees(np.sqrt(4 * np.pi / len(counts))):.2f}°")
-    axes.set_title(title or f"{len(found):,} sources", fontsize=10, color=_INK)
-    if len(found):
-        axes.legend(loc="lower right", fontsize=8, frameon=False)
-    return _save(figure, png)
+    with picture(png, 11, 6) as figure:
+        axes = figure.add_subplot(projection="mollweide")
+        shown = np.maximum(image, _floor(image))
+        mesh = axes.pcolormesh(-lon, lat, shown, norm=_norm(image), cmap=MARKED, rasterized=True)
+        _mark(axes, -np.radians((found["glon_deg"] + 180) % 360 - 180), np.radians(found["glat_deg"]), known)
+        axes.grid(color=PAPER, alpha=0.3)
+        axes.set(xlabel="Galactic longitude, 0 in the middle, rising to the left", ylabel="Galactic latitude")
+        axes.set_xticklabels([])
+        bar = figure.colorbar(mesh, ax=axes, shrink=0.6, pad=0.02)
+        bar.set_label(f"counts per pixel of {np.degrees(np.sqrt(4 * np.pi / len(counts))):.2f}°")
+        axes.set_title(title or f"{len(found):,} sources")
+        if len(found):
+            axes.legend(loc="lower right")
+    return png
 
 
 def plot_patch(
@@ -63,22 +61,22 @@ def plot_patch(
     x, y = np.meshgrid(middle, middle)
     lon, lat = _from_plane(x, y, place_deg)
     image = np.asarray(counts, float)[hp.ang2pix(hp.npix2nside(len(counts)), lon % 360, lat, lonlat=True)]
-    figure = Figure(figsize=(7.2, 6.4), layout="constrained")
-    axes = figure.add_subplot()
-    shown = np.maximum(image, _floor(image))
-    mesh = axes.imshow(shown, origin="lower", extent=(-half, half, -half, half), norm=_norm(image), cmap="magma")
-    near = found[separation(found["glon_deg"], found["glat_deg"], *place_deg) < 80]
-    px, py = _to_plane(near["glon_deg"], near["glat_deg"], place_deg)
-    for row, a, b in zip(near, px.tolist(), py.tolist(), strict=True):
-        if max(abs(a), abs(b)) > half:
-            continue
-        axes.add_patch(Circle((a, b), max(float(row["r95_deg"]), side_deg / 150), fill=False, ec=_KNOWN, lw=1))
-        if row["ts"] > LABELLED**2:
-            axes.annotate(str(row["id"]), (a, b), (4, 4), textcoords="offset points", color=_KNOWN, fontsize=7)
-    axes.set(xlabel="degrees to the west of the middle (Galactic)", ylabel="degrees to the north", aspect="equal")
-    axes.set_title(title or f"l {place_deg[0]:.2f}°, b {place_deg[1]:.2f}°", fontsize=10, color=_INK)
-    figure.colorbar(mesh, ax=axes, shrink=0.86).set_label("counts per pixel")
-    return _save(figure, png)
+    with picture(png, 7.2, 6.4) as figure:
+        axes = figure.add_subplot()
+        shown = np.maximum(image, _floor(image))
+        mesh = axes.imshow(shown, extent=(-half, half, -half, half), norm=_norm(image), cmap=MARKED)
+        near = found[separation(found["glon_deg"], found["glat_deg"], *place_deg) < 80]
+        px, py = _to_plane(near["glon_deg"], near["glat_deg"], place_deg)
+        for row, a, b in zip(near, px.tolist(), py.tolist(), strict=True):
+            if max(abs(a), abs(b)) > half:
+                continue
+            axes.add_patch(Circle((a, b), max(float(row["r95_deg"]), side_deg / 150), fill=False, ec=_KNOWN, lw=1))
+            if row["ts"] > LABELLED**2:
+                axes.annotate(str(row["id"]), (a, b), (4, 4), textcoords="offset points", color=_KNOWN, fontsize=8)
+        axes.set(xlabel="to the west of the middle (degrees, Galactic)", ylabel="to the north (degrees)")
+        axes.set_title(title or f"l {place_deg[0]:.2f}°, b {place_deg[1]:.2f}°")
+        figure.colorbar(mesh, ax=axes, shrink=0.86).set_label("counts per pixel")
+    return png
 
 
 def _floor(image: Rows) -> float:
@@ -115,9 +113,3 @@ def _to_plane(lon_deg: Rows, lat_deg: Rows, place_deg: tuple[float, float]) -> t
     x = -np.cos(lat) * np.sin(turn) / down
     y = (np.cos(lat0) * np.sin(lat) - np.sin(lat0) * np.cos(lat) * np.cos(turn)) / down
     return np.degrees(x), np.degrees(y)
-
-
-def _save(figure: Figure, png: Path) -> Path:
-    with disk_faults(png):
-        figure.savefig(png, dpi=160, metadata={"Software": None})
-    return png

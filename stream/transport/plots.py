@@ -7,27 +7,25 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from stream.errors import ConfigError
 from stream.transport.eventcards import quadrants_of
 from stream.transport.eventlist import read_event_list
-from stream.transport.fitsfile import disk_faults
+from stream.transport.pictures import BLUE, GREEN, GREY, INK, ORANGE, PAPER, SPARSE, picture, plain_ticks
 
 Table = NDArray[Any]
 
 MAX_BINS = 300  # of the longer side of an image
 MIN_BINS = 48
 SPECTRUM_BINS = 140
-_INK, _PAPER, _GAP = "#222222", "#ffffff", "#ececec"
-_CLASSES = (  # drawn in this order; colours that differ for any colour vision, and in grey
-    ("triples and quads", 5, 12, "#009e73", "-"),
-    ("doubles", 1, 4, "#e69f00", "-"),
-    ("singles", 0, 0, "#0072b2", "-"),
+_GAP = "#ececec"
+_CLASSES = (  # drawn in this order
+    ("triples and quads", 5, 12, GREEN, "-"),
+    ("doubles", 1, 4, ORANGE, "-"),
+    ("singles", 0, 0, BLUE, "-"),
 )
-_TICKS = (0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 15, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 
 
 def plot_image(event_list: Path, png: Path) -> Path:
@@ -40,26 +38,24 @@ def plot_image(event_list: Path, png: Path) -> Path:
     x_name, y_name = _position_columns(event_list, events)
     boxes = _boxes(header) if x_name == "DETX" else []
     image, extent, block = _binned(events[x_name], events[y_name], boxes)
-    figure = Figure(figsize=(7.2, 6.4), layout="constrained", facecolor=_PAPER)
-    axes = figure.add_subplot(facecolor=_GAP if boxes else _PAPER)
-    for number, (left, bottom, width, height) in boxes:
-        axes.add_patch(Rectangle((left, bottom), width, height, facecolor=_PAPER, edgecolor="none", zorder=0))
-        axes.add_patch(Rectangle((left, bottom), width, height, fill=False, edgecolor=_INK, lw=0.6, zorder=3))
-        place = (left, bottom + height)
-        axes.annotate(f"Q{number}", place, (4, -4), textcoords="offset points", va="top", fontsize=8, color=_INK)
-    high = max(1.0, float(image.max(initial=0)))
-    norm = LogNorm(0.8, high) if high > 30 else Normalize(0, high)
-    shown = np.ma.masked_equal(image, 0)
-    mesh = axes.imshow(
-        shown, origin="lower", extent=extent, cmap="magma_r", norm=norm, interpolation="nearest", zorder=1
-    )
-    units = [{"pixel": "pixels", "": "pixels"}.get(u, u) for u in (_unit(header, x_name), _unit(header, y_name))]
-    axes.set(xlabel=f"{x_name} ({units[0]})", ylabel=f"{y_name} ({units[1]})", aspect="equal")
-    bar = figure.colorbar(mesh, ax=axes, shrink=0.86, pad=0.02)
-    bar.ax.yaxis.set_major_formatter(_plain)
-    bar.set_label("counts per pixel" if block == 1 else f"counts per {block} × {block} pixels")
-    _title(axes, header, f"{len(events):,} events")
-    return _save(figure, png)
+    with picture(png, 7.2, 6.4) as figure:
+        axes = figure.add_subplot(facecolor=_GAP if boxes else PAPER)
+        for number, (left, bottom, width, height) in boxes:
+            axes.add_patch(Rectangle((left, bottom), width, height, facecolor=PAPER, edgecolor="none", zorder=0))
+            axes.add_patch(Rectangle((left, bottom), width, height, fill=False, edgecolor=INK, lw=0.6, zorder=3))
+            place = (left, bottom + height)
+            axes.annotate(f"Q{number}", place, (4, -4), textcoords="offset points", va="top", fontsize=8)
+        high = max(1.0, float(image.max(initial=0)))
+        norm = LogNorm(0.8, high) if high > 30 else Normalize(0, high)
+        shown = np.ma.masked_equal(image, 0)
+        mesh = axes.imshow(shown, extent=extent, cmap=SPARSE, norm=norm, zorder=1)
+        units = [{"pixel": "pixels", "": "pixels"}.get(u, u) for u in (_unit(header, x_name), _unit(header, y_name))]
+        axes.set(xlabel=f"{x_name} ({units[0]})", ylabel=f"{y_name} ({units[1]})", aspect="equal")
+        bar = figure.colorbar(mesh, ax=axes, shrink=0.86, pad=0.02)
+        bar.ax.yaxis.set_major_formatter(_plain)
+        bar.set_label("counts per pixel" if block == 1 else f"counts per {block} × {block} pixels")
+        _title(axes, header, f"{len(events):,} events")
+    return png
 
 
 def plot_spectrum(event_list: Path, png: Path) -> Path:
@@ -72,30 +68,26 @@ def plot_spectrum(event_list: Path, png: Path) -> Path:
     energy_kev, label, unit = _energies(event_list, events, header)
     edges = _edges(energy_kev, header)
     exposure = float(header.get("EXPOSURE", 0)) or None
-    figure = Figure(figsize=(7.6, 5.2), layout="constrained", facecolor=_PAPER)
-    axes = figure.add_subplot()
-    if unit == "keV" and "REJECTED" in tables and len(tables["REJECTED"]):
-        rejected = tables["REJECTED"]
-        _draw_steps(axes, edges, rejected["ENERGY"] / 1e3, exposure, ("rejected", "#8a8a8a", ":"))
-    if "PATTERN" in (events.dtype.names or ()):
-        for name, low, high, colour, line in _CLASSES:
-            chosen = (events["PATTERN"] >= low) & (events["PATTERN"] <= high)
-            if chosen.any():
-                _draw_steps(axes, edges, energy_kev[chosen], exposure, (name, colour, line))
-    _draw_steps(axes, edges, energy_kev, exposure, ("all events", _INK, "-"), band=True)
-    rate = f"counts s$^{{-1}}$ {unit}$^{{-1}}$" if exposure else f"counts {unit}$^{{-1}}$"
-    axes.set(xscale="log", yscale="log", xlabel=label, ylabel=rate, xlim=(edges[0], edges[-1]))
-    if not len(energy_kev):
-        axes.set_ylim(0.1, 1)  # a logarithmic axis needs something to hold on to
-    axes.set_xticks([t for t in _TICKS if edges[0] <= t <= edges[-1]])
-    axes.xaxis.set_major_formatter(_plain)
-    axes.xaxis.set_minor_formatter("")
-    axes.grid(alpha=0.25, lw=0.5)
-    axes.tick_params(which="both", direction="in", top=True, right=True)
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], frameon=False, fontsize=8, loc="lower left")
-    _title(axes, header, f"exposure {exposure:,.4g} s" if exposure else "exposure unknown")
-    return _save(figure, png)
+    with picture(png, 7.6, 5.2) as figure:
+        axes = figure.add_subplot()
+        if unit == "keV" and "REJECTED" in tables and len(tables["REJECTED"]):
+            rejected = tables["REJECTED"]
+            _draw_steps(axes, edges, rejected["ENERGY"] / 1e3, exposure, ("rejected", GREY, ":"))
+        if "PATTERN" in (events.dtype.names or ()):
+            for name, low, high, colour, line in _CLASSES:
+                chosen = (events["PATTERN"] >= low) & (events["PATTERN"] <= high)
+                if chosen.any():
+                    _draw_steps(axes, edges, energy_kev[chosen], exposure, (name, colour, line))
+        _draw_steps(axes, edges, energy_kev, exposure, ("all events", INK, "-"), band=True)
+        rate = f"counts s$^{{-1}}$ {unit}$^{{-1}}$" if exposure else f"counts {unit}$^{{-1}}$"
+        axes.set(xscale="log", yscale="log", xlabel=label, ylabel=rate, xlim=(edges[0], edges[-1]))
+        if not len(energy_kev):
+            axes.set_ylim(0.1, 1)  # a logarithmic axis needs something to hold on to
+        plain_ticks(axes.xaxis, edges[0], edges[-1])
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend(handles[::-1], labels[::-1], loc="lower left")
+        _title(axes, header, f"exposure {exposure:,.4g} s" if exposure else "exposure unknown")
+    return png
 
 
 def _position_columns(path: Path, events: Table) -> tuple[str, str]:
@@ -188,15 +180,9 @@ def _draw_steps(
 
 def _title(axes: Axes, header: Mapping[str, Any], right: str) -> None:
     words = [str(header.get(key, "")).strip() for key in ("TELESCOP", "INSTRUME", "OBJECT")]
-    axes.set_title(" ".join(w for w in words if w and w != "NONE"), loc="left", fontsize=10, color=_INK)
-    axes.set_title(right, loc="right", fontsize=9, color=_INK)
+    axes.set_title(" ".join(w for w in words if w and w != "NONE"), loc="left")
+    axes.set_title(right, loc="right", fontsize=9)
 
 
 def _plain(value: float, _: float) -> str:
     return f"{value:g}"
-
-
-def _save(figure: Figure, png: Path) -> Path:
-    with disk_faults(png):
-        figure.savefig(png, dpi=160, metadata={"Software": None})
-    return png

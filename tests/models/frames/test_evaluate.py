@@ -23,10 +23,16 @@ def test_the_command_judges_and_refuses(torch, frame_sets, tmp_path):
 
     weights = tmp_path / "net.npz"
     train(Frames(frame_sets[0]), Frames(frame_sets[1]), weights, Plan(epochs=1, batch=64))
-    done = CliRunner().invoke(commands, ["frames", str(weights), str(frame_sets[1])])
+    words = ["frames", str(weights), str(frame_sets[1]), "--plot"]
+    done = CliRunner().invoke(commands, [*words, str(tmp_path / "plots")])
     assert done.exit_code == 0, done.output
     assert "accuracy" in done.output
     assert "mixed: recall" in done.output
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {
+        f"frames_{what}.png" for what in ("confusion", "reliability", "classes")
+    }
+    done = CliRunner().invoke(commands, [*words, str(weights)])
+    assert str(done.exception).startswith(f"{weights}: cannot be written: expected a folder for pictures")
     done = CliRunner().invoke(commands, ["frames", str(frame_sets[1]), str(frame_sets[1])])
     assert isinstance(done.exception, RaysieveError)
     assert "not a checkpoint of this network" in str(done.exception)

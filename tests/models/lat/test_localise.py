@@ -104,8 +104,11 @@ def test_the_export_says_what_the_network_says_and_runs_in_the_stream(sets, tmp_
     train = ["train", "lat-localise", str(sets / "train.h5"), "--validation", str(sets / "test.h5"), "--epochs", "1"]
     weights, model = str(tmp_path / "net.npz"), str(tmp_path / "net.onnx")
     assert CliRunner().invoke(cli, [*train, "--first", "2", "--batch", "4", "--out", weights]).exit_code == 0
-    told = CliRunner().invoke(cli, ["evaluate", "lat-localise", weights, str(sets / "test.h5")])
+    told = CliRunner().invoke(
+        cli, ["evaluate", "lat-localise", weights, str(sets / "test.h5"), "--plot", str(tmp_path)]
+    )
     assert "K-Means" in told.output
+    assert (tmp_path / "localise_places.png").is_file()
     done = CliRunner().invoke(cli, ["export", "lat-localise", weights, model, "--test", str(sets / "test.h5")])
     assert "on 8 patches largest difference" in done.output
     given, _ = Patches(sets / "test.h5").at(np.array([3]))

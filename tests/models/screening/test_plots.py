@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from matplotlib.image import imread
 
-from config.errors import ConfigError
 from models.screening import plots
 from models.screening.judge import tallies
 from models.screening.report import OWN, TRADITIONAL, Scored, decide, points, report
+from stream.errors import LinkError
 from tests.models.screening.tables import candidates
+from tests.pictures import check
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def scored():
     return Scored(found, {"good": particle + rng.normal(size=600), "blind": rng.random(600)})
 
 
-def test_every_picture_is_drawn_on_paper(scored, tmp_path):
+def test_every_picture_is_drawn_on_paper(scored, tmp_path, drawn):
     main = points()[0]
     figures = report(scored, scored)
     decisions = {name: share for name, share in decide(scored, scored, main) if not name.endswith(OWN)}
@@ -29,12 +29,10 @@ def test_every_picture_is_drawn_on_paper(scored, tmp_path):
         plots.draw_lost(tmp_path / "lost.png", tallied),
         plots.draw_scores(tmp_path / "scores.png", figures, ["good", "blind"], main.name),
     ]
-    for path in paths:
-        image = imread(path)
-        assert np.all(image[0, 0] == 1)  # white and opaque: readable where the page is dark
-        assert np.ptp(image[..., :3], axis=2).max() > 0.5
+    for path, figure in zip(paths, drawn, strict=True):
+        check(path, figure)
 
 
 def test_a_picture_that_cannot_be_written_is_one_line(scored, tmp_path):
-    with pytest.raises(ConfigError, match=r"none/roc\.png: cannot be written"):
+    with pytest.raises(LinkError, match=r"none/roc\.png: cannot be written"):
         plots.draw_roc(tmp_path / "none" / "roc.png", scored, ["good"], report(scored, scored))

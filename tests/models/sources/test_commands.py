@@ -19,12 +19,13 @@ def test_train_and_evaluate(source_tables, tmp_path, kind):
     done = run(train, *words)
     assert done.exit_code == 0, done.output
     assert f"{kind} of 4 features, 3 classes, 400 sources" in done.output
-    done = run(evaluate, source_tables[1], "--model", out, "--json")
+    done = run(evaluate, source_tables[1], "--model", out, "--json", "--plot", tmp_path / "plots")
     assert done.exit_code == 0, done.output
-    value, low, high = json.loads(done.output)[""]["macro-F1"]
+    value, low, high = json.loads(done.stdout)[""]["macro-F1"]
     assert 0.7 < low <= value <= high
-    value, low, high = json.loads(done.output)["diffusion map, eta squared"]["DIFFUSION 1"]
+    value, low, high = json.loads(done.stdout)["diffusion map, eta squared"]["DIFFUSION 1"]
     assert 0 < low <= value <= high < 1
+    assert sorted(map(str, (tmp_path / "plots").iterdir())) == sorted(done.stderr.split())
     done = run(train, *words)
     assert str(done.exception) == f"{out}: exists; --overwrite replaces it"
 
