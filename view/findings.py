@@ -66,7 +66,7 @@ class Findings:
             found = reader(path)
         except Exception as fault:  # a file of another version, or one that is not whole: shown as it is
             found = {"error": f"{path.name}: cannot be read: {type(fault).__name__}: {fault}"[:300]}
-        about = {"file": str(path.relative_to(self._out)), "written": stamp[1] * 1e-9}
+        about = {"file": str(path.relative_to(self._out)), "written": stamp[1] / 1e9}
         with self._lock:
             self._read[name] = stamp, found | about
 

@@ -1,7 +1,7 @@
 // The page: it asks what is newest, shows it with its age, and says when it has no answer. Text is only ever set as text.
 import * as draw from "./draw.js";
 
-const NOW_MS = 100, IMAGE_MS = 100, CHARTS_MS = 1000, FRAME_MS = 500, TICK_MS = 250, LOST_MS = 1500;
+const NOW_MS = 100, IMAGE_MS = 100, CHARTS_MS = 1000, FRAME_MS = 500, TICK_MS = 250, LOST_MS = 1500, AGAIN_MS = 500;
 const OLD_S = { seen: 2, frame: 6, daemon: 3 };
 const SIGN = { running: "●", finished: "■", stale: "▲", absent: "○", dead: "✕", lost: "✕" };
 const byId = (id) => document.getElementById(id);
@@ -17,10 +17,15 @@ if (location.hash.length > 1) {
   history.replaceState(null, "", "/");
 }
 
-async function ask(path) {
+/** Return whether a fault is that of the line: no connection, or no answer in time. */
+function ofTheLine(fault) {
+  return fault instanceof TypeError || (fault instanceof DOMException && ["AbortError", "TimeoutError"].includes(fault.name));
+}
+
+async function ask(path, patience = 5000) {
   const token = sessionStorage.getItem("token");
   const headers = token ? { authorization: `Bearer ${token}` } : {};
-  const answer = await fetch(path, { headers, cache: "no-store", signal: AbortSignal.timeout(5000) });
+  const answer = await fetch(path, { headers, cache: "no-store", signal: AbortSignal.timeout(patience) });
   if (answer.status === 401 && !byId("locked").open) byId("locked").showModal();
   return answer;
 }
@@ -29,10 +34,11 @@ async function ask(path) {
 async function again(every, work) {
   for (;;) {
     const began = performance.now();
+    let wait = every;
     if (!document.hidden && !paused) {
-      try { await work(); } catch (fault) { if (!(fault instanceof TypeError || fault instanceof DOMException)) console.error(fault); }
+      try { await work(); } catch (fault) { if (ofTheLine(fault)) wait = Math.max(every, AGAIN_MS); else console.error(fault); }
     }
-    await new Promise((done) => setTimeout(done, Math.max(20, every - (performance.now() - began))));
+    await new Promise((done) => setTimeout(done, Math.max(20, wait - (performance.now() - began))));
   }
 }
 
@@ -387,9 +393,9 @@ async function begin() {
   while (!newest) await new Promise((done) => setTimeout(done, 20)); // which cards there are
   for (let wait = 500; !drawn; wait = 1000) {
     try {
-      const answer = await ask(`/v1/figures?theme=${document.documentElement.dataset.theme}`);
+      const answer = await ask(`/v1/figures?theme=${document.documentElement.dataset.theme}`, 60000); // made now, perhaps
       if (answer.ok) { await draw.embed(await answer.json()); drawn = true; break; }
-    } catch (fault) { if (!(fault instanceof TypeError)) throw fault; }
+    } catch (fault) { if (!ofTheLine(fault)) throw fault; }
     await new Promise((done) => setTimeout(done, wait));
   }
   showProducts();
