@@ -66,7 +66,12 @@ def view(
             log_level="warning", lifespan="on", timeout_graceful_shutdown=2, **tls,  # type: ignore[arg-type]
         )
     )  # fmt: skip
-    socket = server.config.bind_socket()
+    try:
+        socket = server.config.bind_socket()
+    except SystemExit:  # uvicorn's way to say no
+        raise ConfigError(
+            f"--host {host} --port {port}: cannot listen there; expected an own address, a free port"
+        ) from None
     socket.listen()  # from now on browsers wait instead of being refused
     place = socket.getsockname()
     shown = f"[{place[0]}]" if ":" in place[0] else place[0]

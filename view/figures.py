@@ -67,14 +67,14 @@ def _plain(theme: Theme, x: str, y: str, **more: Any) -> Any:
     return plot
 
 
-def _legend(plot: Any, theme: Theme, items: list[tuple[str, list[Any]]], place: str = "above") -> None:
-    """Put the legend beside the plot; a click on an entry hides what it names."""
-    legend = Legend(items=items, orientation="horizontal", click_policy="hide", border_line_color=None, padding=0)
+def _legend(plot: Any, theme: Theme, items: list[tuple[str, list[Any]]], columns: int = 4) -> None:
+    """Put the legend above the plot; a click on an entry hides what it names."""
+    legend = Legend(items=items, ncols=columns, click_policy="hide", border_line_color=None, padding=0)
     legend.background_fill_color = None
     legend.label_text_color = theme["ink"]
     legend.label_text_font_size = "11px"
     legend.spacing, legend.margin, legend.glyph_width = 8, 2, 16
-    plot.add_layout(legend, place)
+    plot.add_layout(legend, "above")
 
 
 def _source(name: str, *columns: str) -> Any:
@@ -149,8 +149,9 @@ def _frame(theme: Theme) -> Any:
     items = [("track", [tracks])]
     for kind, (marker, colour, label) in forms.items():
         source = _source(f"events-{kind}", "x", "y", "kev", "pattern", "p", "why")
-        marks = plot.scatter("x", "y", source=source, marker=marker, size=13, line_width=2.5, fill_color=None,
-                             line_color=OKABE_ITO[colour])  # fmt: skip
+        size = {"size": 7, "line_width": 1.5} if kind == "cut" else {"size": 13, "line_width": 2.5}  # these are many
+        look = {"fill_color": None, "line_color": OKABE_ITO[colour], **size}
+        marks = plot.scatter("x", "y", source=source, marker=marker, **look)
         tips = [("energy", "@kev{0.00} keV"), ("pattern", "@pattern"), ("p(particle)", "@p"), ("decision", "@why")]
         plot.add_tools(HoverTool(renderers=[marks], tooltips=tips))
         items.append((label, [marks]))
@@ -158,7 +159,7 @@ def _frame(theme: Theme) -> Any:
     plot.add_tools(HoverTool(renderers=[outline], tooltips=[("window", "@p")]))
     items.append(("CAM", [map_drawn, outline]))
     drawn.level, map_drawn.level = "image", "image"
-    _legend(plot, theme, items)
+    _legend(plot, theme, items, columns=3)
     return plot
 
 

@@ -91,7 +91,7 @@ class Health:
         if now["state"] == "absent" or before["state"] == "absent":
             return
         if now["restarts"] > before["restarts"]:
-            self._note(at, name, f"replaced for the {now['restarts']}. time: {now['reason']}", True)
+            self._note(at, name, f"replaced, {now['restarts']} so far: {now['reason']}", True)
         for reason, number in now["drops"].items():
             more = number - before["drops"].get(reason, 0)
             if more > 0:

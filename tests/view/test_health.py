@@ -57,7 +57,7 @@ def test_a_replacement_and_new_losses_are_in_the_diary(out):
     health.look()
     told = health.told()
     texts = [line["text"] for line in told["diary"] if line["loud"]]
-    assert texts == ["4 more dropped, lost: frames never came", "replaced for the 1. time: killed by signal 9"]
+    assert texts == ["4 more dropped, lost: frames never came", "replaced, 1 so far: killed by signal 9"]
     assert told["processes"]["detect"]["restarts"] == 1
     assert len(told["alarm"]) == 2
 

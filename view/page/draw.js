@@ -30,6 +30,11 @@ export function give(name, columns) {
   if (source) source.data = columns;
 }
 
+/** Return columns with a row of nothing if they have none: a legend draws the first. */
+function filled(columns) {
+  return Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, column.length ? column : [NaN]]));
+}
+
 /** Return a flat array, row by row, as an image of Bokeh's. */
 function rows(flat, height, width) {
   return Bokeh.require("core/util/ndarray").ndarray(flat, { dtype: "float32", shape: [height, width] });
@@ -97,12 +102,12 @@ export function frame(found) {
   shown = found;
   joined = 0;
   zoomed();
-  give("tracks", found.tracks);
+  give("tracks", filled(found.tracks));
   for (const kind of ["kept", "screened", "cut"]) {
     const chosen = found.events.kind.flatMap((value, k) => (value === kind ? [k] : []));
     const of = (name) => chosen.map((k) => found.events[name][k]);
-    give(`events-${kind}`, { x: of("x"), y: of("y"), kev: of("ev").map((ev) => ev / 1000), pattern: of("pattern"),
-      p: of("p").map((p) => (p === null ? "not judged" : p.toFixed(3))), why: of("why") });
+    give(`events-${kind}`, filled({ x: of("x"), y: of("y"), kev: of("ev").map((ev) => ev / 1000), pattern: of("pattern"),
+      p: of("p").map((p) => (p === null ? "not judged" : p.toFixed(3))), why: of("why") }));
   }
   maps(found);
 }
@@ -146,7 +151,7 @@ function maps(found) {
   }
   model("mapper-cams").high = Math.max(top, 1e-3);
   give("cams", columns);
-  give("windows", outline);
+  give("windows", filled(outline));
 }
 
 function add(columns, image, x, y, dw, dh) {
@@ -178,8 +183,8 @@ export function sky(map, catalogue, alerts) {
       columns.x.push(wrap(l)); columns.y.push(catalogue.places.b[k]);
       columns.label.push(`${catalogue.places.name[k]}, ${catalogue.places.significance[k]} sigma`);
     });
-    give(`sky-${name}`, columns);
+    give(`sky-${name}`, filled(columns));
   }
   const mine = ((alerts && alerts.rows) || []).filter((row) => "l" in row);
-  give("sky-alerts", { x: mine.map((row) => wrap(row.l)), y: mine.map((row) => row.b), label: mine.map((row) => `${row.event_name}, TS ${row.TS}`) });
+  give("sky-alerts", filled({ x: mine.map((row) => wrap(row.l)), y: mine.map((row) => row.b), label: mine.map((row) => `${row.event_name}, TS ${row.TS}`) }));
 }

@@ -171,7 +171,7 @@ function showProcesses(daemon) {
     if (one.state === "absent") { rows.push({ kind: "absent", cells: [name, "○ absent", "", "", "", "", "", "", "", one.error] }); continue; }
     const over = ["finished", "dead"].includes(one.state);
     const recent = (daemon.alarm || []).find((line) => line.process === name);
-    const notes = [one.state === "running" && recent ? `${fixed(daemon.now - recent.at, 0)} s ago: ${recent.text}` : "", one.restarts ? `${one.restarts} restarts, the last: ${one.reason}` : "", one.error,
+    const notes = [one.state === "running" && recent ? `${fixed(daemon.now - recent.at, 0)} s ago: ${recent.text}` : "", one.restarts ? `replaced ${one.restarts} times, the last: ${one.reason}` : "", one.error,
       ...Object.entries(one.notes).map(([what, n]) => `${what} ${n.toLocaleString("en")}`)].filter(Boolean).join("; ");
     rows.push({ kind: one.state === "running" && recent ? "bad" : one.state, cells: [name, `${SIGN[one.state]} ${one.state}`,
       over ? "" : fixed(one.rates.in, 0), over ? "" : fixed(one.rates.out, 0),
