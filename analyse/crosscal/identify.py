@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from analyse.crosscal.concordance import Prior
 from analyse.crosscal.discrepancy import correct
-from analyse.crosscal.infer import sample
+from analyse.crosscal.infer import weigh
 from analyse.crosscal.law import Curves
 from analyse.crosscal.likelihood import Data, Density
 from analyse.crosscal.table import Clusters
@@ -20,7 +20,7 @@ LEAST_BITS: Final = 0.3  # a standard deviation smaller by a fifth: below it "no
 ENERGIES_KEV: Final = np.geomspace(0.3, 10.0, 141)
 LEVELS: Final = (0.025, 0.16, 0.5, 0.84, 0.975)
 FOLDS: Final = 5
-FOLD_STEPS: Final = 150  # of each walker: a fold needs means, not tails
+FOLD_DRAWS: Final = 500  # a fold needs means, not tails
 AT_ONCE: Final = 256
 
 
@@ -107,7 +107,7 @@ class HeldOut:
 
 
 def hold_out(clusters: Clusters, density: Density, seed: int, folds: int = FOLDS) -> HeldOut | None:
-    """Return all clusters, each judged by the others' posterior (k-fold); None for fewer than two clusters a fold."""
+    """Return all clusters, each judged by the others' posterior; None for fewer than two clusters a fold."""
     n = len(clusters)
     if n < 2 * folds:
         return None
@@ -116,9 +116,9 @@ def hold_out(clusters: Clusters, density: Density, seed: int, folds: int = FOLDS
     half = not np.array_equal(density.data.ln_0, clusters.ln_0[0])
     for k in range(folds):
         inside = fold != k
-        draws = sample(Density(Data.of(clusters.take(inside), half), density.law, density.prior), seed + k, FOLD_STEPS)
-        theta = draws.variables.reshape(-1, draws.variables.shape[-1])[:, : density.prior.p]
-        kt_1[~inside], error[~inside] = corrected(clusters.take(~inside), density, theta[::2])
+        learned = Density(Data.of(clusters.take(inside), half), density.law, density.prior)
+        theta = weigh(learned, seed + k, FOLD_DRAWS)[:, : density.prior.p]
+        kt_1[~inside], error[~inside] = corrected(clusters.take(~inside), density, theta)
     (ln_0, sd_0), (ln_1, _) = clusters.ln_0, clusters.ln_1
     return HeldOut(np.log(kt_1) - ln_0, np.hypot(sd_0, error / kt_1), ln_1 - ln_0, kt_1)
 

@@ -18,8 +18,10 @@ from config.extra import extra
 
 Floats = NDArray[np.float64]
 Function = Callable[[Floats], Floats]  # of points (n, k), (n,)
-COVER: Final = 4096  # points over the box where the search begins
-STARTS: Final = 8
+COVER: Final = 4096  # points over the box that a posterior is looked for from
+FEWER: Final = 2048  # those where no chain follows
+SEARCH: Final = 1024  # those that a maximum is
+STARTS: Final = 6
 APART: Final = 0.05  # of the box: starts are no closer than this
 AT_ONCE: Final = 256  # points evaluated in one pass
 STEP: Final = 1e-5  # of the box, for slopes
@@ -41,8 +43,8 @@ def evaluate(function: Function, points: Floats) -> Floats:
 
 
 def climb(prior: Prior, function: Function, seed: int) -> Peak:
-    """Return the highest peak of a function in the box, from STARTS starts: the best of COVER points that are apart."""
-    cover, wide = prior.cover(COVER, seed), prior.high - prior.low
+    """Return the highest peak of a function in the box, from the best of SEARCH points that are apart."""
+    cover, wide = prior.cover(SEARCH, seed), prior.high - prior.low
     heights = evaluate(function, cover)
     starts: list[Floats] = []
     for point in cover[np.argsort(heights)[::-1]]:
@@ -90,6 +92,14 @@ def sample(density: Density, seed: int, steps: int | None = None, peak: Peak | N
     scattered = partial(_begin, points, weights, prior)
     moves = [(move(proposal), 0.7), (StretchMove(), 0.3)]
     return sample_density(density, scattered, k, seed, steps, walkers=max(24, 4 * k), moves=moves)
+
+
+def weigh(density: Density, seed: int, count: int) -> Floats:
+    """Return draws (count, k) of the posterior by importance sampling alone: fast, no gates."""
+    prior = density.prior
+    pool = prior.cover(FEWER, seed) if prior.shrinkage is None else sample_prior(prior, FEWER, seed)
+    _, points, weights = find(lambda x: evaluate(density, x), prior.low, prior.high, pool, seed, FEWER)
+    return points[np.random.default_rng(seed).choice(len(points), count, p=weights)]
 
 
 def _begin(points: Floats, weights: Floats, prior: Prior, rng: np.random.Generator, count: int) -> Floats:

@@ -1,7 +1,7 @@
 """What a modified area does to temperatures: ln(kt_fit / kT) by theta and ln kT, of an emulator or a grid."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 NODES: Final = 20  # temperatures at which an emulator is asked, even in ln kT: ln_ratio is smooth in between
 NEIGHBOURS: Final = 60  # simulated thetas that a value between them is made of, where they are no lattice
 INVERSIONS: Final = 8  # Newton steps: converges in 4
+BEYOND: Final = 1.0  # of ln kT, beyond the nodes: where an inversion ends at most
 
 
 class Law(Protocol):
@@ -36,6 +37,13 @@ class Law(Protocol):
         """Return ln(norm_fit / norm) and nH_fit - nH (1e22 cm-2), (2, n, K); None where they are not known."""
 
 
+@lru_cache(maxsize=16)
+def _basis(nodes: bytes) -> Floats:
+    """Return the matrix (K, 4 (K - 1)) from values at nodes to the pieces of their spline: it is linear in them."""
+    x = np.frombuffer(nodes)
+    return np.ascontiguousarray(CubicSpline(x, np.eye(len(x)), axis=0).c.transpose(2, 1, 0).reshape(len(x), -1))
+
+
 @dataclass(frozen=True)
 class Curves:
     """n curves of (ln kT) -> value as cubic splines through K nodes; straight beyond them."""
@@ -46,7 +54,7 @@ class Curves:
     @cached_property
     def pieces(self) -> Floats:
         """Coefficients (n, K - 1, 4), highest power first."""
-        return np.ascontiguousarray(CubicSpline(self.nodes, self.values, axis=1).c.transpose(2, 1, 0))
+        return (self.values @ _basis(self.nodes.tobytes())).reshape(len(self.values), -1, 4)
 
     def at(self, x: Floats) -> tuple[Floats, Floats]:
         """Return values and slopes at x (n, ...) ln keV."""
@@ -64,6 +72,7 @@ class Curves:
         for _ in range(INVERSIONS):
             value, slope = self.at(x)
             x = x - (x + value - ln_fit) / np.maximum(1 + slope, 0.2)  # a fit that falls with kT has no inverse
+            x = np.clip(x, self.nodes[0] - BEYOND, self.nodes[-1] + BEYOND)
         return x
 
 

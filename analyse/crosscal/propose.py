@@ -31,7 +31,7 @@ class Proposal:
     wide: Floats
     centres: Floats  # (M, k) of the unit box
     roots: Floats  # (M, k, k) lower triangular
-    inverses: Floats
+    squares: Floats  # (f, M) of each kernel's quadratic form, by `features`
     ln_scale: Floats  # (M,) of each kernel's density
     weights: Floats  # (M,) sum to 1
 
@@ -41,7 +41,7 @@ class Proposal:
         unit, k = (points - low) / wide, len(low)
         order = np.sort(rng.choice(len(unit), KERNELS, p=weights / weights.sum()))
         centres, counts = np.unique(unit[order], axis=0, return_counts=True)
-        many = min(max(NEIGHBOURS, 4 * k), len(centres))
+        many = min(max(NEIGHBOURS, 2 * k * k), len(centres))
         near = cKDTree(centres).query(centres, many)[1].reshape(len(centres), -1)
         roots = np.empty((len(centres), k, k))
         for m, rows in enumerate(near):
@@ -50,7 +50,12 @@ class Proposal:
             spread = (share[:, None] * off).T @ off + 1e-8 * np.eye(k)
             roots[m] = WIDER * np.linalg.cholesky(spread)
         diagonal = np.log(np.abs(np.diagonal(roots, axis1=1, axis2=2))).sum(axis=1)
-        return cls(low, wide, centres, roots, np.linalg.inv(roots), -diagonal, counts / counts.sum())
+        inverses = np.linalg.inv(roots)
+        forms = inverses.transpose(0, 2, 1) @ inverses  # (M, k, k)
+        slopes = -2 * np.einsum("mij,mj->mi", forms, centres)
+        rows = [np.einsum("mi,mij,mj->m", centres, forms, centres), *slopes.T]
+        rows += [forms[:, i, j] * (1 if i == j else 2) for i in range(k) for j in range(i, k)]
+        return cls(low, wide, centres, roots, np.array(rows), -diagonal, counts / counts.sum())
 
     def draw(self, rng: np.random.Generator, count: int) -> Floats:
         """Return points (count, k); some lie beyond the box."""
@@ -67,11 +72,17 @@ class Proposal:
         out = np.empty(len(unit))
         constant = _ln_student(k)
         for i in range(0, len(unit), AT_ONCE):
-            off = unit[i : i + AT_ONCE, None] - self.centres
-            far = (np.einsum("mij,nmj->nmi", self.inverses, off) ** 2).sum(axis=2)
+            far = np.maximum(features(unit[i : i + AT_ONCE]) @ self.squares, 0.0)
             each = self.ln_scale + constant - 0.5 * (FREEDOM + k) * np.log1p(far / FREEDOM)
             out[i : i + AT_ONCE] = np.log(BROAD + (1 - BROAD) * (np.exp(each) @ self.weights))
         return out
+
+
+def features(unit: Floats) -> Floats:
+    """Return 1, all coordinates and all their products (n, f): a quadratic form is linear in them."""
+    k = unit.shape[1]
+    products = [unit[:, i] * unit[:, j] for i in range(k) for j in range(i, k)]
+    return np.stack([np.ones(len(unit)), *unit.T, *products], axis=1)
 
 
 def _ln_student(k: int) -> float:
@@ -91,14 +102,14 @@ def find(
     """
     rng, wide = np.random.default_rng(seed), high - low
     points, heights, proposed, whole = pool, ln(pool), np.zeros(len(pool)), 0
-    for _ in range(MOST_ROUNDS):
+    for turn in range(MOST_ROUNDS):
         raw = heights - proposed
         raw = np.where(np.isfinite(raw), raw - raw[np.isfinite(raw)].max(), -np.inf)
-        power = flatten(raw, 12 * len(low) + 12)
+        power = flatten(raw, 8 * len(low) + 12)
         whole += power == 1.0
         weights = np.exp(power * np.maximum(raw, -1e6))
         proposal = Proposal.about(low, wide, points, weights, rng)
-        if whole == ROUNDS:
+        if whole == ROUNDS or turn + 1 == MOST_ROUNDS:
             break
         points = proposal.draw(rng, count)
         points = points[np.all((points >= low) & (points <= high), axis=1)]

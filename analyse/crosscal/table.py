@@ -81,7 +81,7 @@ def read_clusters(path: Path | str) -> Clusters:
             others.append(what)
             given.append(np.log(v1 / v0) if what == "ln norm" else v1 - v0)
             errors.append(np.hypot(e0 / v0, e1 / v1) if what == "ln norm" else np.hypot(e0, e1))
-    more = (np.reshape(given, (len(others), -1)), np.reshape(errors, (len(others), -1)))
+    more = (np.reshape(values, (len(others), len(table))) for values in (given, errors))
     truth = {str(k): v for k, v in table.meta.items() if isinstance(v, int | float | str | list | tuple | dict)}
     return Clusters(names, *columns.values(), tuple(others), *more, np.zeros(len(names), bool), truth)
 
