@@ -66,7 +66,7 @@ def drawn(box: Box, n: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.
     """Return theta (n, p) and kT (n,) at random in a box, even in ln kT."""
     rng = np.random.default_rng(seed)
     theta = rng.uniform(box.low, box.high, (n, len(box.low)))
-    kt = np.exp(rng.uniform(*np.log(box.kt_kev), n))
+    kt = np.exp(rng.uniform(np.log(box.kt_kev[0]), np.log(box.kt_kev[1]), n))
     return theta.astype(np.float32), kt.astype(np.float32)
 
 
@@ -113,9 +113,9 @@ def against_differences(network: Emulator, box: Box, n: int = 2000) -> float:
 
 
 def describe(program: Program, state: dict[str, Any], model: Path, unseen: Sequence[Grid]) -> dict[str, Any]:
-    """Return what the card says of an exported emulator; unseen: the grid of the training, and others."""
+    """Return what the card says of an exported emulator; unseen: the grids of the training, and others."""
     box, parameters = box_of(state), state["parameters"]
-    p, of = len(parameters), state["grid"]
+    p, grids = len(parameters), state["grids"]
     ports = {"theta": (["n", p], "as theta.unit"), "kt_kev": (["n"], "keV, true")}
     shapes = {"ln_ratio": ["n", HEADS], "ln_sd": ["n", HEADS], "gradient": ["n", HEADS, p + 1]}
     units = {
@@ -137,8 +137,10 @@ def describe(program: Program, state: dict[str, Any], model: Path, unseen: Seque
             for name in OUTPUTS
         },
         "training": {
-            "plan": state["plan"], "standing": state["standing"], "weights": count(program.network),
-            "digest": of["digest"], "points": of["points"], "failed": of["failed"], "grid": str(of["about"]),
+            "plan": state["plan"], "begun": state["begun"], "standing": state["standing"],
+            "weights": count(program.network),
+            "digests": [one["digest"] for one in grids], "points": sum(one["points"] for one in grids),
+            "failed": sum(one["failed"] for one in grids), "grids": [str(one["about"]) for one in grids],
         },
         "test": {grid.path.name: {"digest": grid.digest, "points": len(grid.points)} for grid in unseen},
         "metrics": as_rows(evaluate(program.network, state, unseen)),

@@ -16,18 +16,20 @@ FILE = click.Path(path_type=Path)
 
 
 @click.command("crosscal")
-@click.argument("grid", type=FILE)
+@click.argument("grids", nargs=-1, required=True, type=FILE)
 @click.option("--out", required=True, type=FILE, help="The weights; a checkpoint while it trains.")
 @click.option("--steps", default=30_000, show_default=True, type=click.IntRange(1), help="Batches to learn from.")
 @click.option("--batch", default=1024, show_default=True, type=click.IntRange(2), help="Fits in a batch.")
 @click.option("--rate", default=0.003, type=click.FloatRange(1e-6, 1), help="Highest learning rate of one cycle.")
 @click.option("--wide", default=64, show_default=True, type=click.IntRange(4, 1024), help="Units of a hidden layer.")
 @click.option("--deep", default=3, show_default=True, type=click.IntRange(1, 8), help="Hidden layers.")
+@click.option("--begin", type=FILE, help="Weights of an earlier training to go on from, at a lower rate.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Same seed, same batches.")
-def train_crosscal(grid: Path, out: Path, **plan_of: Any) -> None:
-    """Train the emulator on GRID, fits of `raysieve simulate crosscal`; every tenth theta is kept back.
+def train_crosscal(grids: tuple[Path, ...], out: Path, begin: Path | None, **plan_of: Any) -> None:
+    """Train the emulator on GRIDS, fits of `raysieve simulate crosscal`; every tenth theta of each is kept back.
 
-    Interrupted, the same command goes on from the last checkpoint.
+    Several: one of the whole box, others where the response is sharp. Interrupted, the same command goes on from the
+    last checkpoint.
 
     Example: raysieve train crosscal grid.h5 --out crosscal.npz
     """
@@ -35,7 +37,7 @@ def train_crosscal(grid: Path, out: Path, **plan_of: Any) -> None:
         from models.crosscal.dataset import Grid
         from models.crosscal.train import EVERY, Plan, Standing, train
     folder_for(out)
-    given, plan = Grid(grid), Plan(**plan_of)
+    given, plan = [Grid(path) for path in grids], Plan(**plan_of)
     console = Console(stderr=True)
     with told("batches") as move:
 
@@ -46,11 +48,12 @@ def train_crosscal(grid: Path, out: Path, **plan_of: Any) -> None:
                 console.print(f"{now.step}: loss {now.loss:.3g}; {kept}", highlight=False)
 
         try:
-            train(given, out, plan, tell)
+            train(given, out, plan, tell, begin)
         except KeyboardInterrupt:
             raise ConfigError(f"{out}: interrupted; the same command goes on from the last checkpoint") from None
-    lost = f"; {given.failed:,} fits of the grid failed" if given.failed else ""
-    click.echo(f"{out}: {len(given.points):,} fits of {given.family.name}{lost}")
+    fits, failed = sum(len(grid.points) for grid in given), sum(grid.failed for grid in given)
+    lost = f"; {failed:,} fits of the grids failed" if failed else ""
+    click.echo(f"{out}: {fits:,} fits of {given[0].family.name}{lost}")
 
 
 @click.command("crosscal")

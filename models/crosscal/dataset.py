@@ -1,6 +1,7 @@
 """Grids of `raysieve simulate crosscal` as points to learn: whole theta are kept back, never single temperatures."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from stream.crosscal.modifiers import Family
 
 KEPT_BACK: Final = 10  # every tenth theta, by its place
 ARRAYS: Final = ("theta", "kt_kev", "kt_fit", "kt_modified", "kt_fit_sd", "kt_modified_sd", "converged", "done")
+SAME: Final = ("response", "plasma")  # digests of what a grid was made with
 CHECKED_KEV: Final = np.geomspace(0.1, 20.0, 200)
 DRAWN: Final = 64
 Floats = NDArray[np.float64]
@@ -67,6 +69,33 @@ class Grid:
     def kept_back(self) -> Points:
         """The points of all other theta."""
         return self.points.take(self.points.group % KEPT_BACK == KEPT_BACK - 1)
+
+
+def together(parts: Sequence[Points]) -> Points:
+    """Return the points of all parts, their theta numbered through."""
+    first = np.cumsum([0, *(int(part.group.max(initial=-1)) + 1 for part in parts)])
+    group = np.concatenate([part.group + start for part, start in zip(parts, first, strict=False)])
+    columns = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("theta", "kt_kev", "ratio", "ln_sd")
+    )
+    return Points(next(columns), next(columns), next(columns), next(columns), group)
+
+
+def box_around(grids: Sequence[Grid]) -> Box:
+    """Return the box that holds all grids. Raises ConfigError for grids of several families or telescopes."""
+    first = grids[0]
+    for grid in grids[1:]:
+        if grid.family.name != first.family.name:
+            raise ConfigError(
+                f"{grid.path}: of family {grid.family.name}; expected {first.family.name} as {first.path}"
+            )
+        if any(grid.about.get(key) != first.about.get(key) for key in SAME):
+            raise ConfigError(f"{grid.path}: of another telescope or plasma than {first.path}")
+    boxes = [grid.box for grid in grids]
+    low = tuple(min(ends) for ends in zip(*(box.low for box in boxes), strict=True))
+    high = tuple(max(ends) for ends in zip(*(box.high for box in boxes), strict=True))
+    kt = (min(box.kt_kev[0] for box in boxes), max(box.kt_kev[1] for box in boxes))
+    return Box(low, high, kt, boxes[0].amplitudes, boxes[0].logs)
 
 
 def _points(given: GridSet) -> tuple[Points, int]:

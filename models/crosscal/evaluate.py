@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from config.errors import ConfigError
-from models.crosscal.dataset import Grid, Points
+from models.crosscal.dataset import Grid, Points, together
 from models.crosscal.network import Emulator
 from models.crosscal.train import box_of
 from models.metrics import Interval, bootstrap
@@ -17,7 +17,7 @@ from stream.judges.crosscal import FITS
 RANGES_KEV: Final = ((0.0, 2.0), (2.0, 5.0), (5.0, 10.0), (10.0, 100.0))
 DEFINITIONS: Final = {
     "error": "difference of the emulator's temperature from the fit's, of the fit's, absolute",
-    "kept back": "theta of the grid of the training that it has not learned from, at the grid's temperatures",
+    "kept back": "theta of the grids of the training that it has not learned from, at their temperatures",
     "other points": "theta and temperatures of other grids, none of them of the training",
     "interval": "68 %, theta drawn anew",
     "share of the bias": "root of the mean squared error of ln kT over that of ln kt_fit / kT",
@@ -25,16 +25,17 @@ DEFINITIONS: Final = {
 
 
 def evaluate(network: Emulator, state: dict[str, Any], unseen: Sequence[Grid]) -> dict[str, Interval]:
-    """Return metrics with 68 % intervals; of the grid of the training only the theta that were kept back are judged.
+    """Return metrics with 68 % intervals; of the training's grids only the theta that were kept back are judged.
 
     Raises ConfigError for a grid of another family, or with points beyond what the emulator knows.
     """
-    out: dict[str, Interval] = {}
+    digests = [one["digest"] for one in state["grids"]]
+    parts: dict[str, list[Points]] = {"kept back": [], "other points": []}
     for grid in unseen:
         _check(grid, state)
-        own = grid.digest == state["grid"]["digest"]
-        out |= _figures(network, grid.kept_back if own else grid.points, "kept back" if own else "other points")
-    return out
+        own = grid.digest in digests
+        parts["kept back" if own else "other points"].append(grid.kept_back if own else grid.points)
+    return {key: row for name, some in parts.items() if some for key, row in _figures(network, some, name).items()}
 
 
 def _check(grid: Grid, state: dict[str, Any]) -> None:
@@ -55,7 +56,8 @@ def said_of(network: Emulator, points: Points) -> tuple[NDArray[np.float64], NDA
     return ratio.double().numpy(), np.exp(log_sd.double().numpy())
 
 
-def _figures(network: Emulator, points: Points, name: str) -> dict[str, Interval]:
+def _figures(network: Emulator, parts: Sequence[Points], name: str) -> dict[str, Interval]:
+    points = together(parts)
     ratio, ln_sd = said_of(network, points)
     error, spread = np.abs(np.expm1(ratio - points.ratio)), np.abs(ln_sd / points.ln_sd - 1)
     out: dict[str, Interval] = {}

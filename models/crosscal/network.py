@@ -58,6 +58,7 @@ class Emulator(nn.Module):
         """wide, deep: of the hidden layers."""
         super().__init__()
         middle, half = box.scale
+        self.box = box
         self.amplitudes = tuple(box.amplitudes)
         terms = max(len(self.amplitudes), 1)
         sizes = [len(middle), *[wide] * deep]

@@ -1,7 +1,8 @@
 """Training of the emulator: mean squared error on whole grids in memory."""
 
+import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ from torch.optim import Adam
 
 from config.errors import ConfigError
 from models import checkpoint
-from models.crosscal.dataset import Grid, Points
+from models.crosscal.dataset import Grid, Points, box_around, together
 from models.crosscal.network import Box, Emulator, begin
 from models.schedule import one_cycle
 from models.steps import take_step
@@ -69,31 +70,40 @@ class Learned:
 
 
 def train(
-    given: Grid, out: Path, plan: Plan, tell: Callable[[Standing], object] = lambda now: None
+    given: Sequence[Grid],
+    out: Path,
+    plan: Plan,
+    tell: Callable[[Standing], object] = lambda now: None,
+    first: Path | None = None,
 ) -> tuple[Emulator, Standing]:
-    """Return the emulator after all steps; it goes on from `out` if it is there.
+    """Return the emulator after all steps; it goes on from `out` if it is there. first: weights to begin with.
 
-    Raises ConfigError for a checkpoint of another training, and for a grid of fewer theta than are kept back.
+    Raises ConfigError for a checkpoint of another training, for grids of fewer theta than are kept back or that do not
+    belong together, and for weights of another network or box.
     """
-    if not len(given.kept_back):
-        raise ConfigError(f"{given.path}: too few theta to keep some back; expected 10 or more")
+    learned, kept_back = (together([getattr(grid, part) for grid in given]) for part in ("learned", "kept_back"))
+    if not len(kept_back):
+        raise ConfigError(f"{given[0].path}: too few theta to keep some back; expected 10 or more")
     torch.manual_seed(plan.seed)
-    network = Emulator(given.box, plan.wide, plan.deep)
+    network = Emulator(box_around(given), plan.wide, plan.deep)
     optimiser = Adam(network.parameters(), lr=plan.rate)
-    standing, facts = Standing(), facts_of(given) | {"plan": asdict(plan)}
+    facts = facts_of(given) | {"plan": asdict(plan), "begun": file_digest(first) if first else ""}
+    standing = Standing()
     if out.exists():
-        state = checkpoint.load(out, network, optimiser)
-        if any(state.get(key) != value for key, value in facts.items()):
-            raise ConfigError(f"{out}: of another training; expected its own plan and grid, or no file")
-        standing = Standing(**state["standing"])
+        if any(checkpoint.state_of(out).get(key) != value for key, value in facts.items()):
+            raise ConfigError(f"{out}: of another training; expected its own plan and grids, or no file")
+        standing = Standing(**checkpoint.load(out, network, optimiser)["standing"])
+    elif first:
+        if load(first)[0].box != network.box:
+            raise ConfigError(f"{first}: of another box than the grids")
+        checkpoint.load(first, network)
     else:
-        points = given.learned
-        begin(network, points.ratio, points.ln_sd)
-    learned, kept_back = Learned(network, given.learned), Learned(network, given.kept_back)
+        begin(network, learned.ratio, learned.ln_sd)
+    seen, unseen = Learned(network, learned), Learned(network, kept_back)
     while standing.step < plan.steps:
-        _step(network, optimiser, learned, plan, standing)
+        _step(network, optimiser, seen, plan, standing)
         if standing.step % EVERY == 0 or standing.step == plan.steps:
-            error = kept_back.error(network)
+            error = unseen.error(network)
             standing.median, standing.worst = float(error.median()), float(error.max())
             checkpoint.save(out, network, optimiser, {**facts, "standing": asdict(standing)})
         tell(standing)
@@ -110,18 +120,29 @@ def _step(network: Emulator, optimiser: Adam, learned: Learned, plan: Plan, stan
     standing.seconds += time.process_time() - begun
 
 
-def facts_of(given: Grid) -> dict[str, Any]:
-    """Return what a checkpoint says of its grid, as JSON has it."""
-    parameters = given.family.parameters
-    fits = given.points.ratio[:, 0] + np.log(given.points.kt_kev)
+def facts_of(given: Sequence[Grid]) -> dict[str, Any]:
+    """Return what a checkpoint says of its grids, as JSON has it."""
+    box, family = box_around(given), given[0].family
+    ends = zip(family.parameters, box.low, box.high, strict=True)
+    fits = np.concatenate([grid.points.ratio[:, 0] + np.log(grid.points.kt_kev) for grid in given])
     return {
-        "family": given.family.name,
-        "parameters": [[p.name, p.unit, p.low, p.high, p.log] for p in parameters],
-        "kt_kev": list(given.box.kt_kev),
+        "family": family.name,
+        "parameters": [[p.name, p.unit, low, high, j in box.logs] for j, (p, low, high) in enumerate(ends)],
+        "kt_kev": list(box.kt_kev),
         "kt_fit_kev": [float(f"{np.exp(end):.6g}") for end in (fits.min(), fits.max())],
-        "amplitudes": list(given.box.amplitudes),
-        "grid": {"digest": given.digest, "points": len(given.points), "failed": given.failed, "about": given.about},
+        "amplitudes": list(box.amplitudes),
+        "grids": [
+            {"digest": grid.digest, "points": len(grid.points), "failed": grid.failed, "about": grid.about}
+            for grid in given
+        ],
     }
+
+
+def file_digest(path: Path) -> str:
+    """Return 12 hexadecimal digits of a file's SHA-256. Raises ConfigError for none."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def box_of(state: dict[str, Any]) -> Box:

@@ -37,7 +37,7 @@ def monitor_calibration(table: Path, every_s: float, out: Path, kt_kev: tuple[fl
     rows = read_temperatures(table)
     if not len(rows):
         raise ConfigError(f"{table}: no rows: nothing to follow")
-    watch = Watch(**watch_of, **({"kt_kev": kt_kev} if kt_kev else {}))
+    watch = Watch(**watch_of | ({"kt_kev": kt_kev} if kt_kev else {}))
     stage, sink, last = build_calibration(watch), Products(out), None
     for given in as_products(table, rows, every_s):
         for made in stage.process(given):

@@ -76,7 +76,7 @@ class Curves:
 
     def __init__(self, of: Family, law: Law, kt_kev: tuple[float, float]) -> None:
         """kt_kev: range of true kT."""
-        self.nodes = np.linspace(*np.log(kt_kev), NODES)
+        self.nodes = np.linspace(np.log(kt_kev[0]), np.log(kt_kev[1]), NODES)
         theta = drawn(of, DRAWN)
         kt = np.tile(np.exp(self.nodes), len(theta))
         values = law(np.repeat(theta, NODES, axis=0), kt).reshape(len(theta), NODES)
@@ -99,12 +99,14 @@ class Curves:
     def fit(self, pairs: Pairs) -> Curve:
         """Return the posterior; that of no fits is the prior."""
         k = len(self.components)
-        c, mean_by = np.zeros(k), self.at(pairs.trusted)
+        c: Floats = np.zeros(k)
+        mean_by = self.at(pairs.trusted)
         off = pairs.biased - pairs.trusted - mean_by[0]
-        covariance, told = np.eye(k), Information(np.zeros(k), np.zeros((k, k)), 0.0)
+        covariance: Floats = np.eye(k)
+        told = Information(np.zeros(k), np.zeros((k, k)), 0.0)
         for _ in range(TURNS if len(pairs) else 0):
             told = inform(off, mean_by[1], self.slope(c, pairs.trusted), pairs)
-            covariance = np.linalg.inv(np.eye(k) + told.matrix)
+            covariance = np.asarray(np.linalg.inv(np.eye(k) + told.matrix), np.float64)
             c = covariance @ told.score
         chi2 = told.rest - 2 * float(told.score @ c) + float(c @ told.matrix @ c)
         return Curve(c, covariance, chi2, len(pairs) - float(np.trace(covariance @ told.matrix)))

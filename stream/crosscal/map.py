@@ -47,7 +47,7 @@ def most_probable(of: Family, law: Slopes, pairs: Pairs, begin: Floats | None = 
     costs = np.array([here.cost(u) for u in starts])
     best = min((here.descend(starts[i]) for i in np.argsort(costs)[:FOLLOWED]), key=lambda end: end[1])
     u, objective, information, chi2 = best
-    return _told(of, u, np.linalg.inv(information), (objective, chi2))
+    return _told(of, u, np.asarray(np.linalg.inv(information), np.float64), (objective, chi2))
 
 
 def _told(of: Family, u: Floats, covariance: Floats, costs: tuple[float, float]) -> Theta:

@@ -39,8 +39,8 @@ class Pairs:
 
     def take(self, rows: NDArray[Any] | slice) -> "Pairs":
         """Return some of them."""
-        columns = (self.trusted, self.trusted_sd, self.biased, self.biased_sd)
-        return Pairs(*(one[rows] for one in columns), np.unique(self.of[rows], return_inverse=True)[1])
+        of = np.unique(self.of[rows], return_inverse=True)[1]
+        return Pairs(self.trusted[rows], self.trusted_sd[rows], self.biased[rows], self.biased_sd[rows], of)
 
     def __len__(self) -> int:
         """Return how many there are."""

@@ -81,7 +81,7 @@ class Emulator:
                 array[rows] = run[name]
         fits = within * np.exp(out[0][:, 0])
         beyond |= (fits < self.kt_fit_kev[0] * (1 - SAME)) | (fits > self.kt_fit_kev[1] * (1 + SAME))
-        return Predicted(*out, beyond)
+        return Predicted(out[0], out[1], out[2], beyond)
 
     def ln_ratio(self, theta: ArrayLike, kt_kev: ArrayLike) -> Floats:
         """Return ln_ratio (n, FITS) alone, as `predict`: with the gradient it costs hardly more."""

@@ -7,7 +7,7 @@ import torch
 from click.testing import CliRunner
 
 from config.errors import ConfigError
-from models.crosscal.dataset import Grid, amplitudes_of
+from models.crosscal.dataset import Grid, amplitudes_of, box_around, together
 from models.crosscal.evaluate import evaluate, said_of
 from models.crosscal.network import Box, Emulator, count
 from models.crosscal.train import Plan, Standing, box_of, load, train
@@ -27,7 +27,7 @@ def paths(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(paths, tmp_path_factory):
     out = tmp_path_factory.mktemp("net") / "net.npz"
-    network, standing = train(Grid(paths[0]), out, PLAN)
+    network, standing = train([Grid(paths[0])], out, PLAN)
     return network, standing, out
 
 
@@ -48,6 +48,18 @@ def test_a_box_is_that_of_the_axes_of_a_grid(tmp_path):
     assert (grid.box.low[2], grid.box.high[2]) == (-0.1, 0.05)
     assert grid.box.kt_kev == (KT[0], KT[-1])
     assert grid.box.logs == (0, 1)
+
+
+def test_grids_that_belong_together_are_one(tmp_path):
+    whole, part = made(tmp_path, 3), made(tmp_path, 4, 64, axes={"mu_kev": (5.0, 20.0)})
+    grids = [Grid(whole), Grid(part)]
+    box = box_around(grids)
+    assert (box.low, box.high) == ((0.3, 0.1, -0.3), (20.0, 3.0, 0.3))
+    points = together([grid.points for grid in grids])
+    assert len(points) == sum(len(grid.points) for grid in grids)
+    assert len(np.unique(points.group)) == 256 + 64
+    with pytest.raises(ConfigError, match="of family edge; expected gaussian"):
+        box_around([grids[0], Grid(made(tmp_path, 5, 32, family="edge"))])
 
 
 @pytest.mark.parametrize(
@@ -95,27 +107,38 @@ def test_training_learns_the_law_and_goes_on(paths, trained, tmp_path):
     assert box_of(state) == Grid(paths[0]).box
     np.testing.assert_array_equal(said_of(again, grid.points)[0], ratio)
     told: list[Standing] = []
-    train(Grid(paths[0]), out, PLAN, told.append)
+    train([Grid(paths[0])], out, PLAN, told.append)
     assert not told
     with pytest.raises(ConfigError, match="of another training"):
-        train(Grid(paths[0]), out, replace(PLAN, seed=1))
+        train([Grid(paths[0])], out, replace(PLAN, seed=1))
     few = made(tmp_path, 5, 8, failed=0)
     with pytest.raises(ConfigError, match="too few theta"):
-        train(Grid(few), tmp_path / "few.npz", PLAN)
+        train([Grid(few)], tmp_path / "few.npz", PLAN)
+
+
+def test_a_training_begins_with_weights_of_the_same_box(paths, trained, tmp_path):
+    grids, plan = [Grid(path) for path in paths], replace(PLAN, steps=1, rate=1e-9)
+    network, _ = train(grids[:1], tmp_path / "next.npz", plan, first=trained[2])
+    for one, other in zip(network.parameters(), trained[0].parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
+    assert load(tmp_path / "next.npz")[1]["begun"]
+    wide = Grid(made(tmp_path, 3, kt=(0.5, 5.0)))
+    with pytest.raises(ConfigError, match="of another box"):
+        train([*grids, wide], tmp_path / "wide.npz", plan, first=trained[2])
 
 
 def test_an_interrupted_training_ends_as_if_it_had_not_been(paths, tmp_path, monkeypatch):
     monkeypatch.setattr("models.crosscal.train.EVERY", 10)
     plan = Plan(steps=30, batch=64, wide=8, deep=2)
-    whole, _ = train(Grid(paths[0]), tmp_path / "whole.npz", plan)
+    whole, _ = train([Grid(paths[0])], tmp_path / "whole.npz", plan)
 
     def stop(now: Standing) -> None:
         if now.step == 15:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(Grid(paths[0]), tmp_path / "part.npz", plan, stop)
-    part, standing = train(Grid(paths[0]), tmp_path / "part.npz", plan)
+        train([Grid(paths[0])], tmp_path / "part.npz", plan, stop)
+    part, standing = train([Grid(paths[0])], tmp_path / "part.npz", plan)
     assert standing.step == 30
     for one, other in zip(whole.parameters(), part.parameters(), strict=True):
         torch.testing.assert_close(one, other)
