@@ -78,7 +78,7 @@ def demo(config_name: str, out: Path, loops: int, serve: bool) -> None:
 def _view(config_name: str, settings: list[str], console: Console, serve: bool) -> Iterator[None]:
     """Show the daemon in the browser meanwhile, where the view can be installed, and say at which address."""
     if not all(find_spec(name) for name in VIEW_NEEDS):
-        console.print("no view of it: not installed here, pip install -e '.[view]'")
+        console.print("no view of it: not installed here, pip install -e '.[view]'", markup=False)
         yield
         return
     command = _command("view", config_name, *settings, "--port", str(_free_port()))
@@ -86,7 +86,7 @@ def _view(config_name: str, settings: list[str], console: Console, serve: bool) 
     try:
         assert view.stdout is not None
         told = view.stdout.readline().strip() or "no view of it; see its message above"
-        console.print(told if serve else f"{told} (to keep it: raysieve demo --serve)")
+        console.print(told if serve else f"{told} (to keep it: raysieve demo --serve)", markup=False)
         yield
     finally:
         view.terminate()

@@ -60,3 +60,21 @@ def cut_windows(pixels, offset, common_mode, bad, gain_ev, places, windows):
                 if x < columns and bad[y, x] == 0:
                     value = signal_of(pixels, offset, common_mode, y, x) * np.float32(gain_ev)
                 windows[n, v, u] = value if np.isfinite(value) else np.float32(0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill_energies(pixels, offset, common_mode, bad, gain_ev, energies):
+    """Write the energies (eV, rounded) of a whole frame to `energies`, (rows, columns) int16, cut at +-32767.
+
+    Other arrays as in `find_events`. Bad pixels and those without data are 0.
+    """
+    gain, most = np.float32(gain_ev), np.float32(32767)
+    for y in range(pixels.shape[0]):
+        common = common_mode[y]
+        for x in range(pixels.shape[1]):
+            value = np.float32(pixels[y, x])
+            if offset.size:
+                value -= np.float32(offset[y, x]) * np.float32(1 / 256) + common
+            value *= gain
+            value = min(max(value, -most), most) if value == value and bad[y, x] == 0 else np.float32(0)
+            energies[y, x] = np.int16(np.floor(value + np.float32(0.5)))

@@ -13,6 +13,7 @@ import zmq
 from numpy.typing import NDArray
 
 from stream.messages import EVENT, READOUT, TRACK, End, EventList, Message, Product, Start
+from stream.tables import joined
 from stream.transport.keys import Keys
 from stream.transport.link import Link
 from stream.transport.wire import BadMessageError, decode, encode
@@ -112,14 +113,14 @@ def passed_of(lists: list[EventList], missed: int) -> Product:
     newest, 0 if it is not known).
     """
     newest = lists[-1]
-    full = np.concatenate([one.events for one in lists])
+    full = joined([one.events for one in lists], EVENT)
     events = np.empty(len(full), GLANCE)
     for name in _LOOKED_AT:
         events[name] = full[name]
     tables: dict[str, NDArray[Any]] = {
         "EVENTS": events,
-        "TRACKS": np.concatenate([one.tracks for one in lists]).astype(TRACK, copy=False),
-        "READOUTS": np.concatenate([one.readouts for one in lists]).astype(READOUT, copy=False),
+        "TRACKS": joined([one.tracks for one in lists], TRACK),
+        "READOUTS": joined([one.readouts for one in lists], READOUT),
     }
     captured = newest.trace[0] if newest.trace else 0
     header: dict[str, str | int | float | bool] = {"FIRST": lists[0].sequence, "LAST": newest.sequence}

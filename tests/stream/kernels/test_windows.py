@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.kernels.windows import cut_windows, place_windows
+from stream.kernels.windows import cut_windows, fill_energies, place_windows
 
 
 def placed(x, y, shape, side=64, margin=16, most=100):
@@ -65,3 +65,21 @@ def test_windows_hold_the_signal_as_a_plain_cut_gives_it(kind):
     expected[:40, :50] = np.nan_to_num(np.where(bad, 0, signal * 3.65))
     for (left, bottom), window in zip(places, windows, strict=True):
         np.testing.assert_allclose(window, expected[bottom : bottom + 16, left : left + 16], rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_the_energies_of_a_frame_are_those_of_its_windows(kind):
+    rng = np.random.default_rng(3)
+    pixels = rng.normal(520, 30, (20, 30)).astype(kind)
+    pixels[3, 4], pixels[19, 29] = 40_000, 0
+    offset = rng.integers(490 * 256, 510 * 256, (20, 30)).astype(np.int32)
+    if kind is np.float32:
+        offset, pixels[5, 5] = np.empty((0, 0), np.int32), np.nan
+    common, bad = rng.normal(0, 2, 20).astype(np.float32), np.zeros((20, 30), np.uint8)
+    bad[7, 8] = 1
+    energies, window = np.empty((20, 30), np.int16), np.empty((1, 30, 30), np.float32)
+    fill_energies(pixels, offset, common, bad, 3.65, energies)
+    cut_windows(pixels, offset, common, bad, 3.65, np.zeros((1, 2), np.int16), window)
+    expected = np.clip(window[0, :20], -32767, 32767)
+    assert abs(energies - expected).max() <= 0.51
+    assert (energies[3, 4], energies[7, 8]) == (32767, 0)
