@@ -136,12 +136,13 @@ class Sampler:
         """Return chains; where their warm-up finds directions wider than thought, others that begin where they end."""
         chains = Chains(self, (data, centre, root), seed)
         found = chains.walked(self.plan["warm_up"])
-        z = np.linalg.solve(root, (found[:, found.shape[1] // 2 :] - centre).reshape(-1, len(centre)).T)
+        z: Floats = np.linalg.solve(root, (found[:, found.shape[1] // 2 :] - centre).reshape(-1, len(centre)).T)
         wider = widened(z)
         if wider is None:
             return chains
         root = root @ wider
-        return Chains(self, (data, centre, root), seed, np.linalg.solve(root, (found[:, -1] - centre).T).T)
+        last: Floats = np.linalg.solve(root, (found[:, -1] - centre).T).T
+        return Chains(self, (data, centre, root), seed, last)
 
     def _kernel(self, key: Any, begin: Any, args: Any) -> tuple[Any, Any]:
         """Return the first state of one chain, from whitened variables with their energy and slope; and NUTS's step."""
