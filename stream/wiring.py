@@ -3,22 +3,24 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from config.lat import Lat
 from config.load import AnyConfig
 from config.schema import Config, Links, is_loopback
-from stream.crosscal.watch import Watch
 from stream.errors import ConfigError
-from stream.imaging.regions import Regions
-from stream.lat.catalogue import Catalogue
-from stream.lat.cube import MISSION, Sky
-from stream.lat.instrument import Instrument
-from stream.lat.sky import Diffuse
 from stream.messages import Maps
-from stream.spectra.response import Response
 from stream.stage import Stage
 from stream.transport.wire import Limits
+
+if TYPE_CHECKING:  # every command reads the table; these load half a second of packages for maps of the sky
+    from stream.crosscal.watch import Watch
+    from stream.imaging.regions import Regions
+    from stream.lat.catalogue import Catalogue
+    from stream.lat.cube import Sky
+    from stream.lat.instrument import Instrument
+    from stream.lat.sky import Diffuse
+    from stream.spectra.response import Response
 
 PHOTON_BYTES = 16 << 20  # of a table in a message of photons: six times what `transport/photons` sends
 Policy = Literal["block", "shed", "newest", "skip"]
@@ -66,16 +68,16 @@ SPECTRA = (Row("classify_corona", "spectra", "coronae", 100, "coronae"),)
 CALIBRATION = (Row("monitor_calibration", "fits", "calibration", 1e-4, "calibration"),)
 # Told to whoever looks on (`raysieve glimpse`, `raysieve view`), who is in no process of the daemon.
 TAP = Row("glimpse",   "EventList",      "",               200, "",       "tap", 4,      "newest")
-# fmt: on
 PIXELS = Row("view",   "CorrectedFrame", "",               800, "",       "pixels", 2,   "newest")
+# fmt: on
 
 
 def build(
     stage: str,
     config: Config,
     maps: Mapping[int, Maps] | None = None,
-    response: Response | None = None,
-    regions: Regions | None = None,
+    response: "Response | None" = None,
+    regions: "Regions | None" = None,
 ) -> Stage:
     """Build one stage of the table from the configuration; built means ready. response, regions: of `classify`."""
     if stage == "receive":
@@ -112,10 +114,10 @@ def build(
 class Given(NamedTuple):
     """What the stages of SKY need from files."""
 
-    instrument: Instrument
-    diffuse: Diffuse
-    catalogue: Catalogue | None = None
-    sky: Sky | None = None  # what an earlier process has counted
+    instrument: "Instrument"
+    diffuse: "Diffuse"
+    catalogue: "Catalogue | None" = None
+    sky: "Sky | None" = None  # what an earlier process has counted
 
 
 def sky_rows(config: Lat) -> list[Row]:
@@ -123,6 +125,8 @@ def sky_rows(config: Lat) -> list[Row]:
 
     localise with windows; classify_sky with the mission among them, and a model; alert with a catalogue, too.
     """
+    from stream.lat.cube import MISSION
+
     asked = {"accumulate_sky": True, "localise": bool(config.localise.windows)}
     asked["classify_sky"] = MISSION in config.localise.windows and bool(config.classify_sky.model)
     asked["alert"] = asked["localise"] and bool(config.catalogue)
@@ -150,14 +154,14 @@ def build_sky(stage: str, config: Lat, given: Given) -> Stage:
     raise ValueError(f"no stage {stage!r} in the table")
 
 
-def build_corona(model: str) -> Stage:
-    """Build the stage of SPECTRA; model: shipped name or ONNX file."""
+def build_corona(model: str = "", seed: int = 0) -> Stage:
+    """Build the stage of SPECTRA; model: shipped name or ONNX file; "": those shipped, each for its grid."""
     from stream.stages.classify_corona import ClassifyCorona
 
-    return ClassifyCorona(model)
+    return ClassifyCorona(model, seed)
 
 
-def build_calibration(watch: Watch) -> Stage:
+def build_calibration(watch: "Watch") -> Stage:
     """Build the stage of CALIBRATION. Raises ModelError, ConfigError."""
     from stream.stages.monitor_calibration import MonitorCalibration
 
