@@ -57,7 +57,7 @@ def costs(rows: Rows) -> list[str]:
         ("fits of the training", "fits of the training: {}."),
     ):
         if key in rows:
-            out.append(text.format(pages.show(rows[key])))
+            out.append(text.format(pages.show(rows[key]).strip()))
     return out
 
 
