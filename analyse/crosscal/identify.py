@@ -117,7 +117,7 @@ def hold_out(clusters: Clusters, density: Density, seed: int, folds: int = FOLDS
     for k in range(folds):
         inside = fold != k
         learned = Density(Data.of(clusters.take(inside), half), density.law, density.prior)
-        theta = weigh(learned, seed + k, FOLD_DRAWS)[:, : density.prior.p]
+        theta = weigh(learned, seed + k, FOLD_DRAWS)[0][:, : density.prior.p]
         kt_1[~inside], error[~inside] = corrected(clusters.take(~inside), density, theta)
     (ln_0, sd_0), (ln_1, _) = clusters.ln_0, clusters.ln_1
     return HeldOut(np.log(kt_1) - ln_0, np.hypot(sd_0, error / kt_1), ln_1 - ln_0, kt_1)

@@ -1,7 +1,6 @@
 """The most likely correction, from several starts, and the posterior by emcee."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -11,13 +10,12 @@ from scipy.optimize import minimize
 
 from analyse.crosscal.concordance import Prior
 from analyse.crosscal.likelihood import Density
-from analyse.crosscal.propose import find, move
+from analyse.crosscal.propose import Function, Proposal, find, move
 from analyse.diagnostics import Draws
 from analyse.ensemble import sample_density
 from config.extra import extra
 
 Floats = NDArray[np.float64]
-Function = Callable[[Floats], Floats]  # of points (n, k), (n,)
 COVER: Final = 4096  # points over the box that a posterior is looked for from
 FEWER: Final = 2048  # those where no chain follows
 SEARCH: Final = 1024  # those that a maximum is
@@ -75,7 +73,7 @@ def _climb_from(function: Function, start: Floats, low: Floats, wide: Floats) ->
     return at, float(function(at[None])[0])
 
 
-def sample(density: Density, seed: int, steps: int | None = None, peak: Peak | None = None) -> Draws:
+def sample(density: Density, seed: int, steps: int | None = None) -> Draws:
     """Return draws of the posterior by emcee; walkers begin where the posterior is, over all its modes.
 
     Moves mix proposals of a mixture found beforehand (`propose`) with stretches.
@@ -83,23 +81,23 @@ def sample(density: Density, seed: int, steps: int | None = None, peak: Peak | N
     with extra("analyse"):
         from emcee.moves import StretchMove
     prior, k = density.prior, len(density.prior.low)
-    pool = prior.cover(COVER, seed + 1) if prior.shrinkage is None else sample_prior(prior, COVER, seed + 1)
-    if peak is not None:
-        rng = np.random.default_rng(seed)
-        near = peak.variables + 0.02 * (prior.high - prior.low) * rng.standard_normal((COVER // 4, k))
-        pool = np.concatenate([pool, near[prior.inside(near)]])
-    proposal, points, weights = find(lambda x: evaluate(density, x), prior.low, prior.high, pool, seed)
+    proposal, points, weights = _search(density, seed, COVER)
     scattered = partial(_begin, points, weights, prior)
     moves = [(move(proposal), 0.7), (StretchMove(), 0.3)]
     return sample_density(density, scattered, k, seed, steps, walkers=max(24, 4 * k), moves=moves)
 
 
-def weigh(density: Density, seed: int, count: int) -> Floats:
-    """Return draws (count, k) of the posterior by importance sampling alone: fast, no gates."""
+def weigh(density: Density, seed: int, count: int, points: int = FEWER) -> tuple[Floats, float]:
+    """Return draws (count, k) of the posterior by importance sampling alone, and how many they are worth: no gates."""
+    _, found, weights = _search(density, seed, points)
+    drawn = found[np.random.default_rng(seed).choice(len(found), count, p=weights)]
+    return drawn, float(1 / (weights**2).sum())
+
+
+def _search(density: Density, seed: int, count: int) -> tuple[Proposal, Floats, Floats]:
     prior = density.prior
-    pool = prior.cover(FEWER, seed) if prior.shrinkage is None else sample_prior(prior, FEWER, seed)
-    _, points, weights = find(lambda x: evaluate(density, x), prior.low, prior.high, pool, seed, FEWER)
-    return points[np.random.default_rng(seed).choice(len(points), count, p=weights)]
+    pool = sample_prior(prior, count, seed + 1)
+    return find(lambda x: evaluate(density, x), (prior.low, prior.high), pool, prior.ln(pool), seed, count)
 
 
 def _begin(points: Floats, weights: Floats, prior: Prior, rng: np.random.Generator, count: int) -> Floats:
@@ -111,12 +109,12 @@ def _begin(points: Floats, weights: Floats, prior: Prior, rng: np.random.Generat
 
 def sample_prior(prior: Prior, count: int, seed: int) -> Floats:
     """Return draws (count, k) of the prior."""
-    rng = np.random.default_rng(seed)
-    pool = prior.cover(COVER, seed)
+    pool = prior.cover(1 << int(np.ceil(np.log2(count))), seed)[:count]
     if prior.shrinkage is None:
-        return prior.cover(1 << int(np.ceil(np.log2(count))), seed)[:count]
-    proposal, _, _ = find(prior.ln, prior.low, prior.high, pool, seed)
-    points = proposal.draw(rng, 8 * count)
+        return pool
+    flat = replace(prior, shrinkage=None)
+    proposal, _, _ = find(prior.ln, (prior.low, prior.high), pool, flat.ln(pool), seed)
+    points = proposal.draw(np.random.default_rng(seed), 8 * count)
     raw = prior.ln(points) - proposal.ln(points)
     chances = np.exp(raw - raw.max())
-    return points[rng.choice(len(points), count, p=chances / chances.sum())]
+    return points[np.random.default_rng(seed).choice(len(points), count, p=chances / chances.sum())]

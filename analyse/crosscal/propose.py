@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 Floats = NDArray[np.float64]
+Function = Callable[[Floats], Floats]  # of points (n, k), (n,)
 ROUNDS: Final = 3  # with weights as they are
 MOST_ROUNDS: Final = 16  # with flattened ones before: as many as the way from the pool to the posterior is long
 KERNELS: Final = 512
@@ -93,29 +94,36 @@ def _ln_student(k: int) -> float:
 
 
 def find(
-    ln: Callable[[Floats], Floats], low: Floats, high: Floats, pool: Floats, seed: int, count: int = 4096
+    ln: Function, ends: tuple[Floats, Floats], pool: Floats, drawn: Floats | float, seed: int, count: int = 4096
 ) -> tuple[Proposal, Floats, Floats]:
-    """Return a proposal of a density, and points (n, k) with their weights, sum 1; pool: even over the box.
+    """Return a proposal of a density, and points (n, k) with their weights, sum 1.
 
-    Each round draws from the mixture that the one before has found; the first weighs the pool, flattened by the power
-    that leaves it at least as many effective points as a mixture needs.
+    ends: of the box (k,); pool: points (m, k) to begin with, drawn: ln of the density that they are of (m,). Each
+    round draws from the mixture that the one before has found, with weights flattened by the power that leaves at
+    least as many effective points as a mixture needs; rounds whose weights need none are what is returned.
     """
+    low, high = ends
     rng, wide = np.random.default_rng(seed), high - low
-    points, heights, proposed, whole = pool, ln(pool), np.zeros(len(pool)), 0
+    points, heights, proposed = pool, ln(pool), np.broadcast_to(drawn, len(pool))
+    kept: list[tuple[Floats, Floats, float]] = []  # of rounds whose weights are as they are
     for turn in range(MOST_ROUNDS):
         raw = heights - proposed
         raw = np.where(np.isfinite(raw), raw - raw[np.isfinite(raw)].max(), -np.inf)
         power = flatten(raw, 8 * len(low) + 12)
-        whole += power == 1.0
         weights = np.exp(power * np.maximum(raw, -1e6))
         proposal = Proposal.about(low, wide, points, weights, rng)
-        if whole == ROUNDS or turn + 1 == MOST_ROUNDS:
+        if power == 1.0 or turn + 1 == MOST_ROUNDS:
+            weights = np.exp(np.maximum(raw, -1e6))
+            weights /= weights.sum()
+            kept.append((points, weights, 1 / float((weights**2).sum())))
+        if len(kept) == ROUNDS or turn + 1 == MOST_ROUNDS:
             break
         points = proposal.draw(rng, count)
         points = points[np.all((points >= low) & (points <= high), axis=1)]
         heights, proposed = ln(points), proposal.ln(points)
-    weights = np.exp(np.maximum(raw, -1e6))
-    return proposal, points, weights / weights.sum()
+    effective = sum(size for _, _, size in kept)
+    weights = np.concatenate([each * size / effective for _, each, size in kept])
+    return proposal, np.concatenate([each for each, _, _ in kept]), weights
 
 
 def flatten(raw: Floats, least: float) -> float:

@@ -128,7 +128,7 @@ def study(clusters: Clusters, law: Law, plan: Plan) -> Study:
     told = sample_prior(prior, PRIOR_DRAWS, plan.seed)
     found = Study(clusters, density, plan, likely, highest, (chi2[0], chi2[1]), measures, told)
     if plan.sampler == "emcee":
-        found.draws = sample(density, plan.seed, plan.steps, highest)
+        found.draws = sample(density, plan.seed, plan.steps)
         found.held_out = hold_out(clusters, density, plan.seed) if plan.hold_out else None
     found.chosen = central(prior.family, found.theta)
     found.kt_1, found.kt_1_err = corrected(clusters, density, found.theta)

@@ -5,7 +5,7 @@
 Each sample: a theta of the prior, 50 clusters with 3 % errors of both temperatures, simulated spectrum by spectrum
 and fitted (`simulate crosscal-clusters`: the truth knows neither the emulator nor the grid), and 50 more that are held
 out. What is inferred goes through the shipped emulator, or a grid. Posteriors are those that the proposals of the
-chains are made of (importance sampling); every sixteenth is sampled by chains behind their gates as well, and both
+chains are made of (importance sampling); every 32nd is sampled by chains behind their gates as well, and both
 are held beside each other. It goes on where it was left.
 """
 
@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 
 from analyse.crosscal.concordance import Prior
 from analyse.crosscal.discrepancy import correct
-from analyse.crosscal.infer import evaluate, sample
+from analyse.crosscal.infer import sample, weigh
 from analyse.crosscal.law import Curves, Law
 from analyse.crosscal.likelihood import Data, Density
-from analyse.crosscal.propose import find
 from analyse.crosscal.study import open_law
 from analyse.crosscal.table import Clusters
 from bench import figures
@@ -35,9 +34,9 @@ COMMAND: Final = "python -m bench.crosscal.recovery"
 CLUSTERS: Final = 50
 ERROR: Final = 0.03
 KT_KEV: Final = (1.0, 12.0)
-STEPS: Final = 200
-POINTS: Final = 2048  # of each round
-CHAINS: Final = 16
+STEPS: Final = 400
+DRAWS: Final = 4000
+CHAINS: Final = 32
 RANKS: Final = (0.68, 0.90, 0.95)
 
 
@@ -50,17 +49,16 @@ def one(law: Law, prior: Prior, theta: NDArray[Any], seed: int, chains: bool) ->
     clusters = Clusters(tuple(table["NAME"]), *columns)
     learned, held = np.arange(CLUSTERS), np.arange(CLUSTERS, 2 * CLUSTERS)
     density = Density(Data.of(clusters.take(learned)), law, prior)
-    began, ends = time.process_time(), (prior.low, prior.high)
-    _, points, weights = find(lambda x: evaluate(density, x), *ends, prior.cover(POINTS, seed), seed, POINTS)
-    drawn_points = points[np.random.default_rng(seed).choice(len(points), 400, p=weights)]
+    began = time.process_time()
+    points, effective = weigh(density, seed, DRAWS)
     exact = Clusters(clusters.name, *columns[:2], np.asarray(table["KT_1_EXPECTED"], float), columns[3]).take(held)
     true = np.asarray(table["KT_TRUE"], float)[held]
-    x = np.log(correct(exact, Curves(law.ln_kt, law.ln_ratio(drawn_points)))[0])  # (draws, N)
+    x = np.log(correct(exact, Curves(law.ln_kt, law.ln_ratio(points[:: DRAWS // 400])))[0])  # (draws, N)
     off, before = x.mean(axis=0) - np.log(true), np.log(exact.kt_1 / true)
     out = {
         "theta": theta.tolist(),
-        "ranks": (weights @ (points < theta)).tolist(),
-        "effective": float(1 / (weights**2).sum()),
+        "ranks": (points < theta).mean(axis=0).tolist(),
+        "effective": effective,
         "before": float(before.mean()),
         "after": float(off.mean()),
         "rms_before": float(np.sqrt((before**2).mean())),

@@ -8,7 +8,7 @@ import pytest
 from analyse.crosscal.concordance import EDGES_KEV, Prior, Shrinkage
 from analyse.crosscal.discrepancy import kullback_leibler, minimise, squared, wasserstein
 from analyse.crosscal.identify import directions, gain_bits, hold_out, say
-from analyse.crosscal.infer import climb, sample_prior
+from analyse.crosscal.infer import climb, sample_prior, weigh
 from analyse.crosscal.law import Curves
 from analyse.crosscal.likelihood import Data, Density, first_order, marginal
 from analyse.crosscal.propose import find
@@ -62,12 +62,12 @@ def test_the_posterior_passes_its_gates_and_holds_the_truth(law, clusters):
 def test_coverage_of_a_linear_law_is_that_of_its_intervals(law):
     ranks = []
     prior = Prior.of(law)
-    for i, theta in enumerate(prior.cover(64, 5)[:60]):
+    for i, theta in enumerate(prior.cover(64, 5)[:40]):
         density = Density(Data.of(seen(law, theta, 30, seed=i)), law, prior)
-        _, points, weights = find(density, prior.low, prior.high, prior.cover(1024, i), i, 1024)
-        ranks.append([(weights * (points[:, k] < theta[k])).sum() for k in range(3)])
+        draws, _ = weigh(density, i, 1000, 1024)
+        ranks.append((draws < theta).mean(axis=0))
     inside = np.abs(np.array(ranks) - 0.5) < 0.45
-    assert 0.84 < inside.mean() < 0.96
+    assert 0.82 < inside.mean() < 0.97
 
 
 def test_two_modes_are_both_found():
@@ -79,7 +79,7 @@ def test_two_modes_are_both_found():
         )
 
     rng = np.random.default_rng(0)
-    _, points, weights = find(ln, low, high, rng.uniform(-1, 1, (4096, 2)), 0)
+    _, points, weights = find(ln, (low, high), rng.uniform(-1, 1, (4096, 2)), 0.0, 0)
     assert (weights * (points[:, 0] > 0)).sum() == pytest.approx(1 / (1 + np.exp(-1)), abs=0.03)
 
 
@@ -87,7 +87,7 @@ def test_fewer_clusters_than_parameters_leave_the_prior_and_say_so(law, clusters
     found = study(clusters.take(np.arange(2)), law, Plan(steps=60))
     notes = say(found.density.prior.names, found.bits, 2, found.density.prior)
     assert "2 clusters for 3 parameters: along 1 of 3 directions" in notes[0]
-    assert found.directions.narrower[-1] == pytest.approx(1, abs=0.15)
+    assert found.directions.narrower[-1] > 0.85
     assert found.held_out is None
 
 
