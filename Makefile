@@ -1,7 +1,7 @@
 # The two commands of the README are `make run` and `make test`; each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: run test check bench simulation screening sources lat scaling soak hostile performance docs tutorials clean
+.PHONY: run test check bench simulation screening sources lat crosscal scaling soak hostile performance docs tutorials clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raysieve needs Python >= 3.11: make PYTHON=python3.11")'
@@ -41,6 +41,9 @@ sources: .venv/train .venv/analyse  ## fits, images, classes of X-ray sources: d
 
 lat: .venv/train .venv/analyse  ## the gamma-ray sky, simulated and real, searched, told apart, streamed: docs/lat.md (an hour)
 	$(BIN)/python -m bench.lat
+
+crosscal: .venv/train .venv/analyse  ## two telescopes and clusters: response, grids, emulator, recovery, sky, drift: docs/crosscal.md (an hour)
+	$(BIN)/python -m bench.crosscal
 
 scaling: .venv/ready  ## recordings on a cluster, and what a detector costs: docs/scaling.md (needs the extra `cluster`)
 	$(BIN)/python -m bench.scaling
@@ -83,6 +86,7 @@ docs: .venv/ready  ## tables of the pages and of the README, from docs/figures; 
 	$(BIN)/python -m bench.sources.page --tables
 	$(BIN)/python -m bench.lat.page
 	$(BIN)/python -m bench.corona.page
+	$(BIN)/python -m bench.crosscal.page
 	$(BIN)/python -m bench.scaling --tables
 	$(BIN)/python -m bench.seeds
 	$(BIN)/python -m mkdocs build --strict

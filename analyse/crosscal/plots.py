@@ -15,6 +15,7 @@ from stream.transport.fitsfile import new_file
 Floats = NDArray[np.float64]
 CORNER, AREA, TEMPERATURES, HELD_OUT = "corner.png", "area.png", "temperatures.png", "held_out.png"
 _AFTER, _BEFORE, _PRIOR = "#0072b2", "#d55e00", "0.6"
+WIDE: Final = 3.0  # a range of factors from which an axis is logarithmic
 KEV: Final = (0.3, 0.5, 1, 2, 3, 5, 7, 10, 15)
 
 
@@ -61,6 +62,9 @@ def plot_area(path: Path, found: Study, truth: Floats | None = None) -> None:
     if truth is not None:
         axes.plot(ENERGIES_KEV, truth, color=_BEFORE, lw=1.6, label="truth")
     axes.axhline(1, color="0.4", lw=0.7)
+    shown = np.concatenate([after[0], after[4], *([] if truth is None else [truth])])
+    if shown.max() > WIDE * shown.min():
+        axes.set(yscale="log", ylim=(0.8 * shown.min(), 1.25 * shown.max()))
     axes.set(xscale="log", xlabel="energy (keV)", ylabel="true area / nominal area", xlim=(0.3, 10))
     axes.set_title(f"telescope 1, family {family.name}, {len(found.clusters)} clusters", fontsize=10)
     _ticks(axes.xaxis, 0.3, 10)
