@@ -26,6 +26,7 @@ from config.schema import Config
 from serve.guard import Guard
 from serve.settings import Settings
 from stream.errors import ModelError
+from view.drawn import THEMES, drawn
 from view.findings import Findings
 from view.frame import frame_of
 from view.health import Health
@@ -111,27 +112,19 @@ def make_app(view: View, settings: Settings) -> Any:
         tasks = [Repeated(view.health.look, STATUS_EVERY_S), Repeated(view.findings.look, FINDINGS_EVERY_S)]
         if view.looker is not None:
             view.looker.start()
-        drawn = Thread(target=lambda: [one() for one in figures.values()], daemon=True)  # before the page asks
-        drawn.start()
+        Thread(target=drawn, args=("light",), daemon=True).start()  # before the page asks, where they are not kept
         yield
         for task in tasks:
             task.close()
         if view.looker is not None:
             view.looker.close()
 
-    figures = {theme: Once(lambda theme=theme: _figures(theme)) for theme in ("light", "dark")}  # type: ignore[misc]
-    routes = [*_pages(figures), *_numbers(view)]
+    routes = [*_pages(), *_numbers(view)]
     app = Starlette(routes=routes, lifespan=life, exception_handlers={HTTPException: _failed})
     return Guard(_with_headers(app), settings, None, OPEN)
 
 
-def _figures(theme: str) -> Response:
-    from view.figures import figures
-
-    return JSONResponse(figures(theme))
-
-
-def _pages(figures: dict[str, Once]) -> list[Route]:
+def _pages() -> list[Route]:
     def asset(path: Path) -> Callable[[Request], Any]:
         async def give(_: Request) -> Response:
             return FileResponse(path)
@@ -148,18 +141,17 @@ def _pages(figures: dict[str, Once]) -> list[Route]:
         path = Path(spec.origin).parent / "server" / "static" / "js" / "bokeh.min.js"
         return FileResponse(path, media_type="text/javascript", headers={"cache-control": "private, max-age=86400"})
 
-    async def drawn(request: Request) -> Response:
+    async def figures(request: Request) -> Response:
         theme = request.query_params.get("theme", "light")
-        if theme not in figures:
-            raise HTTPException(422, "theme: expected light or dark")
-        made: Response = await run_in_threadpool(figures[theme])
-        return made
+        if theme not in THEMES:
+            raise HTTPException(422, f"theme: expected {' or '.join(THEMES)}")
+        return Response(await run_in_threadpool(drawn, theme), media_type="application/json")
 
     async def icon(_: Request) -> Response:
         return Response(status_code=204)
 
     pages = [Route(path, asset(PAGE / name)) for path, name in ASSETS.items()]
-    return [*pages, Route(SCRIPT, script), Route("/v1/figures", drawn), Route("/favicon.ico", icon)]
+    return [*pages, Route(SCRIPT, script), Route("/v1/figures", figures), Route("/favicon.ico", icon)]
 
 
 def _numbers(view: View) -> list[Route]:

@@ -23,6 +23,7 @@ from bokeh.models import (
 from bokeh.palettes import Cividis256, Oranges256, Viridis256
 from bokeh.plotting import figure
 
+from view.drawn import THEMES
 from view.sight import PATTERNS, SPECTRUM_KEV
 
 OKABE_ITO: Final = {
@@ -30,23 +31,20 @@ OKABE_ITO: Final = {
     "blue": "#0072B2", "vermilion": "#D55E00", "purple": "#CC79A7",
 }  # fmt: skip
 KINDS: Final = {"xrays": "green", "rejected": "vermilion", "tracks": "sky"}
-THEMES: Final = {  # ink, lines of the grid, behind images
-    "light": {"ink": "#1b1f24", "grid": "#d8dce1", "behind": "#00204c"},
-    "dark": {"ink": "#e4e7eb", "grid": "#3a414b", "behind": "#00204c"},
-}
-Theme = dict[str, str]
+BEHIND: Final = "#00204c"  # images of counts: the dark end of cividis
+INK, GRID = THEMES["light"]
 
 
-def figures(theme: str) -> dict[str, Any]:
-    """Return all figures for `Bokeh.embed.embed_item`, by name. theme: light or dark."""
-    made: dict[str, Callable[[Theme], Any]] = {
+def figures() -> dict[str, Any]:
+    """Return all figures for `Bokeh.embed.embed_item`, by name, in the light theme."""
+    made: dict[str, Callable[[], Any]] = {
         "image": _image, "frame": _frame, "rates": _rates, "fraction": _fraction, "spectrum": _spectrum,
         "patterns": _patterns, "common_mode": _common_mode, "hits": _hits, "sky": _sky,
     }  # fmt: skip
-    return {name: json_item(make(THEMES[theme]), f"figure-{name}") for name, make in made.items()}
+    return {name: json_item(make(), f"figure-{name}") for name, make in made.items()}
 
 
-def _plain(theme: Theme, x: str, y: str, **more: Any) -> Any:
+def _plain(x: str, y: str, **more: Any) -> Any:
     """Return an empty figure with axes in the ink of the theme."""
     tools = more.pop("tools", "")
     plot = figure(
@@ -54,24 +52,24 @@ def _plain(theme: Theme, x: str, y: str, **more: Any) -> Any:
         x_axis_label=x, y_axis_label=y, min_border=4, **more,
     )  # fmt: skip
     plot.background_fill_color = plot.border_fill_color = None
-    plot.outline_line_color = theme["grid"]
+    plot.outline_line_color = GRID
     plot.toolbar.logo = None
     plot.toolbar.autohide = False
     for axis in plot.axis:
-        axis.axis_label_text_color = axis.major_label_text_color = axis.axis_line_color = theme["ink"]
-        axis.major_tick_line_color = axis.minor_tick_line_color = theme["ink"]
+        axis.axis_label_text_color = axis.major_label_text_color = axis.axis_line_color = INK
+        axis.major_tick_line_color = axis.minor_tick_line_color = INK
         axis.axis_label_text_font_style = "normal"
         axis.axis_label_standoff = 4
     for grid in plot.grid:
-        grid.grid_line_color = theme["grid"]
+        grid.grid_line_color = GRID
     return plot
 
 
-def _legend(plot: Any, theme: Theme, items: list[tuple[str, list[Any]]], columns: int = 4) -> None:
+def _legend(plot: Any, items: list[tuple[str, list[Any]]], columns: int = 4) -> None:
     """Put the legend above the plot; a click on an entry hides what it names."""
     legend = Legend(items=items, ncols=columns, click_policy="hide", border_line_color=None, padding=0)
     legend.background_fill_color = None
-    legend.label_text_color = theme["ink"]
+    legend.label_text_color = INK
     legend.label_text_font_size = "11px"
     legend.spacing, legend.margin, legend.glyph_width = 8, 2, 16
     plot.add_layout(legend, "above")
@@ -90,19 +88,19 @@ def _ranges(name: str) -> dict[str, Any]:
     return {f"{axis}_range": _range(f"{name}-{axis}", 0, 1) for axis in ("x", "y")}
 
 
-def _bar(plot: Any, mapper: Any, theme: Theme, title: str, **more: Any) -> Any:
+def _bar(plot: Any, mapper: Any, title: str, **more: Any) -> Any:
     bar = ColorBar(color_mapper=mapper, title=title, width=8, padding=4, background_fill_color=None, **more)
-    bar.title_text_color = bar.major_label_text_color = bar.major_tick_line_color = theme["ink"]
+    bar.title_text_color = bar.major_label_text_color = bar.major_tick_line_color = INK
     bar.title_text_font_size = bar.major_label_text_font_size = "10px"
     bar.title_text_font_style = "normal"
     plot.add_layout(bar, "right")
     return bar
 
 
-def _image(theme: Theme) -> Any:
+def _image() -> Any:
     """Return the image of what was counted, twice: with linear colours and with logarithmic ones."""
     tools = "pan,wheel_zoom,box_zoom,reset,save"
-    plot = _plain(theme, "x, pixels of the focal plane", "y, pixels", tools=tools, **_ranges("image"))
+    plot = _plain("x, pixels of the focal plane", "y, pixels", tools=tools, **_ranges("image"))
     plot.grid.visible = False
     source = _source("image", "image", "x", "y", "dw", "dh")
     scales = {
@@ -110,9 +108,9 @@ def _image(theme: Theme) -> Any:
         "log": (LogColorMapper(Cividis256, low=0.9, high=2, name="mapper-log"), LogTicker()),
     }
     for scale, (mapper, ticker) in scales.items():
-        mapper.low_color = theme["behind"]
+        mapper.low_color = BEHIND
         drawn = plot.image("image", "x", "y", "dw", "dh", source=source, color_mapper=mapper, name=f"image-{scale}")
-        bar = _bar(plot, mapper, theme, "counts", ticker=ticker)
+        bar = _bar(plot, mapper, "counts", ticker=ticker)
         bar.name = f"bar-{scale}"
         drawn.visible = bar.visible = scale == "log"
         plot.add_tools(HoverTool(renderers=[drawn], tooltips=[("x, y", "$x{0}, $y{0}"), ("counts", "@image")]))
@@ -124,15 +122,15 @@ def _image(theme: Theme) -> Any:
     return plot
 
 
-def _frame(theme: Theme) -> Any:
+def _frame() -> Any:
     """Return one frame: its pixels, maps of a network, tracks, and events by what was decided of them."""
     tools = "pan,wheel_zoom,box_zoom,reset,save"
-    plot = _plain(theme, "x, pixels of the focal plane", "y, pixels", tools=tools, **_ranges("frame"))
+    plot = _plain("x, pixels of the focal plane", "y, pixels", tools=tools, **_ranges("frame"))
     plot.grid.visible = False
     mapper = LogColorMapper(Viridis256, low=80, high=20_000, low_color="#1a1c2c", name="mapper-frame")
     pixels = _source("frame", "image", "x", "y", "dw", "dh")
     drawn = plot.image("image", "x", "y", "dw", "dh", source=pixels, color_mapper=mapper)
-    _bar(plot, mapper, theme, "eV", ticker=LogTicker())
+    _bar(plot, mapper, "eV", ticker=LogTicker())
     cams = _source("cams", "image", "x", "y", "dw", "dh", "p")
     heat = LinearColorMapper(Oranges256[::-1], low=0, high=1, low_color="#00000000", name="mapper-cams")
     map_drawn = plot.image("image", "x", "y", "dw", "dh", source=cams, color_mapper=heat, global_alpha=0.55)
@@ -159,14 +157,12 @@ def _frame(theme: Theme) -> Any:
     plot.add_tools(HoverTool(renderers=[outline], tooltips=[("window", "@p")]))
     items.append(("CAM", [map_drawn, outline]))
     drawn.level, map_drawn.level = "image", "image"
-    _legend(plot, theme, items, columns=3)
+    _legend(plot, items, columns=3)
     return plot
 
 
-def _rates(theme: Theme) -> Any:
-    plot = _plain(
-        theme, "seconds from now", "per second", x_range=(-120, 0), y_range=_range("rates-y", 0, 1), tools="hover"
-    )
+def _rates() -> Any:
+    plot = _plain("seconds from now", "per second", x_range=(-120, 0), y_range=_range("rates-y", 0, 1), tools="hover")
     plot.hover.tooltips = [(name, f"@{name}{{0.0}}") for name in KINDS]
     source = _source("rates", "age", *KINDS)
     dashes = {"xrays": "solid", "rejected": "dashed", "tracks": "dotted"}
@@ -175,21 +171,21 @@ def _rates(theme: Theme) -> Any:
     for kind, colour in KINDS.items():
         line = plot.line("age", kind, source=source, color=OKABE_ITO[colour], line_dash=dashes[kind], line_width=2)
         items.append((labels[kind], [line]))
-    _legend(plot, theme, items)
+    _legend(plot, items)
     return plot
 
 
-def _fraction(theme: Theme) -> Any:
-    plot = _plain(theme, "seconds from now", "rejected / all", x_range=(-120, 0), y_range=(0, 1))
+def _fraction() -> Any:
+    plot = _plain("seconds from now", "rejected / all", x_range=(-120, 0), y_range=(0, 1))
     plot.line(
         "age", "fraction", source=_source("fraction", "age", "fraction"), color=OKABE_ITO["vermilion"], line_width=2
     )
     return plot
 
 
-def _spectrum(theme: Theme) -> Any:
+def _spectrum() -> Any:
     ranges = {"x_range": (0, 15), "y_range": _range("spectrum-y", 0.5, 10)}
-    plot = _plain(theme, "energy, keV", "counts per 75 eV", y_axis_type="log", tools="hover", **ranges)
+    plot = _plain("energy, keV", "counts per 75 eV", y_axis_type="log", tools="hover", **ranges)
     plot.hover.tooltips = [("keV", "@kev{0.00}"), ("after", "@kept"), ("before", "@before"), ("rejected", "@rejected")]
     middle = (SPECTRUM_KEV[1:] + SPECTRUM_KEV[:-1]) / 2
     empty = [0.0] * len(middle)
@@ -205,46 +201,44 @@ def _spectrum(theme: Theme) -> Any:
             "kev", name, source=source, mode="center", color=OKABE_ITO[colour], line_dash=dash, line_width=2
         )
         items.append((label, [line]))
-    _legend(plot, theme, items)
+    _legend(plot, items)
     return plot
 
 
-def _patterns(theme: Theme) -> Any:
-    plot = _plain(theme, "", "share of X-rays, %", x_range=FactorRange(*PATTERNS), y_range=(0, 100))
+def _patterns() -> Any:
+    plot = _plain("", "share of X-rays, %", x_range=FactorRange(*PATTERNS), y_range=(0, 100))
     source = ColumnDataSource({"pattern": list(PATTERNS), "percent": [0.0] * len(PATTERNS)}, name="patterns")
     plot.vbar("pattern", top="percent", width=0.7, source=source, color=OKABE_ITO["blue"])
     return plot
 
 
-def _by_quadrant(theme: Theme, name: str, y: str) -> Any:
-    plot = _plain(theme, "seconds from now", y, x_range=(-120, 0), y_range=_range(f"{name}-y", 0, 1))
+def _by_quadrant(name: str, y: str) -> Any:
+    plot = _plain("seconds from now", y, x_range=(-120, 0), y_range=_range(f"{name}-y", 0, 1))
     source = _source(name, "xs", "ys", "colour", "dash", "label")
     plot.multi_line("xs", "ys", source=source, color="colour", line_dash="dash", line_width=2, legend_field="label")
     legend = plot.legend[0]
     plot.add_layout(legend, "above")
     legend.orientation, legend.background_fill_color, legend.border_line_color = "horizontal", None, None
-    legend.label_text_color, legend.label_text_font_size, legend.padding = theme["ink"], "11px", 0
+    legend.label_text_color, legend.label_text_font_size, legend.padding = INK, "11px", 0
     return plot
 
 
-def _common_mode(theme: Theme) -> Any:
-    return _by_quadrant(theme, "common_mode", "common mode, ADU")
+def _common_mode() -> Any:
+    return _by_quadrant("common_mode", "common mode, ADU")
 
 
-def _hits(theme: Theme) -> Any:
-    return _by_quadrant(theme, "hits", "hits a frame")
+def _hits() -> Any:
+    return _by_quadrant("hits", "hits a frame")
 
 
-def _sky(theme: Theme) -> Any:
+def _sky() -> Any:
     """Return the gamma-ray sky: photons in squares of a degree, detections, alerts; l grows to the left."""
     tools = "pan,wheel_zoom,box_zoom,reset,save"
-    plot = _plain(
-        theme, "Galactic longitude, deg", "latitude, deg", tools=tools, x_range=(180, -180), y_range=(-90, 90)
-    )
-    mapper = LogColorMapper(Cividis256, low=0.9, high=10, low_color=theme["behind"], name="mapper-sky")
+    plot = _plain("Galactic longitude, deg", "latitude, deg", tools=tools, x_range=(180, -180), y_range=(-90, 90))
+    mapper = LogColorMapper(Cividis256, low=0.9, high=10, low_color=BEHIND, name="mapper-sky")
     photons = _source("sky", "image", "x", "y", "dw", "dh")
     plot.image("image", "x", "y", "dw", "dh", source=photons, color_mapper=mapper, level="image")
-    _bar(plot, mapper, theme, "photons/deg²", ticker=LogTicker())
+    _bar(plot, mapper, "photons/deg²", ticker=LogTicker())
     forms = {"known": ("circle", "yellow", "in the catalogue"), "new": ("square", "vermilion", "not in it"),
              "alerts": ("star", "purple", "alert")}  # fmt: skip
     items = []
@@ -254,5 +248,5 @@ def _sky(theme: Theme) -> Any:
         marks.glyph.line_color, marks.glyph.size = OKABE_ITO[colour], 18 if kind == "alerts" else 8
         plot.add_tools(HoverTool(renderers=[marks], tooltips=[("", "@label")]))
         items.append((label, [marks]))
-    _legend(plot, theme, items)
+    _legend(plot, items)
     return plot
