@@ -14,10 +14,12 @@ def check(path, figure):
     for axes in figure.axes:
         if not axes.axison:
             continue
-        shared = axes.get_shared_x_axes().joined
         named = [axes.get_xlabel(), axes.get_ylabel()]
-        assert any(named), "axes without a label"
-        assert named[0] or any(shared(axes, other) and other.get_xlabel() for other in figure.axes) or is_bar(axes)
+        beside = [axes.get_shared_x_axes(), axes.get_shared_y_axes()]  # panels that share an axis name it once
+        for k, shared in enumerate(beside):
+            said = [[o.get_xlabel(), o.get_ylabel()][k] for o in figure.axes if o is axes or shared.joined(axes, o)]
+            assert any(said) or is_bar(axes), f"axes without a label: {'xy'[k]}"
+        assert any(named) or not is_bar(axes)
         labels += [name for name in named if name]
     return labels
 

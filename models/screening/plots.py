@@ -78,7 +78,7 @@ def draw_scores(path: Path, figures: Mapping[str, Interval], scores: Sequence[st
             axes.barh(row, value, 0.62, color=colour, edgecolor=INK, lw=0.5)
             axes.errorbar(value, row, xerr=[[max(value - low, 0)], [max(high - value, 0)]], color=INK, lw=1, capsize=2)
             axes.text(max(high, 0), row, f"  {value:.1f}", va="center", fontsize=8)
-        axes.set(yticks=range(len(scores)), yticklabels=scores, xlabel=f"{IMPROVEMENT} at {point} (%)")
+        axes.set(yticks=range(len(scores)), yticklabels=scores, xlabel=f"{IMPROVEMENT} at {point} (%)", ylabel="score")
         axes.invert_yaxis()
         axes.margins(x=0.12)
         axes.grid(visible=False, axis="y")

@@ -4,19 +4,22 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 import h5py
 import numpy as np
+from astropy.io import fits
 from rich.console import Console
 from rich.table import Table
 
 from config.lat import Lat
 from config.load import AnyConfig, digest, load_any
 from config.schema import Config
-from stream.commands.options import told
+from stream.commands.options import name_pictures, pictured, told
 from stream.commands.photons import describe
 from stream.errors import ConfigError
+from stream.infer import card_of
 from stream.lat.bands import EDGES_MEV, NSIDE
 from stream.lat.cube import WINDOWS
 from stream.transport import gcn
@@ -29,9 +32,10 @@ from stream.wiring import ASIDE, PIXELS, TABLE, TAP, Row, policy_of, sky_rows, u
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--plot", type=click.Path(path_type=Path), help="Folder for image.png and spectrum.png of an event list.")
+@pictured("image, spectrum, frames, maps, sky, sources, thresholds: what the file has, as PNG")
 def inspect(file: Path, plot: Path | None) -> None:
-    """Say what is in a recording, a map file, an event list, photons or pointing of Fermi-LAT, or a set of ours.
+    """Say what is in a recording, maps, an event list, products, spectra, photons or pointing of Fermi-LAT, a set, a
+    model (.onnx, or its card).
 
     Example: raysieve inspect out/events.fits --plot out
     """
@@ -39,17 +43,74 @@ def inspect(file: Path, plot: Path | None) -> None:
         raise ConfigError(f"{file}: no such file")
     with file.open("rb") as stream:
         magic = stream.read(8)
-    if describe(file):
-        return
-    if magic.startswith((b"SIMPLE", b"\x1f\x8b")):
-        _event_list(file, plot)
+    if file.suffix in (".onnx", ".toml"):
+        made = _model(file, plot)
+    elif describe(file):
+        made = _sky(file, plot)
+    elif magic.startswith((b"SIMPLE", b"\x1f\x8b")):
+        made = _fits(file, plot)
     elif magic == b"\x89HDF\r\n\x1a\n":
-        _hdf5(file)
+        made = _hdf5(file, plot)
     else:
-        raise ConfigError(f"{file}: neither HDF5 (recording, maps) nor FITS (event list)")
+        raise ConfigError(f"{file}: neither HDF5 (recording, maps, set), FITS (event list, product) nor a model")
+    name_pictures(made)
+    if plot and not made:
+        click.echo("  nothing of it is a picture", err=True)
 
 
-def _event_list(file: Path, plot: Path | None) -> None:
+def _model(file: Path, plot: Path | None) -> list[Path]:
+    card = card_of(str(file.with_suffix(".onnx")))
+    click.echo(f"{file}: model {card}{', ' + str(card.facts['kind']) if 'kind' in card.facts else ''}")
+    for side in ("input", "output"):
+        for name, about in card.facts.get(side, {}).items():
+            unit = f", {about['unit']}" if about.get("unit") else ""
+            click.echo(
+                f"  {side} {name}: {about.get('dtype', '')} {' x '.join(map(str, about.get('shape', ())))}{unit}"
+            )
+    from stream.transport.model_plots import metrics_of, plot_card
+
+    click.echo(f"  {len(metrics_of(card.facts.get('metrics', {})))} figures of quality in its card")
+    return plot_card(card, plot) if plot else []
+
+
+def _sky(file: Path, plot: Path | None) -> list[Path]:
+    if plot is None:
+        return []
+    from stream.transport.lat_plots import plot_photons
+
+    drawn = plot_photons(file, plot / "sky.png")
+    return [drawn] if drawn else []
+
+
+def _fits(file: Path, plot: Path | None) -> list[Path]:
+    """An event list has EVENTS; any other FITS file is told table by table."""
+    try:
+        with fits.open(file) as hdus:
+            names = [hdu.name for hdu in hdus]
+            said = [f"  {hdu.name}: {_size(hdu)}" for hdu in hdus[1:]]
+            header = dict(hdus[0].header)
+    except OSError as fault:
+        raise ConfigError(f"{file}: cannot be read as FITS: {' '.join(str(fault).split())}") from None
+    if "EVENTS" in names or not said:
+        return _event_list(file, plot)
+    about = [f"{key} {header[key]}" for key in ("INSTRUME", "OBJECT", "MODEL") if str(header.get(key, "")).strip()]
+    click.echo(f"{file}: {', '.join(['FITS', *about])}")
+    for line in said:
+        click.echo(line)
+    if plot is None:
+        return []
+    from stream.transport.product_plots import plot_product
+
+    return plot_product(file, plot)
+
+
+def _size(hdu: Any) -> str:
+    if hdu.is_image:
+        return f"image {' x '.join(map(str, hdu.shape))} {hdu.header.get('BUNIT', '')}".rstrip()
+    return f"{hdu.header['NAXIS2']} rows of {hdu.header['TFIELDS']} columns"
+
+
+def _event_list(file: Path, plot: Path | None) -> list[Path]:
     from stream.transport.plots import plot_image, plot_spectrum
 
     tables, header = read_event_list(file)
@@ -66,13 +127,11 @@ def _event_list(file: Path, plot: Path | None) -> None:
     for name, table in tables.items():
         if name != "EVENTS":
             click.echo(f"  {name}: {len(table)} rows")
-    if plot:
-        plot.mkdir(parents=True, exist_ok=True)
-        for path in (plot_image(file, plot / "image.png"), plot_spectrum(file, plot / "spectrum.png")):
-            click.echo(str(path))
+    return [plot_image(file, plot / "image.png"), plot_spectrum(file, plot / "spectrum.png")] if plot else []
 
 
-def _hdf5(file: Path) -> None:
+def _hdf5(file: Path, plot: Path | None) -> list[Path]:
+    made: list[Path | None] = []
     try:
         recording = Recording(file)
     except ConfigError as not_a_recording:
@@ -81,7 +140,7 @@ def _hdf5(file: Path) -> None:
         except ConfigError:
             if not _other(file):
                 raise not_a_recording from None
-            return
+            return _set(file, plot) if plot else []
         click.echo(f"{file}: maps")
     else:
         with recording:
@@ -99,34 +158,75 @@ def _hdf5(file: Path) -> None:
             )
             for q in start.quadrants:
                 click.echo(f"  quadrant {q.id}: {q.columns}x{q.rows} at ({q.origin_x_px}, {q.origin_y_px})")
+            if plot:
+                from stream.transport.frame_plots import plot_frames
+
+                made.append(plot_frames(recording, plot / "frames.png"))
     for number, m in sorted(maps.items()):
         good = m.bad == 0
         click.echo(
             f"  maps of quadrant {number}: offset {np.mean(m.offset[good]):.2f}, noise {np.mean(m.noise[good]):.3f}, "
             f"{np.count_nonzero(m.bad)} bad pixels, version {m.version}"
         )
+    if plot:
+        from stream.transport.frame_plots import plot_maps
+
+        made.append(plot_maps(maps, plot / "maps.png"))
+    return [path for path in made if path]
+
+
+def _set(file: Path, plot: Path) -> list[Path]:
+    """Draw a set of frames or of coronae; of the other sets nobody would look at a picture."""
+    from stream.transport.frame_plots import plot_frame_set
+    from stream.transport.product_plots import plot_corona_set
+
+    kind = _kind(file)
+    made = None
+    if kind == "frame set":
+        made = plot_frame_set(file, plot / "frames.png")
+    elif kind == "corona":
+        made = plot_corona_set(file, plot / "spectra.png")
+    return [made] if made else []
+
+
+def _kind(file: Path) -> str:
+    """Return what an HDF5 file says that it is: `format` "raysieve ...", or `kind` of sets with a truth; else ""."""
+    with h5py.File(file, "r") as content:
+        kind = read_text(content, "format")
+        if kind.startswith("raysieve "):
+            return kind.removeprefix("raysieve ")
+        own = content.attrs.get("kind", "")
+        return own if isinstance(own, str) and "about" in content.attrs else ""
 
 
 def _other(file: Path) -> bool:
     """Describe what the simulator makes: any HDF5 file of ours says what it is. Returns whether it did."""
     try:
         with h5py.File(file, "r") as content:
-            kind = read_text(content, "format")
             tables = {name: table.shape for name, table in content.items() if isinstance(table, h5py.Dataset)}
-            about = {name: read_text(content, name) for name in content.attrs if name != "format"}
+            about = {name: read_text(content, name) for name in content.attrs if name not in ("format", "kind")}
+        kind = _kind(file)
     except (OSError, ConfigError, KeyError):
         return False
-    if not kind.startswith("raysieve "):
+    if not kind:
         return False
-    click.echo(f"{file}: {kind.removeprefix('raysieve ')}")
+    click.echo(f"{file}: {kind}")
     for name, text in about.items():
-        facts = json.loads(text) if text.startswith("{") else {name: text}
+        facts = _facts(name, text)
         for key, value in facts.items():
             if str(value) and "\n" not in str(value):  # a whole file is not for the screen
                 click.echo(f"  {key}: {value}")
     for name, shape in tables.items():
         click.echo(f"  {name}: {' x '.join(map(str, shape))}")
     return True
+
+
+def _facts(name: str, text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = text
+    return found if isinstance(found, dict) else {name: text}
 
 
 @click.command()

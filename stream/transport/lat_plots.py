@@ -10,13 +10,16 @@ from matplotlib.colors import LogNorm
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
+from stream.lat.bands import DETECTION
 from stream.lat.sphere import separation
+from stream.transport.photons import FT2, kind_of, open_photons
 from stream.transport.pictures import GREEN, MARKED, PAPER, SKY, picture
 
 Rows = NDArray[Any]
 _KNOWN, _NEW = SKY, GREEN
 ALL_SKY: Final = 500  # pixels of the picture in latitude; twice as many in longitude
 PATCH: Final = 400
+SIDE: Final = 64  # NSIDE of photons of a file: 0.9 degrees
 LABELLED: Final = 40.0  # sqrt(TS) above which a source of a patch has its number beside it
 
 
@@ -46,6 +49,23 @@ def plot_sky(png: Path, counts: Rows, found: Rows, known: NDArray[np.bool_] | No
         if len(found):
             axes.legend(loc="lower right")
     return png
+
+
+def plot_photons(file: Path, png: Path) -> Path | None:
+    """Draw the photons of an FT1 file or a recording of them on the sky; return `png`, None for a file without any.
+
+    Raises ConfigError if it cannot be read, LinkError if `png` cannot be written.
+    """
+    if kind_of(file) == FT2:
+        return None
+    counts = np.zeros(hp.nside2npix(SIDE), np.int64)
+    for part in open_photons([file]).pieces():
+        if len(part):
+            pixel = hp.ang2pix(SIDE, part["GLON"].astype(float), part["GLAT"].astype(float), lonlat=True)
+            counts += np.bincount(pixel, minlength=len(counts))
+    if not counts.any():
+        return None
+    return plot_sky(png, counts, np.empty(0, DETECTION), title=f"{file.name}: {counts.sum():,} photons")
 
 
 def plot_patch(

@@ -140,9 +140,13 @@ class Recording:
         """
         yield self.start
         for rows in self._blocks():
-            for row in rows.tolist():
-                yield self._frame(row)
+            yield from self.at(rows)
         yield End(stream=self.start.stream, frames=len(self))
+
+    def at(self, rows: NDArray[Any]) -> Iterator[Frame | Gap]:
+        """Yield the frames of some rows of the index; in place of a damaged one, a Gap."""
+        for row in rows.tolist():
+            yield self._frame(row)
 
     def _frame(self, row: tuple[int, ...]) -> Frame | Gap:
         sequence, time_ns, source_frame, position, quadrant, quality = row  # as in INDEX

@@ -1,0 +1,116 @@
+"""`raysieve inspect --plot`: a picture of what people would look at, whatever the file."""
+
+import h5py
+import numpy as np
+import pytest
+from astropy.io import fits
+from click.testing import CliRunner
+
+from config.errors import ConfigError
+from raysieve import cli
+from stream.infer import STORE
+from stream.messages import DEAD, Maps, Product
+from stream.transport.maps import write_maps
+from stream.transport.products import write_images, write_sources
+from stream.transport.recording import RecordingWriter
+from tests.pictures import check
+from tests.stream.stages.streams import START, frame, maps
+
+
+def drawn_by(file, folder, drawn, *names):
+    """Inspect a file; return the labels of each picture, checked, and what was said."""
+    drawn.clear()
+    done = CliRunner().invoke(cli, ["inspect", str(file), "--plot", str(folder)])
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert all(str(folder / name) in done.output for name in names)
+    made = [line for line in done.output.split("\n") if line.endswith(".png")]
+    return [check(path, figure) for path, figure in zip(made, drawn, strict=True)], done.output
+
+
+def test_a_recording_and_its_maps(tmp_path, drawn):
+    given = maps()
+    bad = given[0].bad.copy()
+    bad[3, 5] = DEAD
+    quadrant = {n: Maps(**{**{k: getattr(m, k) for k in m.__slots__}, "bad": bad}) for n, m in given.items()}
+    with RecordingWriter(tmp_path / "r.h5", START, maps=list(quadrant.values())) as writer:
+        for sequence in range(5):
+            for q in START.quadrants:
+                writer.write(frame(sequence, q.id))
+    labels, _ = drawn_by(tmp_path / "r.h5", tmp_path / "out", drawn, "frames.png", "maps.png")
+    assert {"mean (ADU)", "standard deviation (ADU)", "row (pixels)", "column (pixels)"} <= set(labels[0])
+    assert drawn[0].axes[0].images[0].get_array().mean() == pytest.approx(500, abs=3)
+    assert {"offset (ADU)", "noise (ADU)"} <= set(labels[1])
+    write_maps(tmp_path / "m.h5", quadrant.values(), "run")
+    drawn_by(tmp_path / "m.h5", tmp_path / "maps", drawn, "maps.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "pictures"), [("filter", ["roc.png", "metrics.png"]), ("lat_classes", ["metrics.png"])]
+)
+def test_a_model(tmp_path, drawn, name, pictures):
+    labels, said = drawn_by(STORE / f"{name}.onnx", tmp_path / "out", drawn, *pictures)
+    assert f"model {name} " in said
+    assert "value, 68 % interval" in labels[-1]
+    if len(pictures) == 2:
+        assert {"lost X-rays (%)", "particles in what is kept (%)"} <= set(labels[0])
+
+
+def product(kind, **tables):
+    header = {"TELESCOP": "T", "BIN_PX": 1, "CLASS0": "AGN", "CLASS1": "star", "EXPOSURE": 100.0}
+    return Product(stream="s", kind=kind, sequence=0, time_ns=0, header=header, tables=tables)
+
+
+def test_products(tmp_path, drawn):
+    rng = np.random.default_rng(3)
+    images = np.zeros(2, [("BAND_LO", "<f8"), ("BAND_HI", "<f8"), ("COUNTS", "<i4", (20, 30))])
+    images["BAND_LO"], images["BAND_HI"], images["COUNTS"] = [500, 2000], [2000, 8000], rng.poisson(3, (2, 20, 30))
+    exposure = np.ones(1, [("EXPOSURE", "<f4", (20, 30))])
+    curve = np.zeros(9, [("TIME", "<f8"), ("COUNTS", "<i4", (2,)), ("FRACEXP", "<f4")])
+    curve["TIME"], curve["COUNTS"], curve["FRACEXP"] = np.arange(9), rng.poisson(9, (9, 2)), 1
+    gti = np.zeros(1, [("START", "<f8"), ("STOP", "<f8")])
+    write_images(product("images", IMAGES=images, EXPOSURE=exposure, LIGHTCURVE=curve, GTI=gti), tmp_path)
+    labels, said = drawn_by(tmp_path / "images.fits", tmp_path / "1", drawn, "images.png")
+    assert "COUNTS_500_2000: image 20 x 30 count" in said
+    assert {"DETX (pixels)", "DETY (pixels)", "count per pixel of 1"} <= set(labels[0])
+    labels, _ = drawn_by(tmp_path / "lightcurve.fits", tmp_path / "2", drawn, "lightcurve.png")
+    assert "rate (counts s$^{-1}$)" in labels[0]
+    rows = np.zeros(4, [("ID", "<i4"), ("X", "<f8"), ("Y", "<f8"), ("NET_COUNTS", "<f8"), ("CLASS", "<i4")])
+    rows["X"], rows["Y"], rows["NET_COUNTS"], rows["CLASS"] = (
+        [1, 5, 9, 12],
+        [3, 4, 8, 2],
+        [10, 99, 5, 1000],
+        [0, 1, 1, 0],
+    )
+    write_sources(product("sources", SOURCES=rows), tmp_path)
+    drawn_by(tmp_path / "sources.fits", tmp_path / "3", drawn, "sources.png")
+    assert [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()] == ["AGN (2)", "star (2)"]
+
+
+def test_spectra(tmp_path, drawn):
+    rng = np.random.default_rng(4)
+    columns = [fits.Column("CHANNEL", "J", array=np.arange(200)), fits.Column("COUNTS", "J", array=rng.poisson(5, 200))]
+    hdu = fits.BinTableHDU.from_columns(columns, name="SPECTRUM")
+    hdu.header["EXPOSURE"] = 1000.0
+    hdu.writeto(tmp_path / "a.pha")
+    labels, _ = drawn_by(tmp_path / "a.pha", tmp_path / "1", drawn, "spectrum.png")
+    assert labels[0] == ["channel", "counts s$^{-1}$ channel$^{-1}$"]
+    with h5py.File(tmp_path / "c.h5", "w") as file:  # as `raysieve simulate corona` writes it
+        file.attrs["kind"], file.attrs["about"] = "corona", '{"spectra": 6}'
+        truth = np.zeros(6, [("snr", "<f4"), ("log_t", "<f4"), ("log_n", "<f4")])
+        truth["snr"] = np.arange(6)
+        file["truth"], file["counts"] = truth, rng.poisson(4, (6, 50)).astype(np.uint16)
+        file["instrument/edges_a"] = np.linspace(2, 30, 51)
+    labels, said = drawn_by(tmp_path / "c.h5", tmp_path / "2", drawn, "spectra.png")
+    assert "c.h5: corona\n" in said
+    assert "wavelength (Å)" in labels[0]
+
+
+def test_what_is_no_picture_is_said_and_a_wrong_folder_is_one_line(tmp_path):
+    fits.BinTableHDU.from_columns([fits.Column("A", "D", array=[1.0])], name="ODD").writeto(tmp_path / "a.fits")
+    done = CliRunner().invoke(cli, ["inspect", str(tmp_path / "a.fits"), "--plot", str(tmp_path / "out")])
+    assert "ODD: 1 rows of 1 columns" in done.output
+    assert "nothing of it is a picture" in done.stderr
+    done = CliRunner().invoke(cli, ["inspect", str(tmp_path / "a.fits"), "--plot", str(tmp_path / "a.fits")])
+    assert isinstance(done.exception, ConfigError)
+    assert "a.fits: cannot be written: expected a folder for pictures" in str(done.exception)
