@@ -32,6 +32,7 @@ from stream.transport.ogip import read_observation
 from stream.transport.pimms import read_plasma
 
 FILE = click.Path(path_type=Path)
+FIT, CORNER = "fit.png", "posterior.png"
 
 
 @click.group()
@@ -68,7 +69,8 @@ analyse.add_command(lat)
 @click.option("--steps", type=click.IntRange(1), help="Of each walker, or draws of each chain; else as many as needed.")
 @click.option("--profile", "profiles", is_flag=True, help="90 % intervals by the profile of the likelihood.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same posterior.")
-@click.option("--out", required=True, type=FILE, help="Folder for fit.json, fit.png, posterior.nc, posterior.png.")
+@click.option("--plot", "drawn", is_flag=True, help="Also OUT/fit.png; OUT/posterior.png of a posterior.")
+@click.option("--out", required=True, type=FILE, help="Folder for fit.json, posterior.nc and the pictures.")
 def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> None:
     """Fit a spectrum, and sample the posterior of its parameters if asked.
 
@@ -78,7 +80,7 @@ def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> N
 
     One spectrum of several in a file (PHA of type II) is named as in XSPEC: file.pha{3}.
 
-    Example: raysieve analyse source source.pha --model "tbabs*apec" --band 0.5 7 --sampler nuts --out source
+    Example: raysieve analyse source source.pha --model "tbabs*apec" --band 0.5 7 --sampler nuts --plot --out source
     """
     console = Console()
     if options["sampler"] != "none":
@@ -96,9 +98,10 @@ def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> N
         raise ConfigError(f"{out}: cannot be made: {fault.strerror}") from None
     write_report(out / "fit.json", report)
     ends = edges(fit, response)
-    plot_fit(out / "fit.png", fit, ends)
-    for name in (GOOD, FAILED):  # of an earlier run: not of this fit
+    for name in (GOOD, FAILED, FIT, CORNER):  # of an earlier run: not of this fit
         (out / name).unlink(missing_ok=True)
+    if options["drawn"]:
+        plot_fit(out / FIT, fit, ends)
     if options["sampler"] != "none":
         _sample(console, out, fit, ends, report, options)
 
@@ -110,7 +113,8 @@ def _sample(console: Console, out: Path, fit: Fit, ends: Any, report: dict[str, 
     report["posterior"] = describe_posterior(priors, draws, seed)
     show_posterior(console, report["posterior"])
     write_report(out / "fit.json", report)
-    plot_posterior(out / "posterior.png", priors, draws, fit)
+    if options["drawn"]:
+        plot_posterior(out / CORNER, priors, draws, fit)
     publish(out, (fit, ends), priors, draws, seed)
 
 

@@ -55,8 +55,10 @@ Place = tuple[float, float]
 @click.option("--sampler", type=click.Choice(["none", "emcee"]), default="none", show_default=True)
 @click.option("--steps", type=click.IntRange(1), help="Of each walker; else as many as needed.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same posterior.")
-@click.option("--plot", "drawn", is_flag=True, help="Also OUT/lat.png: spectrum, light curve, counts, residuals.")
-@click.option("--out", required=True, type=FILE, help="Folder for lat.json, lat.png, posterior.nc, posterior.png.")
+@click.option(
+    "--plot", "drawn", is_flag=True, help="Also OUT/lat.png: spectrum, years, counts, residuals; OUT/posterior.png."
+)
+@click.option("--out", required=True, type=FILE, help="Folder for lat.json, posterior.nc and the pictures.")
 def lat(sky: tuple[Path, ...], at: Place | None, name: str, out: Path, **given: Any) -> None:
     """Fit one source of the gamma-ray sky with its region: TS, place, spectrum, bands, years, limits.
 
@@ -163,5 +165,6 @@ def _tell(out: Path, analysis: Analysis, curve: Curve | None, about: dict[str, A
     best = density.prior.start[: density.first_norm]
     values = draws.variables[..., : density.first_norm].reshape(-1, len(best))
     title = f"{report['source']}, {draws.sampler}; lines: the fit; x, y in degrees, flux in 1e-10"
-    plot_corner(out / CORNER, density.prior.names[: len(best)], values, best, title)
+    if given["drawn"]:
+        plot_corner(out / CORNER, density.prior.names[: len(best)], values, best, title)
     publish(out, density, draws, {"seed": given["seed"], "source": report["source"], "model": analysis.kind})

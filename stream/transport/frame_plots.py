@@ -90,7 +90,7 @@ def _draw(png: Path, rows: Sequence[_Row], title: str) -> Path:
 def _ends(images: Sequence[NDArray[Any]]) -> tuple[float, float]:
     values = np.concatenate([image[np.isfinite(image)].ravel() for image in images])
     low, high = np.quantile(values, RANGE) if len(values) else (0.0, 1.0)
-    return float(low), float(max(high, low + 1e-6))
+    return float(low), float(max(high, low + 1e-3 * max(abs(low), 1.0)))  # of what is the same everywhere, too
 
 
 def _mark(axes: Any, bad: NDArray[np.uint8]) -> None:

@@ -33,7 +33,7 @@ DASHES: Final[tuple[Any, ...]] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 
 STYLES: Final = tuple(zip((*COLOURS, INK), DASHES, "os^DvPX*", strict=True))  # colour, line, mark
 FILLED: Final = "viridis"  # an image with a value in every pixel
 MARKED: Final = "magma"  # the same under marks in SKY and GREEN, which it has not
-SPARSE: Final = "cividis_r"  # counts, of which most pixels have none: these are paper
+SPARSE: Final = "magma_r"  # counts, of which most pixels have none: these are paper
 SIGNED: Final = "RdBu_r"  # what is over and under
 SHARES: Final = "Blues"
 BETWEEN: Final = LinearSegmentedColormap.from_list("between", (BLUE, VERMILION))  # of marks: none is lost on paper

@@ -66,7 +66,7 @@ def plot_spectrum(event_list: Path, png: Path) -> Path:
     tables, header = read_event_list(event_list)
     events = tables["EVENTS"]
     energy_kev, label, unit = _energies(event_list, events, header)
-    edges = _edges(energy_kev, header)
+    edges = _edges(energy_kev, header, unit)
     exposure = float(header.get("EXPOSURE", 0)) or None
     with picture(png, 7.6, 5.2) as figure:
         axes = figure.add_subplot()
@@ -138,13 +138,15 @@ def _energies(path: Path, events: Table, header: Mapping[str, Any]) -> tuple[Tab
 
 
 def _unit(header: Mapping[str, Any], column: str) -> str:
-    number = next((key[5:] for key, name in header.items() if key.startswith("TTYPE") and name == column), "")
+    number = next(
+        (key[5:] for key, name in header.items() if key.startswith("TTYPE") and str(name).upper() == column), ""
+    )
     return str(header.get(f"TUNIT{number}", "")).strip()
 
 
-def _edges(energy: Table, header: Mapping[str, Any]) -> NDArray[np.float64]:
+def _edges(energy: Table, header: Mapping[str, Any], unit: str = "keV") -> NDArray[np.float64]:
     """Bins rising in width, each a whole number of PI channels."""
-    channel = float(header.get("PI_EV", 0)) / 1e3 or 1e-2 * (1 if "ENERGY" in header.values() else 100)
+    channel = float(header.get("PI_EV", 0)) / 1e3 or (1e-2 if unit == "keV" else 1.0)
     used = energy[np.isfinite(energy) & (energy > 0)]
     low, high = (np.quantile(used, (0.0005, 1.0))) if len(used) else (channel * 10, channel * 1000)
     low = max(low * 0.9, channel)

@@ -51,7 +51,9 @@ def _images(png: Path, hdus: list[Any]) -> Path:
             good = image[np.isfinite(image)]
             low, high = np.quantile(good, BRIGHTEST) if good.size else (0.0, 1.0)
             extent = (-0.5, width * size - 0.5, -0.5, rows * size - 0.5)
-            mesh = axes.imshow(image, cmap=FILLED, extent=extent, vmin=low, vmax=max(high, low + 1e-9))
+            mesh = axes.imshow(
+                image, cmap=FILLED, extent=extent, vmin=low, vmax=max(high, low + 1e-3 * max(abs(low), 1.0))
+            )
             unit = str(header.get("BUNIT", "")) or "value"
             figure.colorbar(mesh, ax=axes, shrink=0.86, extend="max", label=f"{unit} per pixel of {size:g}")
             names = (str(header.get(f"CTYPE{axis}", "xy"[axis - 1])) for axis in (1, 2))

@@ -27,7 +27,7 @@ def opened(path):
 
 
 def test_a_fit_is_told_in_full(files, tmp_path):
-    done = run(files / "a.pha", "--profile", "--out", tmp_path)
+    done = run(files / "a.pha", "--profile", "--plot", "--out", tmp_path)
     assert done.exit_code == 0, done.output
     report = json.loads((tmp_path / "fit.json").read_text())
     assert report["statistic"] == "wstat"

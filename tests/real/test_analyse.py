@@ -20,7 +20,7 @@ pytestmark = pytest.mark.real
 def test_real_spectra_run_through(data, tmp_path, names, statistic):
     pha, rmf, arf, background = (str(data / "responses" / name) for name in names)
     files = [pha, "--rmf", rmf, "--arf", arf, "--background", background]
-    done = CliRunner().invoke(cli, ["analyse", "source", *files, "--profile", "--out", str(tmp_path)])
+    done = CliRunner().invoke(cli, ["analyse", "source", *files, "--profile", "--plot", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     report = json.loads((tmp_path / "fit.json").read_text())
     assert report["statistic"] == statistic

@@ -47,6 +47,18 @@ def test_an_image_holds_every_event_at_its_place():
     assert image[int(10.5 / block), int(100.5 / block)] == 1
 
 
+def test_energies_of_another_mission_have_bins_of_their_own():
+    """Chandra names the column in small letters, and gives eV; there is no PI_EV."""
+    events = np.zeros(500, [("ENERGY", "<f4")])
+    events["ENERGY"] = np.linspace(500, 1500, 500)
+    header = {"TTYPE1": "energy", "TUNIT1": "eV"}
+    energy, label, unit = plots._energies("a.fits", events, header)
+    assert (label, unit) == ("energy (keV)", "keV")
+    edges = plots._edges(energy, header, unit)
+    assert len(edges) > 15
+    assert edges[0] < 0.5 < 1.5 < edges[-1]
+
+
 def test_bins_of_a_spectrum_are_whole_channels():
     edges = plots._edges(np.linspace(0.3, 9, 5000), {"PI_EV": 10.0})
     assert (np.diff(edges) > 0.0099).all()
