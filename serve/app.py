@@ -61,7 +61,7 @@ class CoronaForm:
     shared: Annotated[bool, Form(description="shift, width, errors of line data are the same in all")] = False
     spread: Annotated[bool, Form(description="a Gaussian emission measure, not one temperature")] = False
     likelihood: Annotated[Literal["poisson", "normal"], Form()] = "poisson"
-    area_error: Annotated[float, Form(ge=0, lt=1, description="sd of ln area from line to line")] = 0.05
+    area_error: Annotated[float, Form(ge=0, lt=1, description="sd of ln area at each of five knots")] = 0.05
     metals_dex: Annotated[float, Form(ge=0, le=1, description="sd of what the abundances of metals share")] = 0.0
     abundance_dex: Annotated[float, Form(ge=0, le=1, description="sd of each abundance beside it")] = 0.0
     seed: Annotated[int, Form(ge=0, lt=2**31)] = 0

@@ -15,7 +15,7 @@ from stream.corona.instrument import Instrument
 from stream.corona.observed import Observed
 from stream.transport.corona_spectra import read_corona
 
-MOST: Final = 10  # spectra of a job: what is sampled at once
+MOST: Final = 10  # spectra of a job
 FAULTS: Final = (OSError, ValueError, TypeError, KeyError, IndexError)
 UCDS: Final = {"log_t": "phys.temperature", "log_n": "phys.density", "log_norm": "phys.emissMeasure"}
 UNITS: Final = {"log_t": "log(K)", "log_n": "log(cm-3)", "log_norm": "log(10+14cm-5)"}
@@ -42,12 +42,12 @@ def corona(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         spread=settings["spread"],
         abundances=both if any(both) else None,
     )
-    how = population.Sampling(seed=settings["seed"], batch=MOST)
+    how = population.Sampling(seed=settings["seed"])
     done = population.sample_population(stars.Stars.of(counts, exposure_s, names), around, choices, how)
     if fault := done.fault():
         raise ConfigError(f"the posterior fails its gates: {fault}")
     told = files.describe(done, settings["seed"])
-    return {"kind": "corona", **_plain(told), **_table(files.star_table(done), told["batches"][0])}
+    return {"kind": "corona", **_plain(told), **_table(files.star_table(done)), **_gates(told["batches"])}
 
 
 def read_uploaded(
@@ -95,7 +95,13 @@ def _plain(told: dict[str, Any]) -> dict[str, Any]:
     return clean
 
 
-def _table(rows: NDArray[np.void], batch: dict[str, Any]) -> dict[str, Any]:
+def _gates(batches: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the worst of all batches."""
+    worst = {"least_ess": min, "most_r_hat": max, "divergences": max}
+    return {name: number(float(of(batch[name] for batch in batches))) for name, of in worst.items()}
+
+
+def _table(rows: NDArray[np.void]) -> dict[str, Any]:
     """Return columns and sources, as a catalogue has them: a row for each star."""
     names = [name for name in rows.dtype.names or () if name != "name"]
     columns = [{"name": "star", "unit": "", "ucd": "meta.id;meta.main", "about": "as the file names it"}]
@@ -107,5 +113,4 @@ def _table(rows: NDArray[np.void], batch: dict[str, Any]) -> dict[str, Any]:
         about = share if of in UCDS else "effective draws"
         columns.append({"name": name, "unit": UNITS.get(of, ""), "ucd": ucd, "about": about})
     stars = [{"star": row["name"].decode(), **{name: number(float(row[name])) for name in names}} for row in rows]
-    gates = {name: number(float(batch[name])) for name in ("least_ess", "most_r_hat", "divergences")}
-    return {"columns": columns, "sources": stars, **gates}
+    return {"columns": columns, "sources": stars}

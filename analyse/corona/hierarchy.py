@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, gammaln, logit
 
 from analyse.corona.light import Light
-from analyse.corona.windows import LIGHT, Windows
+from analyse.corona.windows import KNOTS, LIGHT, Windows
 from stream.errors import ConfigError
 from stream.spectra.grid import Floats
 
@@ -53,7 +53,7 @@ class Choices:
     likelihood: str = "poisson"  # "normal": of modelled variance, counts plus the square of a systematic fraction
     own_lines: bool = False  # emissivities are off star by star, as where calibration errors differ; else for all alike
     own_motion: bool = False  # shift and width star by star
-    calibration: float = 0.0  # sd of ln area from line to line, joined with the scatter of emissivities
+    calibration: float = 0.0  # sd of ln area at each of its knots: errors of an area go together in wavelength
     spread: bool = False  # a Gaussian differential emission measure in place of one temperature
     abundances: tuple[float, float] | None = None  # sd in dex of what all metals of a star share, and of each beside it
     population: Population | None = None
@@ -135,7 +135,7 @@ class Hierarchy:
     def __init__(self, windows: Windows, choices: Choices | None = None) -> None:
         self.windows, self.choices = windows, choices or Choices()
         self.light = Light(windows.tables(), SPREAD_NODES if self.choices.spread else 1)
-        self.scatter = np.hypot(windows.scatter, self.choices.calibration)
+        self.scatter = windows.scatter
         places = np.where(windows.used, windows.owner, -1).reshape(-1)
         self.owns = (places[:, None] == np.arange(windows.count)).astype(float)  # (W N, K)
 
@@ -147,6 +147,8 @@ class Hierarchy:
         out = {"x_t": x_t, "ln_light": ln_norm + self.windows.bright(log_t, log_n), "a_n": np.zeros(stars)}
         out |= {"ln_background": ln_background}
         out |= {"line": np.zeros((stars, k) if choices.own_lines else k), "ln_tau": np.array(LN_TAU[0])}
+        if choices.calibration:
+            out["area"] = np.zeros((stars, KNOTS) if choices.own_lines else KNOTS)
         out |= {"shift": np.zeros(motion), "width": np.full(motion, WIDTH[0])}
         if choices.population is None:
             out |= {name: np.zeros(()) for name in ("mean_t", "mean_n")}
@@ -233,6 +235,9 @@ class Hierarchy:
             "shift_kms": SHIFT_KMS * shift,
             "sigma_kms": MOST_KMS * jax.nn.sigmoid(width),
         }
+        if self.choices.calibration:
+            knots = numpyro.sample("area", Normal(0.0, 1.0).expand((*lines, KNOTS)).to_event())
+            out["ln_area"] = self.choices.calibration * knots
         if self.choices.likelihood == "normal":
             out["systematic"] = jnp.exp(numpyro.sample("ln_systematic", Normal(*LN_SYSTEMATIC)))
         return out

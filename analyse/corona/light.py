@@ -79,7 +79,8 @@ class Light:
         """Return expected counts (S, W, N), and how many of them are of the line that owns each bin.
 
         star: log_t, log_n, ln_norm, ln_background (counts s-1 A-1), and where wanted spread (dex), ln_abundance (S, E),
-        ln_metals, (S,) each; lines: shift_kms, sigma_kms, () or (S,), and ln_factor (K,) or (S, K).
+        ln_metals, (S,) each; lines: shift_kms, sigma_kms, () or (S,), ln_factor (K,) or (S, K), and where wanted
+        ln_area, what the area is off by at its knots, (KNOTS,) or (S, KNOTS).
         """
         import jax.numpy as jnp
 
@@ -89,6 +90,10 @@ class Light:
         ln_factor = jnp.atleast_2d(lines["ln_factor"]) @ t["of_line"]  # (., P)
         if "ln_abundance" in star:
             ln_factor = ln_factor + star["ln_abundance"] @ t["of_element"]
+        if "ln_area" in lines:
+            ln_area = jnp.atleast_2d(lines["ln_area"])
+            ln_factor = ln_factor + ln_area @ t["knots_of_pair"]
+            continuum = continuum * jnp.exp(ln_area @ t["knots_of_window"])[..., None]
         light = light * jnp.exp(ln_factor + star["ln_norm"][:, None])
         each = light[..., None] * self.profile(lines["shift_kms"], lines["sigma_kms"])  # (S, P, N)
         smooth = continuum * jnp.exp(star["ln_norm"])[:, None, None] * t["area"]

@@ -1,4 +1,6 @@
-"""Posteriors of many stars: up to BATCH are sampled with their population at once; more, batch by batch.
+"""Posteriors of many stars: up to BATCH that share lines or motion are sampled with their population at once.
+
+More are sampled batch by batch, and those that share nothing one by one: so each has its own steps.
 
 Batches are drawn with the population held at an interim one, nearly even in the box. Then the population is sampled on
 their draws, each as likely as it makes it against the interim one (Hogg, Myers & Bovy 2010, ApJ 725, 2166), and draws
@@ -48,7 +50,7 @@ class Sampling:
     chains: int = CHAINS
     warm_up: int = WARM_UP
     draws: int = DRAWS
-    batch: int = BATCH
+    batch: int | None = None  # None: BATCH, but 1 of stars that share nothing: alone each has a tenth of the variables
     evidence: int = 0
 
 
@@ -124,7 +126,8 @@ def sample_population(
     began, cpu, how, choices = time.perf_counter(), time.process_time(), how or Sampling(), choices or Choices()
     if network is not None:
         network.check(len(stars), windows.count)
-    members = np.array_split(np.arange(len(stars)), -(-len(stars) // how.batch))
+    size = how.batch or (1 if choices.own_lines and choices.own_motion else BATCH)
+    members = np.array_split(np.arange(len(stars)), -(-len(stars) // size))
     shared = len(members) == 1
     own = choices if shared else replace(choices, population=Population())
     sampler = Sampler(Hierarchy(windows, own), how.chains, how.warm_up, how.draws)

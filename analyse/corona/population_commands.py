@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analyse.corona.hierarchy import LIKELIHOODS, Choices, NetworkPriors
-from analyse.corona.population import BATCH, PopulationPosterior, Sampling, sample_population
+from analyse.corona.population import PopulationPosterior, Sampling, sample_population
 from analyse.corona.population_files import describe, publish, star_table
 from analyse.corona.stars import Stars
 from analyse.corona.windows import BOX_N, BOX_T, Box, Ints, Windows
@@ -44,7 +44,7 @@ CHOSEN: Final = ("flagged", "uncertain")
 @click.option("--spread", is_flag=True, help="Temperatures are spread about log T as a Gaussian, not one.")
 @click.option("--likelihood", type=click.Choice(LIKELIHOODS), default="poisson", show_default=True)
 @click.option("--network", type=FILE, help="What a network says of the spectra, as priors (npz); see docs/corona.md.")
-@click.option("--batch", default=BATCH, show_default=True, type=click.IntRange(1), help="Spectra sampled at once.")
+@click.option("--batch", type=click.IntRange(1), help="Spectra sampled at once: 10 of --shared, else 1, if not given.")
 @click.option("--evidence", default=0, show_default=True, type=click.IntRange(0), help="Draws of marginal likelihoods.")
 @click.option("--draws", type=click.IntRange(8), help="Of each chain.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same posterior.")

@@ -1,7 +1,8 @@
 """Draws of a hierarchical model by NUTS, whitened by the curvature at its best point; compiled once for all batches.
 
 Where a warm-up finds the posterior wider in some direction, as near the ends of the box, it is whitened again.
-Chains go on, half as long again at a time, while nothing but R-hat or ESS fails its gate.
+Chains go on, half as long again at a time, while nothing but R-hat or ESS fails its gate; where a step diverges, all
+begin anew in smaller ones.
 """
 
 import time
@@ -23,6 +24,7 @@ DRAWS: Final = 400
 LONGEST: Final = 5  # times the draws that were asked for: chains that then still disagree are in different places
 STRETCH: Final = 50  # steps of all chains in one compiled loop
 ACCEPTANCE: Final = 0.8
+CAREFUL: Final = 0.95  # where that diverges: all chains anew in smaller steps, once
 AT_ONCE: Final = 100  # points at which the density is computed in one pass
 LEAN: Final = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1}  # half of the compilation
 QUICK: Final = LEAN | {"xla_backend_optimization_level": 0}  # what runs a few hundred times only
@@ -32,6 +34,8 @@ DEEPEST: Final = 8  # doublings of a trajectory
 CLIMB: Final = 300  # steps to the best point, at most
 STEP: Final = 1e-2  # of a variable, for the curvature by differences of gradients, which have single precision
 FLATTEST: Final = 0.1  # curvature below this is taken as this: priors are no wider than a few
+
+Args = tuple[Data, Floats, Floats, float]  # centre (k,) and root (k, k) of the whitening; the acceptance to reach
 
 
 class Sampler:
@@ -111,20 +115,22 @@ class Sampler:
         flat = np.concatenate([np.ravel(start[name]) for name in self.layout]).astype(float)
         centre, root = self.climb(data, flat)
         found = time.process_time() - cpu
-        chains = self._begun(data, centre, root, seed)
-        root = chains.args[2]
-        steps = self.plan["steps"]
-        drawn, *fields = chains.drawn(steps)
-        sizes, ratios = _told_of(drawn)
-        while steps < LONGEST * self.plan["steps"] and not fields[0].any() and not _hold(sizes, ratios):
-            steps += max(self.plan["steps"] // 2, 1)
+        for target in (ACCEPTANCE, CAREFUL):
+            chains, steps = self._begun((data, centre, root, target), seed), self.plan["steps"]
             drawn, *fields = chains.drawn(steps)
             sizes, ratios = _told_of(drawn)
+            while steps < LONGEST * self.plan["steps"] and not fields[0].any() and not _hold(sizes, ratios):
+                steps += max(self.plan["steps"] // 2, 1)
+                drawn, *fields = chains.drawn(steps)
+                sizes, ratios = _told_of(drawn)
+            if not fields[0].any():
+                break
         stats = dict(zip(KEYS, fields, strict=True))
-        stats |= {"centre": centre, "root": root}
+        stats |= {"centre": centre, "root": chains.args[2]}
         about = {
             **self.plan,
             "steps": steps,
+            "acceptance": target,
             "cpu_seconds": time.process_time() - cpu,
             "climb_cpu_seconds": found,
             "leapfrogs": float(stats["n_steps"].sum()),
@@ -132,17 +138,18 @@ class Sampler:
         seconds = time.perf_counter() - began
         return Draws("nuts", drawn, seconds, sizes, ratios, int(stats["diverging"].sum()), stats, about)
 
-    def _begun(self, data: Data, centre: Floats, root: Floats, seed: int) -> "Chains":
+    def _begun(self, args: Args, seed: int) -> "Chains":
         """Return chains; where their warm-up finds directions wider than thought, others that begin where they end."""
-        chains = Chains(self, (data, centre, root), seed)
+        chains, (data, centre, root, target) = Chains(self, args, seed), args
         found = chains.walked(self.plan["warm_up"])
-        z: Floats = np.linalg.solve(root, (found[:, found.shape[1] // 2 :] - centre).reshape(-1, len(centre)).T)
+        away = (found[:, found.shape[1] // 2 :] - centre).reshape(-1, len(centre))
+        z = np.asarray(np.linalg.solve(root, away.T), float)
         wider = widened(z)
         if wider is None:
             return chains
         root = root @ wider
-        last: Floats = np.linalg.solve(root, (found[:, -1] - centre).T).T
-        return Chains(self, (data, centre, root), seed, last)
+        last = np.asarray(np.linalg.solve(root, (found[:, -1] - centre).T).T, float)
+        return Chains(self, (data, centre, root, target), seed, last)
 
     def _kernel(self, key: Any, begin: Any, args: Any) -> tuple[Any, Any]:
         """Return the first state of one chain, from whitened variables with their energy and slope; and NUTS's step."""
@@ -150,7 +157,7 @@ class Sampler:
         from numpyro.infer.util import ParamInfo
 
         init, step = hmc(potential_fn_gen=lambda *given: lambda z: self.energy(given[1] + given[2] @ z, given[0]))
-        how = {"adapt_mass_matrix": False, "target_accept_prob": ACCEPTANCE, "max_tree_depth": DEEPEST}
+        how = {"adapt_mass_matrix": False, "target_accept_prob": args[3], "max_tree_depth": DEEPEST}
         state = init(ParamInfo(*begin), self.plan["warm_up"], step_size=FIRST, model_args=args, rng_key=key, **how)
         return state, step
 
@@ -189,13 +196,13 @@ class Sampler:
 
 
 class Chains:
-    """Chains of one posterior, which can go on. args: data, centre (k,) and root (k, k) of the whitening."""
+    """Chains of one posterior, which can go on."""
 
-    def __init__(self, sampler: Sampler, args: tuple[Data, Floats, Floats], seed: int, z: Floats | None = None) -> None:
+    def __init__(self, sampler: Sampler, args: Args, seed: int, z: Floats | None = None) -> None:
         """Begin at whitened variables (chain, k); None: anywhere about the best point."""
         import jax
 
-        self.sampler, self.args, (data, centre, root) = sampler, args, args
+        self.sampler, self.args, (data, centre, root, _) = sampler, args, args
         count = sampler.plan["chains"]
         z = np.random.default_rng(seed).standard_normal((count, len(centre))) if z is None else z
         known = [sampler.slope(centre + root @ row, data) for row in z]  # here: it is compiled already

@@ -20,6 +20,9 @@ MOVE_KMS: Final = 150.0  # and so much for its shift
 WINGS: Final = 5.0  # sigma that a line outside of a window may reach into it
 BLEND: Final = 2e-3  # of a window's light: fainter lines are left out of it
 LIGHT: Final = ("h", "he")  # no metals
+KNOTS: Final = (
+    5  # of what the area is off by, even in ln wavelength over the instrument, as `sim.corona.truth` has them
+)
 NODES: Final = 11  # of temperature and of density in the box, at which lines are weighed
 
 
@@ -117,6 +120,8 @@ class Windows:
             "ln_bright": self.ln_bright,
             "of_element": (np.array(self.elements)[:, None] == element).astype(float),  # (E, P)
             "of_line": (np.arange(self.count)[:, None] == line).astype(float),  # (K, P)
+            "knots_of_pair": _knots(forward, wavelength),  # (KNOTS, P)
+            "knots_of_window": _knots(forward, instrument.middle_a[self.bins].mean(axis=1)),  # (KNOTS, W)
             "area": np.where(self.used, instrument.area_cm2[self.bins], 0.0),
             "width": np.where(self.used, instrument.width_a[self.bins], 0.0),
             "window": (window == np.arange(len(self.bins))[:, None]).astype(float),  # (W, P)
@@ -140,6 +145,13 @@ def _brightness(forward: Forward, bins: Ints) -> Floats:
     log_t, log_n = (nodes.ravel() for nodes in np.meshgrid(*grid, indexing="ij"))
     counts = forward.counts(Coronae.of(forward, log_t, 1.0, log_n))[:, bins].sum(axis=1)
     return np.log(np.maximum(counts, 1e-300)).reshape(len(grid[0]), -1)
+
+
+def _knots(forward: Forward, wavelength: Floats) -> Floats:
+    """Return what each knot counts at wavelengths, in linear interpolation, (KNOTS, *)."""
+    first, last = np.log(forward.instrument.middle_a[[0, -1]])
+    x = np.clip((np.log(wavelength) - first) / max(last - first, 1e-12), 0.0, 1.0) * (KNOTS - 1)
+    return np.maximum(1.0 - np.abs(x - np.arange(KNOTS)[:, None]), 0.0)
 
 
 def _rows(grid: Floats, box: tuple[float, float]) -> slice:

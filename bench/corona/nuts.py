@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from analyse.corona.hierarchy import Choices
-from analyse.corona.population import Batch, Sampling, by_star, sample_batch
+from analyse.corona.population import Batch, Sampling, by_star, sample_batch, sample_population
 from analyse.corona.population_files import quantiles
-from analyse.corona.sampler import DRAWS, Sampler
+from analyse.corona.sampler import ACCEPTANCE, DRAWS, Sampler
 from analyse.corona.stars import Stars, look
 from analyse.corona.windows import Windows
 from bench import figures
@@ -62,36 +62,45 @@ class Trial:
         self.sampler = Sampler(Hierarchy(self.windows, self.choices))
         self.rows: list[NDArray[Any]] = []
         self.batches: list[Batch] = []
+        self.cpu: list[float] = []  # seconds of each run
+        self.elapsed: list[float] = []
 
     def run(self) -> None:
         """Simulate the next batch, sample it, keep what was found of each star."""
-        number = len(self.batches)
+        number = len(self.cpu)
         rng = np.random.default_rng((SEED, self.size, number))
         truth = draw(self.forward, SETTING, self.size, rng)
         truth = alike(self.forward, truth, rng) if self.shared else truth
         counts = rng.poisson(self.forward.counts(truth.coronae, truth.line_photons))
         stars = Stars.of(counts, truth.coronae.exposure_s)
-        data, x_t = look(self.windows, stars)
-        batch = sample_batch(self.sampler, data, x_t, Sampling(seed=number))
-        self.rows.append(self._compare(batch, truth))
-        self.batches.append(batch)
+        if self.size > 1 and not self.shared:  # one by one, and their population
+            done = sample_population(stars, self.windows, self.choices, Sampling(seed=number))
+            batches, spent, draws, weights = done.batches, done.cpu_seconds, done.of_stars(), done.weights
+            self.elapsed.append(done.seconds)
+        else:
+            data, x_t = look(self.windows, stars)
+            batches = [sample_batch(self.sampler, data, x_t, Sampling(seed=number))]
+            spent, draws = batches[0].draws.about["cpu_seconds"], by_star(self.windows, batches[0].sites, self.choices)
+            weights = np.full(draws["log_t"].shape, 1 / np.prod(draws["log_t"].shape[:2]))
+            self.elapsed.append(batches[0].draws.seconds)
+        self.rows.append(self._compare(draws, weights, truth))
+        self.batches += batches
+        self.cpu.append(spent)
 
     def found(self) -> Rows:
         """Return all figures so far."""
-        told = timed(self.batches) | judged(np.concatenate(self.rows))
+        told = timed(self.batches, self.cpu, self.elapsed) | judged(np.concatenate(self.rows))
         return {f"{self.name}: {key}": row for key, row in told.items()}
 
-    def _compare(self, batch: Batch, truth: Truth) -> NDArray[Any]:
+    def _compare(self, draws: dict[str, NDArray[Any]], weights: NDArray[Any], truth: Truth) -> NDArray[Any]:
         """Return SNR; of log T, then of log n: error, bound, and whether each interval holds the truth; (S, 9)."""
-        draws = by_star(self.windows, batch.sites, self.choices)
         bounds = np.sqrt(Bound(self.forward, SETTING).variances(truth.coronae))
         columns = [truth.rows["snr"]]
         for k, name in enumerate(("log_t", "log_n")):
-            even = np.full(draws[name].shape, 1 / np.prod(draws[name].shape[:2]))
             true = truth.rows[name]
-            columns += [draws[name].mean(axis=(0, 1)) - true, bounds[:, k]]
+            columns += [(weights * draws[name]).sum(axis=(0, 1)) - true, bounds[:, k]]
             for shares in LEVELS.values():
-                low, high = quantiles(draws[name], even, shares)
+                low, high = quantiles(draws[name], weights, shares)
                 columns.append((low <= true) & (true <= high))
         return np.stack(columns, axis=1).astype(float)
 
@@ -117,17 +126,17 @@ def judged(rows: NDArray[Any]) -> Rows:
     return out
 
 
-def timed(batches: list[Batch]) -> Rows:
-    """Return seconds of the first batch, which compiles, and of the others; and what the gates say of all."""
+def timed(batches: list[Batch], cpu: list[float], elapsed: list[float]) -> Rows:
+    """Return seconds of the first run, which compiles, and of the others; and what the gates say of all."""
     draws = [one.draws for one in batches]
-    cpu = [one.about["cpu_seconds"] for one in draws]
     out: Rows = {
         "variables": (len(batches[0].names), ""),
         "CPU with compilation": (cpu[0], "s"),
-        "elapsed with compilation, cores shared": (draws[0].seconds, "s"),
+        "elapsed with compilation, cores shared": (elapsed[0], "s"),
         "most R-hat": (float(max(one.rhat.max() for one in draws)), ""),
         "least ESS": (float(min(one.ess.min() for one in draws)), ""),
         "most draws of a chain": (int(max(one.about["steps"] for one in draws)), ""),
+        "batches whose steps were made smaller": (sum(one.about["acceptance"] > ACCEPTANCE for one in draws), ""),
         "batches whose chains went on": (sum(one.about["steps"] > DRAWS for one in draws), ""),
         "divergences": (sum(one.divergences for one in draws), ""),
         "batches that pass their gates": (sum(one.draws.fault(one.names) is None for one in batches), ""),
@@ -171,7 +180,7 @@ def main() -> None:
         if given.once:
             trial = Trial(forward, name, given.lines)
             trial.run()
-            print(trial.batches[0].draws.about["cpu_seconds"])
+            print(trial.cpu[0])
             continue
         if given.start:
             known, command = figures.read("corona_nuts"), f"python -m bench.corona.nuts --start --case '{name}'"
@@ -184,7 +193,7 @@ def main() -> None:
             if not key.startswith(f"{name}: ") or key.endswith((", cold", ", warm"))
         }
         trial, began = Trial(forward, name, given.lines), time.process_time()
-        while not trial.batches or time.process_time() - began < given.seconds:
+        while not trial.cpu or time.process_time() - began < given.seconds:
             trial.run()
             figures.write("corona_nuts", command, trial.found(), keep=keep)
 

@@ -6,18 +6,19 @@ from bench.pages import show
 
 ROWS = {  # what is shown, figure, what was to be reached
     "variables": ("variables", ""),
-    "CPU, first batch; compilation of it": ("CPU with compilation", "<= 15 s (S=1), 25 s (S=10)"),
+    "CPU, first run; compilation of it": ("CPU with compilation", "<= 15 s (S=1), 25 s (S=10)"),
     "CPU of a process from its start, nothing compiled": ("CPU of a process, cold", ""),
     "... of that in sampling and compilation": ("CPU of its sampling, cold", "<= 15 s, 25 s"),
     "CPU of a process from its start, programs kept": ("CPU of a process, warm", ""),
     "... of that in sampling": ("CPU of its sampling, warm", "<= 15 s, 25 s"),
-    "CPU, each further batch, median": ("CPU again", ""),
+    "CPU, each further run, median": ("CPU again", ""),
     "R-hat, at most": ("most R-hat", "<= 1.01"),
     "ESS, at least": ("least ESS", ">= 400"),
     "divergences": ("divergences", "0"),
     "batches": ("batches", ""),
     "of them pass their gates": ("batches that pass their gates", "all"),
     "of them went on beyond 400 draws": ("batches whose chains went on", ""),
+    "of them diverged and began anew in smaller steps": ("batches whose steps were made smaller", ""),
     "draws of a chain, at most": ("most draws of a chain", ""),
     **{
         f"coverage, {level} % of {name}": (f"{name}: coverage of {level} %", f"{0.01 * level:g}")

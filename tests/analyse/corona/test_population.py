@@ -9,9 +9,9 @@ from scipy.special import expit
 
 from analyse.corona.hierarchy import Choices, NetworkPriors, Population
 from analyse.corona.stars import Stars, look
-from analyse.corona.windows import Box, Windows
+from analyse.corona.windows import KNOTS, Box, Windows
 from analyse.diagnostics import Draws
-from sim.corona.truth import Setting, draw
+from sim.corona.truth import Setting, area_factor, draw
 from stream.corona.forward import Forward
 from stream.corona.instrument import Instrument, shipped
 from stream.errors import ConfigError
@@ -125,6 +125,12 @@ def test_light_is_that_of_the_forward_model(jax, forward, windows, truth):
     np.testing.assert_allclose(np.asarray(found)[:, used], expected[:, used], rtol=0.02, atol=0.02 * expected.mean())
     assert np.asarray(found)[:, used].sum() == pytest.approx(expected[:, used].sum(), rel=3e-3)
     assert np.all(np.asarray(own) <= np.asarray(found) * (1 + 1e-5))
+
+    knots = 0.3 * np.random.default_rng(SEED).standard_normal((3, KNOTS))
+    off = replace(still, area_factor=area_factor(forward, knots))
+    found, _ = jax.jit(Light(windows.tables()).counts)(star, lines | {"ln_area": knots}, c.exposure_s)
+    expected = windows.cut(forward.counts(off))
+    np.testing.assert_allclose(np.asarray(found)[:, used], expected[:, used], rtol=0.02, atol=0.02 * expected.mean())
 
     spread = np.array([0.2, 0.1, 0.3])
     nodes, weight = np.polynomial.hermite_e.hermegauss(7)
@@ -252,7 +258,7 @@ def test_chains_go_on_where_they_stood(jax, windows, stars):
     data = {"at": np.array(3.0)}
     done = sampler.run(data, {"x": np.zeros(2)}, seed=1)
     assert done.about["steps"] == done.variables.shape[1] > 40  # 160 draws cannot have an ESS of 400
-    chains = Chains(sampler, (data, done.stats["centre"], done.stats["root"]), 1)
+    chains = Chains(sampler, (data, done.stats["centre"], done.stats["root"], done.about["acceptance"]), 1)
     few, *_ = chains.drawn(40)
     np.testing.assert_array_equal(few, done.variables[:, :40])
     more, *fields = chains.drawn(1000)
