@@ -63,7 +63,7 @@ def view(
     server = uvicorn.Server(
         uvicorn.Config(
             app, host, port, access_log=False, server_header=False, proxy_headers=False, limit_concurrency=64,
-            log_level="warning", lifespan="on", timeout_graceful_shutdown=2, **tls,  # type: ignore[arg-type]
+            log_level="warning", lifespan="on", timeout_graceful_shutdown=2, **tls,
         )
     )  # fmt: skip
     try:

@@ -186,7 +186,12 @@ def _fraction() -> Any:
 def _spectrum() -> Any:
     ranges = {"x_range": (0, 15), "y_range": _range("spectrum-y", 0.5, 10)}
     plot = _plain("energy, keV", "counts per 75 eV", y_axis_type="log", tools="hover", **ranges)
-    plot.hover.tooltips = [("keV", "@kev{0.00}"), ("after", "@kept"), ("before", "@before"), ("rejected", "@rejected")]
+    plot.hover.tooltips = [
+        ("keV", "@kev{0.00}"),
+        ("after", "@kept{0}"),
+        ("before", "@before{0}"),
+        ("rejected", "@rejected{0}"),
+    ]
     middle = (SPECTRUM_KEV[1:] + SPECTRUM_KEV[:-1]) / 2
     empty = [0.0] * len(middle)
     data = {"kev": middle.tolist(), "kept": empty, "before": empty, "rejected": empty}
@@ -246,6 +251,7 @@ def _sky() -> Any:
         source = _source(f"sky-{kind}", "x", "y", "label")
         marks = plot.scatter("x", "y", source=source, marker=marker, size=8, fill_color=None, line_width=2)
         marks.glyph.line_color, marks.glyph.size = OKABE_ITO[colour], 18 if kind == "alerts" else 8
+        marks.glyph.fill_color = OKABE_ITO[colour] if kind == "alerts" else None
         plot.add_tools(HoverTool(renderers=[marks], tooltips=[("", "@label")]))
         items.append((label, [marks]))
     _legend(plot, items)

@@ -74,6 +74,7 @@ class Sight:
     def __init__(self, cuts: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
         self._cuts, self._clock, self._lock = cuts, clock, Lock()
         self.start: Start | None = None
+        self.ended_at: float | None = None
         self._open(None)
 
     def open(self, start: Start) -> None:
@@ -99,7 +100,7 @@ class Sight:
         self._held: deque[Product] = deque(maxlen=HELD)
         self._lists = self._missed = 0
         self._newest: tuple[int, float, int] | None = None  # read-out, when it was told, when captured (monotonic ns)
-        self.ended_at: float | None = None
+        self.ended_at = None
 
     def add(self, product: Product) -> None:
         """Add what has passed. Events of quadrants that the stream does not have are left out."""
@@ -173,14 +174,15 @@ class Sight:
     def image(self, kind: str, low: int, high: int) -> NDArray[np.uint32]:
         """Return the counts of a kind between two of EDGES_KEV, by their numbers, (rows, columns)."""
         with self._lock:
-            return self._images[KINDS.index(kind), low:high].sum(axis=0, dtype=np.uint32)
+            found: NDArray[np.uint32] = self._images[KINDS.index(kind), low:high].sum(axis=0, dtype=np.uint32)
+            return found
 
     def decided(self, sequence: int) -> tuple[Rows, Rows] | None:
         """Return events and tracks of a read-out; None if it has not been told of."""
         with self._lock:
             for product in reversed(self._held):
                 if int(product.header["FIRST"]) <= sequence <= product.sequence:
-                    return tuple(  # type: ignore[return-value]
+                    return tuple(
                         rows[rows["frame"] == sequence] for rows in (product.tables["EVENTS"], product.tables["TRACKS"])
                     )
         return None

@@ -125,8 +125,14 @@ def passed_of(lists: list[EventList], missed: int) -> Product:
     captured = newest.trace[0] if newest.trace else 0
     header: dict[str, str | int | float | bool] = {"FIRST": lists[0].sequence, "LAST": newest.sequence}
     header |= {"LISTS": len(lists), "MISSED": missed, "CAPTURED": captured}
-    place = {"stream": newest.stream, "sequence": newest.sequence, "time_ns": newest.time_ns}
-    return Product(kind=PASSED, header=header, tables=tables, **place)
+    return Product(
+        stream=newest.stream,
+        kind=PASSED,
+        sequence=newest.sequence,
+        time_ns=newest.time_ns,
+        header=header,
+        tables=tables,
+    )
 
 
 class Onlooker(Link):

@@ -127,7 +127,10 @@ def test_the_page_loads_and_its_values_move(running, open_page):
     assert page.locator(".card:visible").count() >= 8
     assert page.locator("#card-sky").is_hidden()
     figures = page.locator(".card:visible .figure")
-    assert [figures.nth(k).locator("canvas").count() > 0 for k in range(figures.count())] == [True] * figures.count()
+    for k in range(figures.count()):  # each is drawn when it comes into the window
+        figures.nth(k).scroll_into_view_if_needed()
+        figures.nth(k).locator("canvas").first.wait_for(state="attached")
+    page.evaluate("scrollTo(0, 0)")
     wait_for(lambda: not page.locator(".card.old").count())
     picture(page, "1280x720")
 

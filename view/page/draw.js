@@ -1,19 +1,35 @@
 // The figures: BokehJS draws them, this gives them numbers.
 
-const models = new Map();
+const models = new Map(), given = new Map(), settings = new Map(), seen = new Set(); // seen: figures in the window
 export const CLASS_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999"];
 const QUADRANTS = [["#0072B2", "solid"], ["#D55E00", "dashed"], ["#009E73", "dotted"], ["#CC79A7", "dashdot"]];
 
-/** Put the figures into the page; `items` as the server has made them, by name. */
-export async function embed(items) {
+/** Put each figure into the page when it comes into the window; `items` as the server has made them, by name. */
+export function embed(items) {
   Bokeh.set_log_level("warn");
-  for (const [name, item] of Object.entries(items)) {
+  const embedded = new Set();
+  const look = new IntersectionObserver(async (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const name = target.id.replace("figure-", "");
+      if (!isIntersecting) { seen.delete(name); continue; }
+      seen.add(name);
+      if (!embedded.has(name)) {
+        embedded.add(name);
+        const before = Bokeh.documents.length;
+        await Bokeh.embed.embed_item(items[name], target.id);
+        for (const one of Bokeh.documents.slice(before)) one.figure = name;
+      }
+      for (const source of given.keys()) show(source);
+      for (const [one, values] of settings) set(one, values);
+    }
+  });
+  for (const name of Object.keys(items)) {
     const place = document.getElementById(`figure-${name}`);
-    if (place && place.offsetParent !== null) await Bokeh.embed.embed_item(item, place.id);
+    if (place) look.observe(place);
   }
 }
 
-/** Return a model of the figures by its name. */
+/** Return a model of the figures by its name; undefined while its figure has not been in the window. */
 function model(name) {
   if (!models.has(name)) {
     for (const one of Bokeh.documents) {
@@ -24,10 +40,22 @@ function model(name) {
   return models.get(name);
 }
 
-/** Give columns to a source. */
+/** Give columns to a source; they are drawn when its figure is in the window. */
 export function give(name, columns) {
+  given.set(name, columns);
+  show(name);
+}
+
+function show(name) {
   const source = model(name);
-  if (source) source.data = columns;
+  if (source && seen.has(source.document.figure) && source.data !== given.get(name)) source.data = given.get(name);
+}
+
+/** Set properties of a model, now or when it is there. */
+function set(name, values) {
+  settings.set(name, values);
+  const one = model(name);
+  if (one) for (const [key, value] of Object.entries(values)) if (one[key] !== value) one[key] = value;
 }
 
 /** Return columns with a row of nothing if they have none: a legend draws the first. */
@@ -73,7 +101,8 @@ export function charts(seen) {
   byQuadrant("common_mode", age, seen.rates.common_mode);
   byQuadrant("hits", age, seen.rates.hits);
   const { kept, before, rejected: all } = seen.spectra, width = 15 / kept.length;
-  give("spectrum", { kev: kept.map((_, k) => (k + 0.5) * width), kept, before, rejected: all });
+  const above = (counts) => counts.map((n) => Math.max(n, 0.1)); // on a logarithmic axis a 0 would cut the line
+  give("spectrum", { kev: kept.map((_, k) => (k + 0.5) * width), kept: above(kept), before: above(before), rejected: above(all) });
   range("spectrum-y", 0.5, 2 * round(Math.max(5, ...before, ...all)));
   const numbers = Object.values(seen.patterns), sum = numbers.reduce((a, b) => a + b, 0);
   give("patterns", { pattern: Object.keys(seen.patterns), percent: numbers.map((n) => (sum ? (100 * n) / sum : 0)) });
@@ -85,11 +114,9 @@ export function counts(flat, [height, width], place, log) {
   for (const value of flat) { total += value; if (value > top) top = value; }
   for (const scale of ["linear", "log"]) {
     for (const part of ["image", "bar"]) {
-      const one = model(`${part}-${scale}`);
-      if (one) one.visible = log === (scale === "log");
+      set(`${part}-${scale}`, { visible: log === (scale === "log") });
     }
-    const mapper = model(`mapper-${scale}`);
-    if (mapper) mapper.high = Math.max(top, 2);
+    set(`mapper-${scale}`, { high: Math.max(top, 2) });
   }
   give("image", { image: [rows(Float32Array.from(flat), height, width)], x: [place[0]], y: [place[1]], dw: [place[2]], dh: [place[3]] });
   return total;
@@ -115,7 +142,7 @@ export function frame(found) {
 /** Draw the pixels anew if the zoom asks for it: of those that share one of the screen the brightest is seen. */
 export function zoomed() {
   const across = model("frame-x");
-  if (!shown || !across) return;
+  if (!shown || !across || !seen.has("frame")) return;
   const room = document.getElementById("figure-frame").clientWidth * 0.45;
   const factor = Math.max(1, Math.ceil(Math.abs(across.end - across.start) / room));
   if (factor === joined) return;
@@ -131,8 +158,7 @@ export function zoomed() {
     });
     add(columns, rows(flat, height, width), one.x, one.y, width * factor, height * factor);
   }
-  model("mapper-frame").low = shown.floor_ev;
-  model("mapper-frame").high = Math.max(top, 10 * shown.floor_ev);
+  set("mapper-frame", { low: shown.floor_ev, high: Math.max(top, 10 * shown.floor_ev) });
   give("frame", columns);
 }
 
@@ -149,7 +175,7 @@ function maps(found) {
     outline.cx.push(x + 32); outline.cy.push(y + 32); outline.dw.push(64); outline.dh.push(64); outline.p.push(p);
     top = Math.max(top, ...one.map.flat());
   }
-  model("mapper-cams").high = Math.max(top, 1e-3);
+  set("mapper-cams", { high: Math.max(top, 1e-3) });
   give("cams", columns);
   give("windows", filled(outline));
 }
@@ -172,7 +198,7 @@ function byQuadrant(name, age, columns) {
 export function sky(map, catalogue, alerts) {
   if (map && map.image) {
     const flat = Float32Array.from(map.image);
-    model("mapper-sky").high = Math.max(2, flat.reduce((a, b) => Math.max(a, b), 0));
+    set("mapper-sky", { high: Math.max(2, flat.reduce((a, b) => Math.max(a, b), 0)) });
     give("sky", { image: [rows(flat, ...map.shape)], x: [-180], y: [-90], dw: [360], dh: [180] });
   }
   const wrap = (l) => (l > 180 ? l - 360 : l);

@@ -394,7 +394,7 @@ async function begin() {
   for (let wait = 500; !drawn; wait = 1000) {
     try {
       const answer = await ask(`/v1/figures?theme=${document.documentElement.dataset.theme}`, 60000); // made now, perhaps
-      if (answer.ok) { await draw.embed(await answer.json()); drawn = true; break; }
+      if (answer.ok) { draw.embed(await answer.json()); drawn = true; break; }
     } catch (fault) { if (!ofTheLine(fault)) throw fault; }
     await new Promise((done) => setTimeout(done, wait));
   }
