@@ -37,7 +37,7 @@ SPARSE: Final = "magma_r"  # counts, of which most pixels have none: these are p
 SIGNED: Final = "RdBu_r"  # what is over and under
 SHARES: Final = "Blues"
 BETWEEN: Final = LinearSegmentedColormap.from_list("between", (BLUE, VERMILION))  # of marks: none is lost on paper
-STYLE: Final[dict[str, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "figure.facecolor": PAPER, "axes.facecolor": PAPER, "savefig.facecolor": PAPER, "savefig.transparent": False,
     "savefig.dpi": 150, "image.cmap": FILLED, "image.origin": "lower", "image.interpolation": "nearest",
     "axes.prop_cycle": cycler(color=COLOURS), "lines.linewidth": 1.4, "lines.markersize": 4,

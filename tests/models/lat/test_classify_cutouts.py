@@ -1,13 +1,17 @@
+import h5py
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from export.card import write_card
 from export.lat_cutouts import describe, write
+from models.commands import evaluate as commands
 from models.lat.classify_fakes import area, only_sources, rejection, roc
 from models.lat.classify_network import CutoutNet
 from models.lat.classify_train import CutoutSet, Plan, calibrate, class_weights, load, train, turned
 from models.sources.evaluate import Judged
+from sim.lat.cutout_sets import KIND
 from sim.lat.cutouts import KINDS
 from stream.errors import ConfigError
 from stream.judges.lat_cutouts import WAYS, CutoutJudge, cutout_shape, inputs_of
@@ -63,6 +67,14 @@ def test_training_goes_on_is_calibrated_and_exported_with_parity(sets, tmp_path)
         train(given, other, out, Plan(epochs=3, batch=16))
     with pytest.raises(ConfigError, match="the same skies"):
         train(given, given, tmp_path / "x.npz", plan)
+    unseen = tmp_path / "test.h5"
+    with h5py.File(unseen, "w") as file:  # as `write_set` writes one sky
+        file.attrs["kind"], file.attrs["about"], file["sky0000"] = KIND, "other", other.rows
+    words = ["lat-cutouts", str(out), str(unseen), "--plot", str(tmp_path / "plots")]
+    said = CliRunner().invoke(commands, words, catch_exceptions=False)
+    names = {f"cutouts_{what}.png" for what in ("confusion", "reliability", "classes_all", "classes_sources", "fakes")}
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == names
+    assert all(name in said.output for name in names)
     model = tmp_path / "net.onnx"
     probability, way = write(out, model)
     facts = describe(out, probability, model, other, way)
