@@ -105,6 +105,7 @@ def describe(program: nn.Module, state: dict[str, Any], model: Path, unseen: Spe
         },
         "conformal": known["conformal"],
         "outlier": known["outlier"],
+        "seen": known["seen"],
         "training": {"plan": state["plan"], "standing": state["standing"], "spectra": str(state["spectra"])},
         "calibration": {"spectra": str(known["spectra"]), "levels": list(LEVELS)},
         "metrics": as_rows(evaluate(network, known, unseen)),

@@ -1,26 +1,28 @@
-"""What makes the network's answers true, from stars of known truth: conformal intervals, thresholds of the unknown.
+"""What makes the network's answers true, from stars of known truth: intervals, thresholds of lines and of the unknown.
 
 Intervals are split-conformal on the place of the truth in the posterior: a central interval of mass q holds the truth
 in a stated share of the calibration's spectra (Chernozhukov et al. 2021, PNAS 118, e2107794118), by brightness.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from models.corona.dataset import Batch, Spectra
+from models.corona.dataset import Spectra
 from models.corona.network import CoronaNet, residuals
 from stream.corona.posterior import below
+from stream.corona.regrid import windows
 
 LEVELS: Final = (0.68, 0.90, 0.95)
 GROUPS: Final = 4  # of brightness, by all counts
 FLAGGED: Final = 0.004  # of known spectra, by each of three scores
 RIDGE: Final = 1e-3  # of the mean variance of a feature
 SCORES: Final = ("distance", "bins", "joined")
-DRAWS: Final = 2  # of each star of the calibration: as it is, and drawn anew
+DRAWS: Final = 1  # of each star: as it is; what is wanted is many stars
 AT_A_TIME: Final = 512
 Floats = NDArray[np.float64]
 
@@ -35,6 +37,7 @@ class Said:
     features: NDArray[np.float32]  # (S, F)
     residual: NDArray[np.float32]  # (S, 2)
     total: NDArray[np.float32]  # (S,) counts
+    window: NDArray[np.float32]  # (S,) counts of the brightest bins, as `stream.corona.regrid.windows` joins them
     denoised: NDArray[np.float32]  # (S,) deviance of the denoised spectrum from what is expected; NaN: not known
 
 
@@ -50,8 +53,8 @@ def ask(network: CoronaNet, counts: NDArray[np.float32], expected: NDArray[np.fl
         deviance = np.full(len(given), np.nan, np.float32)
         if expected is not None:
             deviance = _deviance(found.numpy(), expected[first : first + AT_A_TIME])
-        parts.append([mixtures.numpy(), kind.numpy(), lines.numpy(), h.numpy(), off.numpy(), given.sum(1).numpy()])
-        parts[-1].append(deviance)
+        parts.append([mixtures.numpy(), kind.numpy(), lines.numpy(), h.numpy(), off.numpy()])
+        parts[-1] += [given.sum(1).numpy(), windows(given.numpy()).max(axis=1).astype(np.float32), deviance]
     return Said(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -60,30 +63,53 @@ def _deviance(found: NDArray[np.float32], truth: NDArray[np.float32]) -> NDArray
     return np.asarray(2 * each.sum(axis=1), np.float32)
 
 
-def shown(spectra: Spectra, draws: int, seed: int) -> tuple[Batch, NDArray[np.float32]]:
-    """Return spectra as they are and drawn anew, `draws` of each in all, and the SNR of each."""
-    rows, rng = np.arange(len(spectra)), np.random.default_rng((seed, 77))
-    parts = [spectra.as_they_are(rows), *(spectra.drawn(rows, rng) for _ in range(draws - 1))]
-    snr = [spectra.truth["snr"] * 10 ** ((p.target[:, 2] - spectra.target[:, 2]) / 2) for p in parts]
-    names = Batch.__dataclass_fields__
-    whole = Batch(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
-    return whole, np.concatenate(snr).astype(np.float32)
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """The truth of S spectra that were shown to a network; columns as in `models.corona.dataset.Batch`."""
+
+    star: NDArray[np.int64]  # (S,) row of the set
+    target: NDArray[np.float32]  # (S, 3)
+    seen: NDArray[np.bool_]  # (S, L)
+    kind: NDArray[np.int64]  # (S,)
+    snr: NDArray[np.float32]  # (S,)
+
+
+Rows = TypeVar("Rows", Said, Shown)
+
+
+def show(network: CoronaNet, spectra: Spectra, draws: int, seed: int) -> tuple[Said, Shown]:
+    """Return what a network says of spectra as they are and drawn anew, `draws` of each in all, beside their truth."""
+    rng, said, truth = np.random.default_rng((seed, 77)), [], []
+    for draw in range(draws):
+        for first in range(0, len(spectra), AT_A_TIME):
+            rows = np.arange(first, min(first + AT_A_TIME, len(spectra)))
+            batch = spectra.drawn(rows, rng) if draw else spectra.as_they_are(rows)
+            said.append(ask(network, batch.counts, batch.expected))
+            snr = spectra.truth["snr"][rows] * 10 ** ((batch.target[:, 2] - spectra.target[rows, 2]) / 2)
+            truth.append(Shown(rows, batch.target, batch.seen > 0, batch.kind, snr.astype(np.float32)))
+    return together(said), together(truth)
+
+
+def together(parts: list[Rows]) -> Rows:
+    """Return parts (one or more) as one."""
+    kind = type(parts[0])
+    return kind(*(np.concatenate([getattr(part, name) for part in parts]) for name in kind.__slots__))
 
 
 def calibrate(network: CoronaNet, other: Spectra, seed: int = 0) -> dict[str, Any]:
     """Set the network's distance of features, and return the tables of a card, from spectra of other stars.
 
     {"conformal": levels, counts (bounds of groups), mass (2, 3, groups, levels)}, {"outlier": thresholds by score and
-    group, counts (least, most)}, {"lines": thresholds of probability}.
+    group, counts (least, most), those of the brightest bins (window)}, {"seen": probability from which a line is told
+    as seen, by group}.
     """
-    batch, _ = shown(other, DRAWS, seed)
-    said = ask(network, batch.counts)
+    said, truth = show(network, other, DRAWS, seed)
     _whiten(network, said.features)
     bounds = np.quantile(said.total, np.arange(1, GROUPS) / GROUPS).round()
     group = np.searchsorted(bounds, said.total, side="right")
-    rows = [[_of(head, batch.kind) & (group == g) for g in range(GROUPS)] for head in range(2)]
+    rows = [[_of(head, truth.kind) & (group == g) for g in range(GROUPS)] for head in range(2)]
     mass = [
-        [[_masses(said, batch.target, (head, which), each) for each in rows[head]] for which in range(3)]
+        [[_masses(said, truth.target, (head, which), each) for each in rows[head]] for which in range(3)]
         for head in range(2)
     ]
     scores: dict[str, NDArray[Any]] = {
@@ -97,9 +123,33 @@ def calibrate(network: CoronaNet, other: Spectra, seed: int = 0) -> dict[str, An
     }
     return {
         "conformal": {"levels": list(LEVELS), "counts": [float(x) for x in bounds], "mass": mass},
-        "outlier": {**highest, "least": float(said.total.min()), "most": float(said.total.max())},
+        "outlier": {**highest, "least": float(said.total.min()), "most": float(said.total.max())}
+        | {"window": float(said.window.max())},
+        "seen": [_short(threshold(said.lines[group == g], truth.seen[group == g])) for g in range(GROUPS)],
         "spectra": other.about,
     }
+
+
+def threshold(logits: NDArray[np.float32], seen: NDArray[np.bool_]) -> float:
+    """Return the probability from which lines (S, L) are told as seen so that most is right; 1/2 where none is seen.
+
+    Lines that are seen and all others have the same weight in each spectrum, as in "line accuracy" of
+    `models.corona.evaluate`; but no more for one of the others than for one that is seen.
+    """
+    many = seen.sum(axis=1, keepdims=True)
+    weight = np.where(seen, 1.0, -np.minimum(many / np.maximum(seen.shape[1] - many, 1), 1.0)).ravel()
+    if not seen.any():
+        return 0.5
+    order = np.argsort(-logits.ravel(), kind="stable")
+    best = int(np.argmax(np.cumsum(weight[order])))
+    ends = logits.ravel()[order[[best, min(best + 1, len(order) - 1)]]]
+    return float(expit(ends.mean()))
+
+
+def told(calibration: dict[str, Any], said: Said) -> NDArray[np.bool_]:
+    """Return which lines (S, L) are told as seen, as `stream.judges.corona` does."""
+    group = np.searchsorted(calibration["conformal"]["counts"], said.total, side="right")
+    return np.asarray(expit(said.lines) > np.asarray(calibration["seen"])[group][:, None])
 
 
 def _of(head: int, kind: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -3,60 +3,111 @@
 from pathlib import Path
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from stream.corona.excess import nearest_log_t, templates
+from stream.corona.instrument import Instrument
+from stream.corona.posterior import ENDS
 from stream.errors import ConfigError
-from stream.judges.corona import as_words
+from stream.judges.corona import NO_COUNTS, as_words
 from stream.messages import Product
+from stream.transport.corona_prior import write_prior
 from stream.transport.corona_products import read_spectra
 from stream.transport.products import Products
 from stream.wiring import build_corona
 
 SHOWN = 20
+FILE = click.Path(path_type=Path)
+FEW = 4.0  # sigma: what is beyond it is told of a spectrum that is not known
 
 
 @click.command()
-@click.argument("spectra", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", default="corona", show_default=True, help="Shipped name, or an ONNX file with its card.")
-@click.option("--out", "-o", required=True, type=click.Path(path_type=Path), help="Folder for coronae.fits.")
-def coronae(spectra: tuple[Path, ...], model: str, out: Path) -> None:
+@click.argument("spectra", nargs=-1, required=True, type=FILE)
+@click.option("--model", default="", help="Shipped name, or an ONNX file with its card; else that of the grid.")
+@click.option("--out", "-o", required=True, type=FILE, help="Folder for coronae.fits.")
+@click.option("--offset", default=0.0, help="Angstrom that all wavelengths of the files are too long by.")
+@click.option("--prior", type=FILE, help="Write what `analyse corona-population --network` takes (npz), of one file.")
+@click.option(
+    "--seed", default=0, type=click.IntRange(0), help="Of counts of other grids, or too many: which are kept."
+)
+def coronae(spectra: tuple[Path, ...], model: str, out: Path, offset: float, prior: Path | None, seed: int) -> None:
     """Tell temperature, density and lines of the coronae in SPECTRA: tables, or sets of `raysieve simulate corona`.
 
-    OUT/coronae.fits, or OUT/NAME/coronae.fits of several files. A spectrum that is like none that the network has
-    learned from has a FLAG and no answer; `raysieve analyse corona` takes its time and takes any.
+    OUT/coronae.fits, or OUT/NAME/coronae.fits of several files. The network is that of the spectra's grid. Narrower
+    bins are put into it by chance, with their area; a spectrum brighter than the network knows is thinned. A spectrum
+    that is like none that the network has learned from has a FLAG and no answer; `raysieve analyse corona` takes its
+    time and takes any.
 
     Example: raysieve coronae coronae.h5 --out out
     """
     stems = [path.stem for path in spectra]
     if len(set(stems)) < len(stems):
         raise ConfigError(f"{', '.join(stems)}: expected files of different names")
-    stage, sink = build_corona(model), Products(out)
+    if prior is not None and len(spectra) > 1:
+        raise ConfigError(f"--prior {prior}: expected one file of spectra, found {len(spectra)}")
+    stage, sink = build_corona(model, seed), Products(out)
+    console = Console(highlight=False, width=110)
     for number, path in enumerate(spectra):
-        for made in stage.process(read_spectra(path, number, path.stem if len(spectra) > 1 else ".")):
+        given = read_spectra(path, number, path.stem if len(spectra) > 1 else ".", offset)
+        for made in stage.process(given):
             sink.send(made)
             if isinstance(made, Product) and made.kind == "coronae":
-                Console(highlight=False, width=110).print(table_of(made))
+                console.print(f"{path.name}: {made.header['MODEL']}, of {made.header['INSTRUME']}")
+                console.print(table_of(made, given))
+                if prior is not None:
+                    write_prior(prior, made)
     if sink.counters["not_written"]:
         raise ConfigError(f"{out}: cannot be written")
 
 
-def table_of(made: Product) -> Table:
-    """Return what is said of the first spectra, for people."""
-    rows = made.tables["CORONAE"]
+def table_of(made: Product, given: Product) -> Table:
+    """Return what is said of the first spectra, for people. given: the spectra."""
+    rows = made.tables["CORONAE"][:SHOWN]
     shown = Table(box=None, pad_edge=False)
     for head in ("spectrum", "log T (K)", "68 %", "log n (cm-3)", "68 %", "one temperature", "lines", ""):
         shown.add_column(head)
-    for row in rows[:SHOWN]:
+    for row, seems in zip(rows, nearest(rows, given), strict=True):
         name = row["NAME"].decode()
         if row["FLAG"]:
-            shown.add_row(name, *[""] * 6, as_words(int(row["FLAG"])))
+            shown.add_row(name, *[""] * 6, why(row, float(seems)))
             continue
         end = "" if row["P_ONE"] > 0.5 else "_ANY"
         ends = [f"{row[f'{key}{end}_LO68']:.3f} - {row[f'{key}{end}_HI68']:.3f}" for key in ("LOG_T", "LOG_N")]
-        seen = str(int((row["P"] > 0.5).sum()))
         means = [f"{row[f'{key}{end}']:.3f}" for key in ("LOG_T", "LOG_N")]
-        shown.add_row(name, means[0], ends[0], means[1], ends[1], f"{row['P_ONE']:.2f}", seen, "")
-    if len(rows) > SHOWN:
-        shown.add_row(f"... {len(rows):,} in all")
+        cells = [f"{row['P_ONE']:.2f}", str(int(row["SEEN"].sum())), used(row)]
+        shown.add_row(name, means[0], ends[0], means[1], ends[1], *cells)
+    if len(made.tables["CORONAE"]) > SHOWN:
+        shown.add_row(f"... {len(made.tables['CORONAE']):,} in all")
     return shown
+
+
+def nearest(rows: NDArray[np.void], given: Product) -> NDArray[np.float64]:
+    """Return the one temperature that the first spectra are most like, (rows,); NaN where there is an answer."""
+    out = np.full(len(rows), np.nan)
+    unknown = np.flatnonzero(rows["FLAG"])
+    if len(unknown):
+        grid = given.tables["GRID"][0]
+        instrument = Instrument.of(given.stream, grid["EDGES"], grid["AREA"], grid["FWHM"])
+        out[unknown] = nearest_log_t(given.tables["SPECTRA"]["COUNTS"][unknown], templates(instrument))
+    return out
+
+
+def used(row: NDArray[np.void]) -> str:
+    """Return what is to be said of the counts of a row of CORONAE: nothing where all were used."""
+    return "" if row["KEPT"] > 0.9995 else f"{row['KEPT']:.2%} of the counts, drawn at random"
+
+
+def why(row: NDArray[np.void], log_t: float) -> str:
+    """Return why there is no answer of a row of CORONAE: the flag, counts too many, and what it is most like."""
+    text = as_words(int(row["FLAG"]))
+    if row["FLAG"] & NO_COUNTS:
+        return text
+    told, (low, high) = [text, used(row)], ENDS[0]
+    if row["EXCESS_SIGMA"] > FEW:
+        told.append(f"{row['EXCESS_SIGMA']:.0f} sigma of light too much at {row['EXCESS_A']:.2f} A")
+    beyond = "hotter" if log_t > high + 0.01 else "colder" if log_t < low - 0.01 else ""
+    told.append(f"most like log T {log_t:.1f}{f', {beyond} than what is known, {low:g} to {high:g}' if beyond else ''}")
+    return "; ".join(part for part in told if part)

@@ -52,6 +52,24 @@ def moments(mixture: NDArray[Any]) -> tuple[Floats, Floats]:
     return first, np.sqrt(second)
 
 
+def in_box(mixture: NDArray[Any]) -> Floats:
+    """Return each Gaussian as one in log T and log n with the same moments, (n, K, 6), of mixtures (n, K, NUMBERS).
+
+    Columns: weight, mean and deviation of log T, those of log n, correlation.
+    """
+    m = np.asarray(mixture, np.float64)
+    p = (WEIGHTS[:, None] * WEIGHTS / WEIGHTS.sum() ** 2).ravel()
+    x, y = np.repeat(NODES, len(NODES)), np.tile(NODES, len(NODES))
+    t = to_box(m[..., 1, None] + m[..., 4, None] * x, 0)
+    n = to_box(m[..., 2, None] + m[..., 7, None] * x + m[..., 5, None] * y, 1)
+    mean_t, mean_n = t @ p, n @ p
+    off_t, off_n = t - mean_t[..., None], n - mean_n[..., None]
+    sd_t, sd_n = np.sqrt(off_t**2 @ p), np.sqrt(off_n**2 @ p)
+    correlation = (off_t * off_n) @ p / np.maximum(sd_t * sd_n, 1e-12)
+    weight = m[..., 0] / m[..., 0].sum(axis=1, keepdims=True)
+    return np.stack([weight, mean_t, sd_t, mean_n, sd_n, correlation], axis=-1)
+
+
 def below(mixture: NDArray[Any], value: Floats, which: int) -> Floats:
     """Return the probability that a parameter lies below a value (n,), (n,)."""
     weight, mean, spread = marginals(mixture)

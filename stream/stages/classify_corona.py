@@ -7,10 +7,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.judges.corona import HEADS, CoronaJudge, Said
+from stream.corona.regrid import Regridded
+from stream.errors import ConfigError
+from stream.judges.corona import HEADS, CoronaJudge, Said, choose
 from stream.messages import Message, Product
 
 SPECTRA, GRID, CORONAE, LINES = "SPECTRA", "GRID", "CORONAE", "LINES"
+SHIPPED: Final = ("corona", "corona_euv")
 NAMES: Final = ("LOG_T", "LOG_N", "LOG_NORM")  # log10 of kelvin, of cm-3, of apec's norm
 HEAD: Final = ("", "_ANY")  # of HEADS: of one temperature; of any emission measure
 
@@ -18,44 +21,60 @@ HEAD: Final = ("", "_ANY")  # of HEADS: of one temperature; of any emission meas
 class ClassifyCorona:
     """Asks the network about every spectrum of a product "spectra", and gives "coronae" after it. Everything passes.
 
-    "spectra" has tables SPECTRA (a row for each: NAME, EXPOSURE s, COUNTS by bin) and GRID, one row: EDGES in Angstrom.
+    "spectra" has tables SPECTRA (a row for each: NAME, EXPOSURE s, COUNTS by bin) and GRID, one row: EDGES in Angstrom,
+    and if known AREA (cm2) and FWHM (Angstrom, of a line) by bin. Of several networks that of the grid is asked. Other
+    bins than its own, with their area, and spectra that are too bright are changed into what it knows, by chance
+    (`stream.corona.regrid`): same seed, same counts.
+
     "coronae" has CORONAE (NAME, FLAG, P_ONE, P_TWO, P_CONTINUOUS, then of LOG_T, LOG_N, LOG_NORM, each for one
     temperature and as NAME_ANY for any emission measure, the mean, _SD, and _LO68, _HI68, ...: conformal intervals; P:
-    probability that each line stands out by 3 sigma) and LINES (ION, WAVELENGTH). What has a FLAG (bits of
-    `stream.judges.corona`) is not known to the network, which says nothing of it: NaN.
+    probability that each line stands out by 3 sigma, SEEN: whether it is told as seen; MIXTURE: the posterior of log T
+    and log n for one temperature, Gaussians of weight, mean and SD of log T, those of log n, correlation; KEPT: share
+    of the counts that was used; EXCESS_A, EXCESS_SIGMA: where there are most counts too many) and LINES (ION,
+    WAVELENGTH). What has a FLAG (bits of `stream.judges.corona`) is not known to the network, which says nothing of it:
+    NaN.
     """
 
     name = "classify_corona"
 
-    def __init__(self, model: str = "corona") -> None:
-        """Raises ModelError for a model that is no network of coronae."""
-        self._judge = CoronaJudge(model)
+    def __init__(self, model: str = "", seed: int = 0) -> None:
+        """model: shipped name or ONNX file; "": those of SHIPPED. Raises ModelError for no network of coronae."""
+        self._judges = [CoronaJudge(name) for name in ((model,) if model else SHIPPED)]
+        self._seed = seed
         self.counters: Counter[str] = Counter()
 
     @property
     def about(self) -> dict[str, str]:
         """What it runs, and where."""
-        return dict(self._judge.about)
+        return {key: "; ".join(judge.about[key] for judge in self._judges) for key in ("coronae", "instrument")}
 
     def process(self, message: Message) -> Iterable[Message]:
-        """Product "spectra": pass it, then give what is said of it. Raises ConfigError for bins of another grid."""
+        """Product "spectra": pass it, then give what is said of it. Raises ConfigError for bins of no known grid."""
         if not isinstance(message, Product) or message.kind != "spectra":
             return (message,)
-        spectra = message.tables[SPECTRA]
-        self._judge.check(message.tables[GRID]["EDGES"][0], message.stream)
-        said = self._judge.judge(spectra["COUNTS"])
+        spectra, grid = message.tables[SPECTRA], message.tables[GRID][0]
+        area, fwhm = (grid[key] if key in (grid.dtype.names or ()) else None for key in ("AREA", "FWHM"))
+        more = None if area is None or fwhm is None else (area, fwhm)
+        judge = choose(self._judges, grid["EDGES"], more, message.stream)
+        try:
+            fitted = judge.fit(
+                spectra["COUNTS"], grid["EDGES"], area, np.random.default_rng((self._seed, message.sequence))
+            )
+        except ConfigError as fault:
+            raise ConfigError(f"{message.stream}: {fault}") from None
+        said = judge.judge(fitted.counts, fitted.part)
         self.counters["spectra"] += len(spectra)
         self.counters["flagged"] += int(np.count_nonzero(said.flag))
-        lines = np.empty(len(self._judge.ion), [("ION", "S8"), ("WAVELENGTH", "<f8")])
-        lines["ION"], lines["WAVELENGTH"] = self._judge.ion, self._judge.wavelength_a
-        header = {**message.header, "MODEL": self.about["coronae"], "INSTRUME": self._judge.instrument}
+        lines = np.empty(len(judge.ion), [("ION", "S8"), ("WAVELENGTH", "<f8")])
+        lines["ION"], lines["WAVELENGTH"] = judge.ion, judge.wavelength_a
+        header = {**message.header, "MODEL": judge.about["coronae"], "INSTRUME": judge.instrument}
         made = Product(
             stream=message.stream,
             kind="coronae",
             sequence=message.sequence,
             time_ns=message.time_ns,
             header=header,
-            tables={CORONAE: corona_table(spectra, said, self._judge.levels), LINES: lines},
+            tables={CORONAE: corona_table(spectra, said, fitted, judge.levels), LINES: lines},
             quality=message.quality,
         )
         return (message, made)
@@ -65,13 +84,13 @@ class ClassifyCorona:
         return ()
 
 
-def corona_table(spectra: NDArray[Any], said: Said, levels: list[float]) -> NDArray[Any]:
+def corona_table(spectra: NDArray[Any], said: Said, fitted: Regridded, levels: list[float]) -> NDArray[Any]:
     """Return CORONAE (n,) of rows SPECTRA (n,)."""
     columns: dict[str, NDArray[Any]] = {"NAME": spectra["NAME"], "FLAG": said.flag}
     for k, name in enumerate(("P_ONE", "P_TWO", "P_CONTINUOUS")):
         columns[name] = said.kind[:, k]
     with np.errstate(divide="ignore"):
-        exposure = np.log10(np.asarray(spectra["EXPOSURE"], np.float64))
+        exposure = np.log10(np.asarray(spectra["EXPOSURE"], np.float64)) + fitted.log_scale
     for head in range(len(HEADS)):
         for which, name in enumerate(NAMES):
             off = exposure if name == "LOG_NORM" else np.zeros(len(spectra))
@@ -80,8 +99,9 @@ def corona_table(spectra: NDArray[Any], said: Said, levels: list[float]) -> NDAr
             for k, level in enumerate(levels):
                 columns[f"{full}_LO{100 * level:.0f}"] = said.low[:, head, which, k] - off
                 columns[f"{full}_HI{100 * level:.0f}"] = said.high[:, head, which, k] - off
-    columns["P"] = said.lines
-    kinds = {"NAME": spectra.dtype["NAME"].str, "FLAG": "u1"}
+    columns |= {"P": said.lines, "SEEN": said.seen, "MIXTURE": said.mixture, "KEPT": fitted.kept}
+    columns |= {"EXCESS_A": said.excess[:, 0], "EXCESS_SIGMA": said.excess[:, 1]}
+    kinds = {"NAME": spectra.dtype["NAME"].str, "FLAG": "u1", "SEEN": "?"}
     table = np.empty(len(spectra), [(name, kinds.get(name, "<f4"), x.shape[1:]) for name, x in columns.items()])
     for name, values in columns.items():
         table[name] = values

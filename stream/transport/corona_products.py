@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.corona.instrument import Instrument
 from stream.corona.observed import Observed
 from stream.errors import ConfigError
 from stream.messages import Product
@@ -16,40 +17,45 @@ from stream.transport.hdf5 import FAULTS
 NAME_BYTES = 32
 
 
-def read_spectra(path: Path, number: int, folder: str) -> Product:
+def read_spectra(path: Path, number: int, folder: str, offset_a: float = 0.0) -> Product:
     """Return the spectra of a file as the product of this number; folder: where what is said of them will lie.
 
-    SPECTRA (NAME, EXPOSURE in s, COUNTS by bin), GRID (EDGES, Angstrom). Raises ConfigError, in one line, for any other
-    file, for a spectrum without counts, and for one by channel: a camera's, or a grating's by its RMF.
+    SPECTRA (NAME, EXPOSURE in s, COUNTS by bin), GRID (EDGES, Angstrom, less the offset; AREA, cm2, and FWHM of a line,
+    Angstrom, by bin). Raises ConfigError, in one line, for any other file, for a spectrum without counts, and for one
+    by channel: a camera's, or a grating's by its RMF.
     """
     if path.suffix.lower() in (".h5", ".hdf5"):
-        edges, counts, exposure = _whole_set(path)
+        instrument, counts, exposure = _whole_set(path)
         names = [f"{path.name}{{{row}}}" for row in range(len(counts))]
     else:
         found = read_corona(path)
         if not isinstance(found, Observed) or found.instrument.response is not None:
             raise ConfigError(f"{path}: expected counts by bins of wavelength")
-        edges, counts, exposure = found.instrument.edges_a, found.counts[None], np.array([found.exposure_s])
+        instrument, counts, exposure = found.instrument, found.counts[None], np.array([found.exposure_s])
         names = [path.name]
-    kinds = [("NAME", f"S{NAME_BYTES}"), ("EXPOSURE", "<f8"), ("COUNTS", "<f4", (counts.shape[1],))]
+    bins = counts.shape[1]
+    kinds = [("NAME", f"S{NAME_BYTES}"), ("EXPOSURE", "<f8"), ("COUNTS", "<f4", (bins,))]
     spectra = np.empty(len(counts), kinds)
     spectra["NAME"] = np.array([name.encode("ascii", "replace")[-NAME_BYTES:] for name in names])
     spectra["EXPOSURE"], spectra["COUNTS"] = exposure, counts
-    grid = np.empty(1, [("EDGES", "<f8", (len(edges),))])
-    grid["EDGES"] = edges
+    grid = np.empty(1, [("EDGES", "<f8", (bins + 1,)), ("AREA", "<f8", (bins,)), ("FWHM", "<f8", (bins,))])
+    grid["EDGES"] = instrument.edges_a - offset_a
+    grid["AREA"], grid["FWHM"] = instrument.area_cm2, instrument.fwhm_a
     header: dict[str, Any] = {"FOLDER": folder, "OBJECT": path.name[:60]}
     tables = {"SPECTRA": spectra, "GRID": grid}
     return Product(stream=path.name, kind="spectra", sequence=number, time_ns=0, header=header, tables=tables)
 
 
-def _whole_set(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Return bounds of bins, counts (S, B) and exposures (S,)."""
+def _whole_set(path: Path) -> tuple[Instrument, NDArray[Any], NDArray[Any]]:
+    """Return the instrument, counts (S, B) and exposures (S,)."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("kind") != "corona":
                 raise ConfigError(f"{path}: expected a set of `raysieve simulate corona`")
-            return file["instrument/edges_a"][:], file["counts"][:], file["truth"][:]["exposure_s"].astype(float)
+            setup = [file[f"instrument/{name}"][:] for name in ("edges_a", "area_cm2", "fwhm_a")]
+            instrument = Instrument.of(str(file.attrs["instrument"]), *setup)
+            return instrument, file["counts"][:], file["truth"][:]["exposure_s"].astype(float)
     except FAULTS as fault:
         raise ConfigError(f"{path}: expected a set of `raysieve simulate corona` ({fault})") from None

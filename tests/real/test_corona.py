@@ -49,3 +49,13 @@ def test_aumic_agrees_with_its_published_dem(coronal, tmp_path):
     value, error = (np.array([r[k] for r in dem["temperatures"]]) for k in ("log10", "error"))
     agree = (value + error >= low) & (value - error <= high)
     assert agree.mean() >= 0.8
+
+
+def test_the_network_does_not_answer_for_hr1099_and_says_why(coronal, tmp_path):
+    path = str(coronal / "demo_v711Tau.save")
+    said = CliRunner().invoke(cli, ["coronae", path, "--offset", "0.0115", "-o", str(tmp_path)])
+    assert said.exit_code == 0, said.output
+    text = " ".join(said.output.split())
+    assert "of hetg" in text
+    assert "of the counts" in text
+    assert "hotter than what is known, 6 to 7" in text

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 
 from config.errors import ConfigError
-from models.corona.calibrate import LEVELS, ask, calibrate, shown
+from models.corona.calibrate import LEVELS, ask, calibrate, show, threshold, told
 from models.corona.dataset import Spectra
 from models.corona.evaluate import Stars, beside, evaluate, flags, interval
 from models.corona.network import CoronaNet, components, log_density, residuals, unconstrained
@@ -86,6 +87,20 @@ def test_residuals_of_poisson_counts_are_standard():
     off = residuals(torch.from_numpy(rng.poisson(expected).astype(np.float32)), torch.from_numpy(expected)).numpy()
     np.testing.assert_allclose(off.mean(axis=0), 0, atol=0.06)
     np.testing.assert_allclose(off.std(axis=0), 1, atol=0.06)
+    none = residuals(torch.zeros(1, 400), torch.full((1, 400), 1e-7)).numpy()
+    assert np.isfinite(none).all()
+
+
+@pytest.mark.parametrize("bins", [2980, 6800, 1000])
+def test_16_bits_say_the_same_as_32(bins):
+    torch.manual_seed(0)
+    network = CoronaNet(bins, np.arange(3)).eval()
+    counts = torch.from_numpy(np.random.default_rng(4).poisson(0.3, (8, bins)).astype(np.float32))
+    with torch.no_grad():
+        exact = network(counts)[4]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            short = network(counts)[4].float()
+    assert (short - exact).abs().max() < 0.05 * exact.abs().max()
 
 
 def test_components_are_those_of_the_rows():
@@ -127,13 +142,35 @@ def test_training_learns_goes_on_and_is_calibrated(sets, trained, tmp_path):
 def test_calibrated_intervals_hold_what_they_say_of_their_own_spectra(sets, trained):
     other, network = sets[1], trained[0]
     known = calibrate(network, other)
-    batch, _ = shown(other, 2, 0)
-    said = ask(network, batch.counts)
+    said, truth = show(network, other, 2, 0)
     for k, level in enumerate(LEVELS):
         low, high = interval(said, known["conformal"], 1, 0, k)
-        inside = (batch.target[:, 0] >= low) & (batch.target[:, 0] <= high)
+        inside = (truth.target[:, 0] >= low) & (truth.target[:, 0] <= high)
         assert level - 0.02 <= inside.mean() <= level + 0.04
     assert flags(network, said, known).mean() < 0.1
+
+
+def test_lines_are_told_from_the_probability_that_is_best(sets, trained):
+    rng = np.random.default_rng(3)
+    seen = rng.random((400, 20)) < 0.2
+    logits = np.where(seen, 0.0, -3.0) + rng.standard_normal(seen.shape)
+    weight = np.where(seen, 1.0, np.minimum(seen.sum(1) / np.maximum((~seen).sum(1), 1), 1.0)[:, None])
+
+    def right(p):
+        return (((logits > np.log(p / (1 - p))) == seen) * weight).sum()
+
+    best = threshold(logits.astype(np.float32), seen)
+    steps = np.arange(0.01, 0.99, 0.001)
+    assert right(best) >= max(right(p) for p in steps) - 1e-6
+    assert 0.1 < best < 0.4
+    assert threshold(logits.astype(np.float32), np.zeros_like(seen)) == 0.5
+    other, network = sets[1], trained[0]
+    known = calibrate(network, other)
+    said, truth = show(network, other, 2, 0)
+    weight = np.where(truth.seen, 1.0, np.minimum(truth.seen.sum(1) / (~truth.seen).sum(1), 1.0)[:, None])
+    plain = ((expit(said.lines) > 0.5) == truth.seen) * weight
+    assert (((told(known, said) == truth.seen) * weight).sum()) >= plain.sum()
+    np.testing.assert_allclose(np.median(truth.snr[: len(other)] / other.truth["snr"]), 1, rtol=1e-5)
 
 
 def test_figures_of_an_unseen_set(sets, trained):
