@@ -13,7 +13,7 @@ from stream.judges.corona import HEADS, CoronaJudge, Said, choose
 from stream.messages import Message, Product
 
 SPECTRA, GRID, CORONAE, LINES = "SPECTRA", "GRID", "CORONAE", "LINES"
-SHIPPED: Final = ("corona", "corona_euv")
+SHIPPED: Final = ("corona", "corona_letg", "corona_euv")
 NAMES: Final = ("LOG_T", "LOG_N", "LOG_NORM")  # log10 of kelvin, of cm-3, of apec's norm
 HEAD: Final = ("", "_ANY")  # of HEADS: of one temperature; of any emission measure
 

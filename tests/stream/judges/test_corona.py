@@ -137,7 +137,9 @@ def test_each_grid_has_its_network_and_other_grids_are_refused_by_name():
         assert choose(judges, own.edges_a, None, "x") is judge
         assert choose(judges, own.edges_a, (own.area_cm2, own.fwhm_a), "x") is judge
     wide = np.linspace(5, 30, 101)
-    text = r"star: 100 bins of 5 to 30 A; expected hetg: 2,980 .* A; .*euv: 1,000 even bins of 90 to 340 A"
+    text = (
+        r"star: 100 bins of 5 to 30 A; expected hetg: 2,980 .* A; letg: 6,800 .* A; euv: 1,000 even bins of 90 to 340 A"
+    )
     with pytest.raises(ConfigError, match=text):
         choose(judges, wide, (np.ones(100), np.full(100, 0.02)), "star")
     with pytest.raises(ConfigError, match="no area"):

@@ -57,7 +57,7 @@ def test_the_command_writes_a_table_and_refuses_other_instruments(path, tmp_path
     table = Table({"lo_a": wide[:-1], "hi_a": wide[1:], "counts": np.ones(100), "area_cm2": np.ones(100)})
     table.meta["exposure_s"] = 1e4
     table.write(tmp_path / "wide.ecsv")
-    with pytest.raises(ConfigError, match=r"wide.ecsv: 100 bins .* expected hetg: .* euv: "):
+    with pytest.raises(ConfigError, match=r"wide.ecsv: 100 bins .* expected hetg: .* letg: .* euv: "):
         CliRunner().invoke(cli, ["coronae", str(tmp_path / "wide.ecsv"), "-o", "x"], catch_exceptions=False)
     (tmp_path / "bad.h5").write_text("no")
     with pytest.raises(ConfigError, match="expected a set"):
@@ -65,7 +65,7 @@ def test_the_command_writes_a_table_and_refuses_other_instruments(path, tmp_path
 
 
 def test_the_network_is_that_of_the_grid(tmp_path):
-    for name in ("euv",):
+    for name in ("letg", "euv"):
         path = tmp_path / f"{name}.h5"
         list(write_set(path, Forward.through(shipped(name)), Setting(snr=(5, 10)), 4, 3))
         _, made = ClassifyCorona().process(read_spectra(path, 0, "."))
