@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from analyse.crosscal.identify import ENERGIES_KEV
+from analyse.crosscal.law import Law
 from analyse.crosscal.plots import AREA, CORNER, HELD_OUT, TEMPERATURES, plot_study
 from analyse.crosscal.report import describe, publish, show, write_clusters
 from analyse.crosscal.study import Plan, Study, local_law, open_law, study
@@ -74,7 +75,7 @@ def crosscal(table: Path, out: Path, **given: Any) -> None:
         read_arf(given["arf"])  # refused before the work
     tau = given["tau"] if given["prior"] == "concordance" else None
     if given["family_name"] is None:
-        law = open_law(given["model"], given["grid"])
+        law: Law = open_law(given["model"], given["grid"])
     else:
         arf, rmf = (str(given[key] or "") for key in ("arf", "rmf"))
         setting = Setting(nh_free=given["nh_free"], band_kev=given["band"])

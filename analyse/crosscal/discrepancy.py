@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from analyse.crosscal.infer import Peak, climb
+from analyse.crosscal.infer import SEARCH, Peak, begin, climb
 from analyse.crosscal.law import Curves, Law
 from analyse.crosscal.likelihood import Density
 from analyse.crosscal.table import Clusters
@@ -60,10 +60,10 @@ class Loss:
 
 def minimise(clusters: Clusters, density: Density, seed: int) -> dict[str, dict[str, Any]]:
     """Return by name of the measure: theta where it is least, its sum there and without a correction."""
-    out = {}
+    out, cover = {}, begin(density, SEARCH, seed)[0]
     for name, measure in MEASURES.items():
         loss = Loss(clusters, density.law, measure)
-        peak: Peak = climb(density.prior, loss, seed)
+        peak: Peak = climb(density.prior, loss, cover)
         nothing = measure(clusters.kt_0, clusters.kt_0_err, clusters.kt_1, clusters.kt_1_err).sum()
         out[name] = {"theta": peak.variables[: density.prior.p].tolist(), "sum": -peak.value, "before": float(nothing)}
     return out

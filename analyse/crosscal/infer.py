@@ -40,9 +40,20 @@ def evaluate(function: Function, points: Floats) -> Floats:
     return np.concatenate([function(points[i : i + AT_ONCE]) for i in range(0, len(points), AT_ONCE)])
 
 
-def climb(prior: Prior, function: Function, seed: int) -> Peak:
-    """Return the highest peak of a function in the box, from the best of SEARCH points that are apart."""
-    cover, wide = prior.cover(SEARCH, seed), prior.high - prior.low
+def begin(density: Density, count: int, seed: int) -> tuple[Floats, Floats]:
+    """Return points (m, k) to look for a posterior from, and ln of the density that they are of (m,)."""
+    prior, law = density.prior, density.law
+    pool = sample_prior(prior, count, seed)
+    about = law.begin(count, seed)
+    if about is None:
+        return pool, prior.ln(pool)
+    theta, ln = about
+    return np.concatenate([theta, pool[: len(theta), prior.p :]], axis=1), ln
+
+
+def climb(prior: Prior, function: Function, cover: Floats) -> Peak:
+    """Return the highest peak of a function in the box, from the best of some points (m, k) that are apart."""
+    wide = prior.high - prior.low
     heights = evaluate(function, cover)
     starts: list[Floats] = []
     for point in cover[np.argsort(heights)[::-1]]:
@@ -95,15 +106,15 @@ def weigh(density: Density, seed: int, count: int, points: int = FEWER) -> tuple
 
 
 def _search(density: Density, seed: int, count: int) -> tuple[Proposal, Floats, Floats]:
-    prior = density.prior
-    pool = sample_prior(prior, count, seed + 1)
-    return find(lambda x: evaluate(density, x), (prior.low, prior.high), pool, prior.ln(pool), seed, count)
+    ends = density.prior.low, density.prior.high
+    return find(lambda x: evaluate(density, x), ends, *begin(density, count, seed + 1), seed, count)
 
 
 def _begin(points: Floats, weights: Floats, prior: Prior, rng: np.random.Generator, count: int) -> Floats:
     margin = 1e-6 * (prior.high - prior.low)
     chosen = points[rng.choice(len(points), count, p=weights)]
-    moved = chosen + 1e3 * margin * rng.standard_normal(chosen.shape)  # walkers at one place span no space
+    spread = np.sqrt(np.cov(points.T, aweights=weights).reshape(len(margin), -1).diagonal())
+    moved = chosen + 1e-3 * spread * rng.standard_normal(chosen.shape)  # walkers at one place span no space
     return np.clip(moved, prior.low + margin, prior.high - margin)
 
 

@@ -23,12 +23,35 @@ BEYOND: Final = 1.0  # of ln kT, beyond the nodes: where an inversion ends at mo
 class Law(Protocol):
     """Where curves of ln(kt_fit / kT) by ln kT come from."""
 
-    family: Family
-    low: Floats  # (p,) of theta
-    high: Floats
-    ln_kt: Floats  # (K,) nodes, rising
-    fit_kev: tuple[float, float]  # temperatures that the biased fits of all thetas have
-    source: str  # in words
+    @property
+    def family(self) -> Family:
+        """With the box of theta."""
+
+    @property
+    def low(self) -> Floats:
+        """Of theta, (p,)."""
+
+    @property
+    def high(self) -> Floats:
+        """Of theta, (p,)."""
+
+    @property
+    def ln_kt(self) -> Floats:
+        """Nodes (K,), rising."""
+
+    @property
+    def fit_kev(self) -> tuple[float, float]:
+        """Temperatures that the biased fits of all thetas have."""
+
+    @property
+    def source(self) -> str:
+        """In words."""
+
+    def inside(self, theta: Floats) -> NDArray[np.bool_]:
+        """Return which theta (n, p) it knows; those in the box, unless it is a local one."""
+
+    def begin(self, count: int, seed: int) -> tuple[Floats, Floats] | None:
+        """Return theta (m, p) to look for a posterior from, and ln of the density they are of; None: the prior's."""
 
     def ln_ratio(self, theta: Floats) -> Floats:
         """Return ln(kt_fit / kT) of theta (n, p) at the nodes, (n, K)."""
@@ -76,8 +99,20 @@ class Curves:
         return x
 
 
+class Everywhere:
+    """A law that knows all of its box."""
+
+    def inside(self, theta: Floats) -> NDArray[np.bool_]:
+        """Return True for all theta (n, p)."""
+        return np.ones(len(theta), bool)
+
+    def begin(self, count: int, seed: int) -> tuple[Floats, Floats] | None:
+        """Return None: a posterior is looked for from the prior."""
+        return None
+
+
 @dataclass(frozen=True)
-class EmulatedLaw:
+class EmulatedLaw(Everywhere):
     """By a network, at NODES temperatures."""
 
     emulator: Emulator
@@ -122,7 +157,7 @@ class EmulatedLaw:
 
 
 @dataclass(frozen=True)
-class GridLaw:
+class GridLaw(Everywhere):
     """Of simulated thetas: cubic between those of a lattice, else by their neighbours (cubic radial functions)."""
 
     family: Family

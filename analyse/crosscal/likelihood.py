@@ -93,9 +93,10 @@ class Density:
         return marginal(self.data, ratio, others, variables[:, p] if variables.shape[1] > p else 0.0)
 
     def likelihood(self, variables: Floats) -> Floats:
-        """Return ln likelihood (n,) within the box of the prior, -inf beyond it."""
+        """Return ln likelihood (n,) within the box of the prior and what the law knows, -inf beyond."""
         out = np.full(len(variables), -np.inf)
-        inside = np.flatnonzero(self.prior.inside(variables))
+        known = self.law.inside(variables[:, : len(self.law.low)])
+        inside = np.flatnonzero(self.prior.inside(variables) & known)
         if inside.size:
             out[inside] = self.each(variables[inside]).sum(axis=1)
         return np.where(np.isfinite(out), out, -np.inf)

@@ -25,9 +25,10 @@ from stream.errors import ConfigError
 Floats = NDArray[np.float64]
 DEGREE: Final = 3
 PER_TERM: Final = 3.0  # simulated thetas for each term of the polynomial
-ROUNDS: Final = 2  # of simulating: about the Gauss-Newton maximum, then where the posterior is
+ROUNDS: Final = 3  # of simulating: about the Gauss-Newton maximum, then where the posterior is
 UNSEEN: Final = 32  # thetas that only judge
 WIDER: Final = 1.25  # than the posterior: where a round simulates
+FIRST_WIDER: Final = 1.6  # than the covariance at the maximum
 RIDGE: Final = 1e-8
 STEP: Final = 0.01  # of the box, for slopes
 MOST_STEPS: Final = 20
@@ -47,7 +48,7 @@ def terms(unit: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class FittedLaw:
-    """Polynomials through simulated thetas; beyond them all, theta is drawn back to their farthest."""
+    """Polynomials through simulated thetas, known as far as they reach; beyond, theta is drawn back to there."""
 
     family: Family
     low: Floats
@@ -66,6 +67,17 @@ class FittedLaw:
     def source(self) -> str:
         """In words."""
         return f"cubic through {self.simulated} simulated thetas, off by {100 * self.error:.2g} % of T (median)"
+
+    def inside(self, theta: Floats) -> NDArray[np.bool_]:
+        """Return which theta (n, p) are no farther than those that were simulated."""
+        return np.linalg.norm((theta - self.middle) @ self.root, axis=1) <= self.reach
+
+    def begin(self, count: int, seed: int) -> tuple[Floats, Floats] | None:
+        """Return theta (m, p) about those that were simulated, and ln of their density, up to a constant."""
+        unit = np.random.default_rng(seed).standard_normal((count, len(self.middle)))
+        theta = self.middle + unit @ np.linalg.inv(self.root)
+        good = np.all((theta >= self.low) & (theta <= self.high), axis=1)
+        return theta[good], -0.5 * (unit[good] ** 2).sum(axis=1)
 
     def _all(self, theta: Floats) -> Floats:
         unit = (theta - self.middle) @ self.root
@@ -144,7 +156,7 @@ def fit_law(family: Family, ln_kt: Floats, theta: Floats, values: Floats, seed: 
     unit = (theta - middle) @ root
     columns = terms(unit)
     left = columns[used].T @ columns[used] + RIDGE * len(used) * np.eye(columns.shape[1])
-    weights = np.linalg.solve(left, columns[used].T @ flat[used])
+    weights = np.asarray(np.linalg.solve(left, columns[used].T @ flat[used]), np.float64)
     off = np.abs(columns[judge] @ weights - flat[judge])[:, : values.shape[2]]
     reach = float(np.linalg.norm(unit[used], axis=1).max())
     fits = np.exp(values[:, 0] + ln_kt)
@@ -163,7 +175,7 @@ def localise(
     prior = Prior(family, family.names, family.low, family.high, log, shrinkage)
     at, covariance = locate(data, prior, lambda theta: simulate(templates, family, theta)[0], ln_kt)
     root = np.linalg.cholesky(covariance)
-    theta = at + WIDER * rng.standard_normal((many, len(at))) @ root.T
+    theta = at + FIRST_WIDER * rng.standard_normal((many, len(at))) @ root.T
     for turn in range(ROUNDS):
         theta = np.clip(theta, prior.low, prior.high)
         values, good = simulate(templates, family, theta)

@@ -166,7 +166,12 @@ def publish(folder: Path, found: Study, density: Density, draws: Draws) -> Path:
         name: (dims, draws.variables[..., i], {"units": units[i], "ess": draws.ess[i], "r_hat": draws.rhat[i]})
         for i, name in enumerate(prior.names)
     }
-    about = {"family": prior.family.name, "law": density.law.source, "prior": prior.stated(), "sampler": draws.sampler}
+    about: dict[str, Any] = {
+        "family": prior.family.name,
+        "law": density.law.source,
+        "prior": prior.stated(),
+        "sampler": draws.sampler,
+    }
     about |= {"seed": found.plan.seed, "gates": f"failed: {fault}" if fault else "passed", **draws.about}
     each = np.concatenate([density.each(part) for part in draws.variables])
     clusters = {"cluster": list(found.clusters.name)}

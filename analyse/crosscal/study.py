@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analyse.crosscal.concordance import Prior, Shrinkage
 from analyse.crosscal.discrepancy import minimise
 from analyse.crosscal.identify import Directions, HeldOut, band, central, corrected, directions, gain_bits, hold_out
-from analyse.crosscal.infer import Peak, climb, sample, sample_prior
+from analyse.crosscal.infer import SEARCH, Peak, begin, climb, sample, sample_prior
 from analyse.crosscal.law import Curves, EmulatedLaw, GridLaw, Law
 from analyse.crosscal.likelihood import Data, Density, first_order
 from analyse.crosscal.local import FittedLaw, localise
@@ -120,7 +120,8 @@ def study(clusters: Clusters, law: Law, plan: Plan) -> Study:
     clusters = check_range(clusters, ends, law.fit_kev, plan.extrapolate)
     prior = Prior.of(law, None if plan.tau is None else Shrinkage(plan.tau), plan.most_scatter)
     density = Density(Data.of(clusters, half_variance=plan.tau is not None), law, prior)
-    likely, highest = (climb(prior, f, plan.seed) for f in (density.likelihood, density))
+    cover = begin(density, SEARCH, plan.seed)[0]
+    likely, highest = (climb(prior, f, cover) for f in (density.likelihood, density))
     nothing = Curves(law.ln_kt, np.zeros((1, len(law.ln_kt))))
     best, _ = density.curves(highest.variables[None, : prior.p])
     chi2 = [float((first_order(density.data, curves)[1] ** 2).sum()) for curves in (nothing, best)]

@@ -68,7 +68,7 @@ def read_clusters(path: Path | str) -> Clusters:
     if missing:
         raise ConfigError(f"{path}: column {', '.join(missing)} missing: expected NAME, {', '.join(KT)} (keV)")
     names = tuple(str(n) for n in table["NAME"]) if "NAME" in table.colnames else tuple(map(str, range(len(table))))
-    columns = {key: _column(path, table, key, names) for key in KT}
+    kt_0, e_0, kt_1, e_1 = (_column(path, table, key, names) for key in KT)
     others: list[str] = []
     given: list[Floats] = []
     errors: list[Floats] = []
@@ -81,9 +81,9 @@ def read_clusters(path: Path | str) -> Clusters:
             others.append(what)
             given.append(np.log(v1 / v0) if what == "ln norm" else v1 - v0)
             errors.append(np.hypot(e0 / v0, e1 / v1) if what == "ln norm" else np.hypot(e0, e1))
-    more = (np.reshape(values, (len(others), len(table))) for values in (given, errors))
+    values, sds = (np.reshape(rows, (len(others), len(table))) for rows in (given, errors))
     truth = {str(k): v for k, v in table.meta.items() if isinstance(v, int | float | str | list | tuple | dict)}
-    return Clusters(names, *columns.values(), tuple(others), *more, np.zeros(len(names), bool), truth)
+    return Clusters(names, kt_0, e_0, kt_1, e_1, tuple(others), values, sds, np.zeros(len(names), bool), truth)
 
 
 def check_range(
@@ -118,7 +118,7 @@ def _column(path: Path, table: Table, key: str, names: tuple[str, ...]) -> Float
     """Return a column as finite numbers above 0."""
     column = table[key]
     try:
-        values = np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
+        values: Floats = np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
     except (TypeError, ValueError):
         raise ConfigError(f"{path}: column {key}: expected numbers") from None
     may_be_0 = key in ("NH_0", "NH_1")  # a column density may be none
@@ -127,5 +127,4 @@ def _column(path: Path, table: Table, key: str, names: tuple[str, ...]) -> Float
         row = int(bad[0])
         what = "an error above 0" if key.endswith("_ERR") else "a number above 0"
         raise ConfigError(f"{path}: row {row + 1} ({names[row]}): {key} {values[row]:g}: expected {what}")
-    out: Floats = np.asarray(values, float)
-    return out
+    return np.asarray(values, float)

@@ -32,6 +32,7 @@ COUNT: Final = 64
 ERROR, SCATTER = 0.03, 0.05  # assumed
 KT_KEV: Final = (0.7, 15.0)
 TAU: Final = 0.1
+BAND_KEV: Final = (0.7, 7.0)
 SHOWN_KEV: Final = (0.8, 1.0, 1.5, 3.0, 4.0, 5.0, 6.0, 7.0)
 REFERENCE_KEV: Final = 2.0  # temperatures tell the shape only: areas are told relative to here
 OUT: Final = Path("out/crosscal/sky")
@@ -115,30 +116,32 @@ def main() -> None:
     folder = arguments.parse_args().data / "responses" / "pn"
     inputs, clusters, rows = Inputs(str(folder / "pn.arf.gz"), str(folder / "pn.rmf.gz")), draw(), {}
     plan = Plan(TAU, 0.3, seed=1)
-    for free in (False, True):
-        name = f"spline, nH {'free' if free else 'fixed'}"
-        setting = Setting(nh_free=free, band_kev=(0.7, 7.0))
-        law = local_law(clusters, "spline:6", inputs, setting, TAU, 1)
-        found = study(clusters, law, plan)
-        rows |= told(found, name)
-        rows[f"{name}: error of the law, median; 99 %"] = (100 * law.error, f"; {100 * law.worst:.2g} % of T")
-        draw_pictures(found, name)
+    rows |= splined(clusters, inputs, plan, False)
+    figures.write("crosscal_sky", COMMAND, rows)
     grid = OUT / "gaussian.h5"
-    axes = {
-        "mu_kev": np.geomspace(0.3, 10, 14),
-        "sigma_kev": np.geomspace(0.3, 4, 6),
-        "amplitude": np.linspace(-0.4, 0.4, 5),
-    }
-    given = {key: tuple(values.round(6).tolist()) for key, values in axes.items()}
+    axes = (np.geomspace(0.3, 10, 14), np.geomspace(0.3, 4, 6), np.linspace(-0.4, 0.4, 5))
+    names = ("mu_kev", "sigma_kev", "amplitude")
+    given = {key: tuple(values.round(6).tolist()) for key, values in zip(names, axes, strict=True)}
     kt = tuple(np.geomspace(0.6, 17.0, 14).round(4).tolist())
-    for _ in simulate_grid(
-        grid, GridPlan("gaussian", given, kt_kev=kt, setting=Setting(nh_free=False, band_kev=(0.7, 7.0))), inputs
-    ):
+    made = GridPlan("gaussian", given, kt_kev=kt, setting=Setting(nh_free=False, band_kev=BAND_KEV))
+    for _ in simulate_grid(grid, made, inputs):
         pass
     found = study(clusters, GridLaw.of(read_grid(grid), "grid of EPIC-pn"), replace(plan, tau=None))
     rows |= told(found, "Gaussian, nH fixed")
     draw_pictures(found, "Gaussian, nH fixed")
     figures.write("crosscal_sky", COMMAND, rows)
+    rows |= splined(clusters, inputs, plan, True)
+    figures.write("crosscal_sky", COMMAND, rows)
+
+
+def splined(clusters: Clusters, inputs: Inputs, plan: Plan, free: bool) -> dict[str, tuple[Any, ...]]:
+    """Return the figures of the spline, column density free or fixed."""
+    name = f"spline, nH {'free' if free else 'fixed'}"
+    law = local_law(clusters, "spline:6", inputs, Setting(nh_free=free, band_kev=BAND_KEV), TAU, 1)
+    found = study(clusters, law, plan)
+    draw_pictures(found, name)
+    told_law = {f"{name}: error of the law, median; 99 %": (100 * law.error, f"; {100 * law.worst:.2g} % of T")}
+    return told(found, name) | told_law
 
 
 def draw_pictures(found: Study, name: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from analyse.crosscal.law import Everywhere
 from analyse.crosscal.table import Clusters
 from stream.crosscal.modifiers import Family, family
 
@@ -12,7 +13,7 @@ TRUTH = np.array([0.15, -0.1, 0.05])
 
 
 @dataclass(frozen=True)
-class ToyLaw:
+class ToyLaw(Everywhere):
     """ln(kt_fit / kT) is a sum of theta times a constant, ln kT - 1, and its square."""
 
     family: Family

@@ -43,7 +43,7 @@ def test_half_the_variance_is_added(clusters):
 
 def test_the_most_likely_bias_is_that_of_the_truth(law, clusters):
     density = Density(Data.of(clusters), law, Prior.of(law))
-    peak = climb(density.prior, density.likelihood, 0)
+    peak = climb(density.prior, density.likelihood, density.prior.cover(512, 0))
     assert peak.agree >= 4
     assert np.abs(bias(law, peak.variables) - bias(law, TRUTH)).max() < 0.03
     assert peak.value >= density.likelihood(TRUTH[None])[0]

@@ -72,6 +72,11 @@ def test_a_local_law_is_exact_for_a_cubic_and_tells_its_error():
     assert law.error < 1e-6
     worse = fit_law(kind, x, theta, values + 0.01 * rng.standard_normal(values.shape))
     assert 0.003 < worse.error < 0.02
+    assert law.inside(theta[:7]).all()
+    assert not law.inside(np.array([[50.0, 0.0]])).any()
+    points, ln = law.begin(64, 0)
+    assert law.inside(points).mean() > 0.9
+    assert len(points) == len(ln)
     far = law.ln_ratio(np.array([[50.0, 0.0], [500.0, 0.0]]))  # drawn back to the farthest
     np.testing.assert_allclose(far[0], far[1], atol=1e-3)
 
