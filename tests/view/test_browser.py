@@ -22,6 +22,7 @@ LONG_MS = 120_000
 TOKEN = "t" * 40
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Playwright's, of its own event loop
 ]

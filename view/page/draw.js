@@ -175,7 +175,7 @@ function maps(found) {
     outline.cx.push(x + 32); outline.cy.push(y + 32); outline.dw.push(64); outline.dh.push(64); outline.p.push(p);
     top = Math.max(top, ...one.map.flat());
   }
-  set("mapper-cams", { high: Math.max(top, 1e-3) });
+  set("mapper-cams", { low: Math.max(0.15 * top, 1e-4), high: Math.max(top, 1e-3) });
   give("cams", columns);
   give("windows", filled(outline));
 }
