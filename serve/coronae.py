@@ -18,7 +18,9 @@ from stream.transport.corona_spectra import read_corona
 MOST: Final = 10  # spectra of a job
 FAULTS: Final = (OSError, ValueError, TypeError, KeyError, IndexError)
 UCDS: Final = {"log_t": "phys.temperature", "log_n": "phys.density", "log_norm": "phys.emissMeasure"}
-UNITS: Final = {"log_t": "log(K)", "log_n": "log(cm-3)", "log_norm": "log(10+14cm-5)"}
+UNITS: Final = {"log_t": "[K]", "log_n": "[cm-3]", "log_norm": ""}  # brackets: log10, as CDS writes it
+
+NORM: Final = ", log10 of apec's norm, 1e-14 / (4 pi D^2) int n_e n_H dV in cm"
 
 
 def corona(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def _table(rows: NDArray[np.void]) -> dict[str, Any]:
         ucd = UCDS.get(of, "stat.value")
         share = f"quantile, {what} %" if what else "1 sigma" if name.endswith("_sd") else "mean"
         ucd = f"stat.error;{ucd}" if name.endswith("_sd") else ucd
-        about = share if of in UCDS else "effective draws"
+        about = f"{share}{NORM if of == 'log_norm' else ''}" if of in UCDS else "effective draws"
         columns.append({"name": name, "unit": UNITS.get(of, ""), "ucd": ucd, "about": about})
     stars = [{"star": row["name"].decode(), **{name: number(float(row[name])) for name in names}} for row in rows]
     return {"columns": columns, "sources": stars}
