@@ -1,10 +1,11 @@
 """How well the network of coronae does on stars that it has never seen, beside what is possible, and how fast it is.
 
-    python -m bench.corona.network [FOLDER]
+    python -m bench.corona.network [FOLDER [MODEL ...]]
 
-FOLDER (out/corona) has sets and weights of the commands in models/store/README.md; the shipped model is judged. Beside
-it: the Cramer-Rao bound of the same setting, and a plain matched filter for the lines. What the network does not know
-is drawn here: coronae too hot or too cold, spectra moved, flat, scrambled or empty.
+FOLDER (out/corona) has sets and weights of the commands in models/store/README.md; the shipped models are judged, those
+named or all. Beside them: the Cramer-Rao bound of the same setting; for HETG also a plain matched filter for the lines,
+what the network does not know (coronae too hot or too cold, spectra moved, flat, scrambled or empty, drawn here), and
+spectra of finer bins and another area.
 """
 
 import sys
@@ -16,7 +17,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from analyse.corona.features import Features
 from analyse.corona.identify import filter_lines
@@ -29,10 +29,11 @@ from sim.corona.bound import Bound
 from sim.corona.sets import blocks
 from sim.corona.truth import SEEN, Setting
 from stream.corona.forward import Forward
-from stream.corona.instrument import FWHM, shipped
+from stream.corona.instrument import FWHM, Instrument, shipped
 from stream.corona.observed import Observed
 from stream.infer import STORE, open_model
 from stream.judges.corona import BRIGHTNESS, DISTANCE, NO_COUNTS, RESIDUAL, CoronaJudge
+from stream.stages.classify_corona import SHIPPED
 
 COMMAND: Final = "python -m bench.corona.network"
 BOUNDS: Final = 40  # stars in each range of SNR
@@ -86,26 +87,6 @@ def filtered(model: Forward, unseen: Spectra) -> Rows:
     return out
 
 
-def at_best_threshold(network: Any, known: Spectra, unseen: Spectra) -> Rows:
-    """Return how lines are told at the probability that is best on the calibration's spectra, by that share."""
-    rows = np.arange(min(len(known), len(unseen)))
-    given = known.as_they_are(rows)
-    p, seen = expit(ask(network, given.counts).lines), given.seen > 0
-    asked = beside(seen, np.random.default_rng(7))
-    steps = np.arange(0.05, 0.6, 0.025)
-    best = steps[np.argmax([((p > at) == seen)[asked].mean() for at in steps])]
-    given = unseen.as_they_are(rows)
-    p, seen = expit(ask(network, given.counts).lines), given.seen > 0
-    asked = beside(seen, np.random.default_rng(8))
-    stars, snr, many = Stars(rows, np.random.default_rng(5)), unseen.truth["snr"][rows], asked.sum(axis=1)
-    share = (((p > best) == seen) & asked).sum(axis=1) / np.maximum(many, 1)
-    out: Rows = {"network: best threshold": (float(best), "")}
-    for low, high in RANGES:
-        value, *ends = stars.mean(share, (snr >= low) & (snr < high), many)
-        out[f"network, best: line accuracy, SNR {low:g}-{high:g}"] = (value, "", tuple(ends))
-    return out
-
-
 def strange(model: Forward) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield counts (n, B) of spectra that the network has not learned, each with its name."""
     rng = np.random.default_rng(77)
@@ -148,13 +129,39 @@ def _binomial(k: int, n: int) -> tuple[float, float]:
     return float(max(p - half, 0)), float(min(p + half, 1))
 
 
-def speed(unseen: Spectra) -> Rows:
+def other_grid(judge: CoronaJudge) -> Rows:
+    """Return how spectra of bins half as wide, moved by a third of one, and of another area are told, up to SNR 30."""
+    own = shipped("hetg")
+    edges = np.linspace(own.edges_a[0], own.edges_a[-1], 2 * judge.bins + 1) + 0.0017
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    area = np.interp(middle, own.middle_a, own.area_cm2) * np.exp(0.3 * np.sin(middle))
+    area[(middle > 14.3) & (middle < 14.4)] = 0.0  # a gap between chips
+    model = Forward.through(Instrument.of("other", edges, area, own.fwhm_a[0]))
+    out: Rows = {}
+    for low, high in ((3.0, 10.0), (10.0, 30.0)):
+        block = next(blocks(model, replace(ISOTHERMAL, snr=(low, high)), 250, 406))
+        fitted = judge.fit(block.counts, edges, area, np.random.default_rng(7))
+        said = judge.judge(fitted.counts, fitted.part)
+        known, key = said.flag == 0, f"another grid and area, SNR {low:g}-{high:g}"
+        out[f"{key}: flagged"] = (float(1 - known.mean()), "", _binomial(int((~known).sum()), len(known)))
+        out[f"{key}: counts kept, median"] = (float(np.median(fitted.kept)), "")
+        norm = block.truth.rows["log_norm"] + np.log10(block.truth.rows["exposure_s"])
+        truth = np.stack([block.truth.rows["log_t"], block.truth.rows["log_n"], norm], axis=1)
+        for k, name in enumerate(("log T", "log n", "log norm")):
+            off = said.mean[known, 0, k] - fitted.log_scale[known] * (k == 2) - truth[known, k]
+            spread = np.random.default_rng(8).choice(off, (500, len(off)))
+            rms = np.quantile(np.sqrt((spread**2).mean(axis=1)), (0.1587, 0.8413))
+            out[f"{key}: RMSE {name}"] = (float(np.sqrt((off**2).mean())), "dex", tuple(rms.tolist()))
+    return out
+
+
+def speed(name: str, unseen: Spectra) -> Rows:
     """Return CPU time of a spectrum through onnxruntime on one thread, in batches; the least of some runs."""
-    model, judge = open_model("corona", "cpu"), CoronaJudge()
+    model, judge = open_model(name, "cpu"), CoronaJudge(name)
     counts, out = unseen.counts[:TIMED].astype(np.float32), {}
     for size in (1, 64):
         best = np.inf
-        for _ in range(5):
+        for _ in range(7):
             begun = time.process_time()
             for first in range(0, TIMED if size > 1 else 64, size):
                 model.run(counts=counts[first : first + size])
@@ -163,7 +170,7 @@ def speed(unseen: Spectra) -> Rows:
     begun = time.process_time()
     judge.judge(counts)
     out["time per spectrum, with intervals and flags"] = (1e3 * (time.process_time() - begun) / TIMED, "ms")
-    out["size of the model"] = ((STORE / "corona.onnx").stat().st_size / 1e6, "MB")
+    out["size of the model"] = ((STORE / f"{name}.onnx").stat().st_size / 1e6, "MB")
     return out
 
 
@@ -178,23 +185,32 @@ def denoising(network: Any, unseen: Spectra) -> Rows:
     return {"denoised: deviance": (float(found.mean()), ""), "smoothed by 5 bins: deviance": (float(plain.mean()), "")}
 
 
-def main() -> None:
-    """Measure all."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("out/corona")
-    network, state = load(folder / "corona.npz")
-    unseen = Spectra(folder / "test.h5", lines_of(state))
-    model, judge = Forward.through(shipped(state["instrument"])), CoronaJudge()
+def measure(folder: Path, name: str) -> Rows:
+    """Return all figures of a shipped model."""
+    network, state = load(folder / f"{name}.npz")
+    instrument = state["instrument"]
+    unseen = Spectra(folder / f"{instrument}_test.h5", lines_of(state))
+    model = Forward.through(shipped(instrument))
     found: Rows = {
-        name: (value, "dex" if "RMSE" in name else "", (low, high))
-        for name, (value, low, high) in open_model("corona", "cpu").card.get("metrics").items()
+        key: (value, "dex" if "RMSE" in key else "", (low, high))
+        for key, (value, low, high) in open_model(name, "cpu").card.get("metrics").items()
     }
-    found |= at_best_threshold(network, Spectra(folder / "validation.h5", lines_of(state)), unseen)
-    found |= speed(unseen) | denoising(network, unseen) | filtered(model, unseen) | unknown(model, judge)
-    found |= bounds(model, found)
+    found |= bounds(model, found) | speed(name, unseen) | denoising(network, unseen)
+    if instrument == "hetg":
+        judge = CoronaJudge(name)
+        found |= filtered(model, unseen) | unknown(model, judge) | other_grid(judge)
     found["spectra of the training"] = (state["plan"]["steps"] * state["plan"]["batch"], "")
     found["CPU of the training"] = (state["standing"]["seconds"] / 60, "min")
     found["lines of the list"] = (len(state["lines"]), "")
-    figures.write("corona_network", COMMAND, found)
+    found["bins"] = (len(model.instrument.area_cm2), "")
+    return found
+
+
+def main() -> None:
+    """Measure all."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("out/corona")
+    for name in sys.argv[2:] or SHIPPED:
+        figures.write(f"{name.replace('corona', 'corona_network')}", COMMAND, measure(folder, name))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bench import figures
-from bench.corona.network_page import lines_table, network_table, unknown_table
+from bench.corona.network_page import instruments_table, lines_table, network_table, regridded_table, unknown_table
 from bench.corona.nuts_page import nuts_table
 from bench.corona.traditional_page import traditional_table
 from bench.scaling import fill
@@ -14,6 +14,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "traditional": traditional_table,
     "network": network_table,
     "network lines": lines_table,
+    "network instruments": instruments_table,
+    "network regridded": regridded_table,
     "network unknown": unknown_table,
 }
 

@@ -17,7 +17,7 @@ SAME_A: Final = 1e-4  # Angstrom: grids that differ by less are one
 LACKING: Final = 0.06  # of a flat spectrum's counts may come from bins with less area than wanted: gaps between chips
 GAP: Final = 0.3  # of the area that is wanted: what comes where there is less depends on the dither, and is left out
 AROUND: Final = 2  # bins to either side of a line: one FWHM of a grating
-THINNED: Final = 0.5  # of the brightest known spectrum: what brighter ones are thinned to
+BRIGHT, THINNED = 0.6, 0.5  # of the brightest known spectrum: what is brighter is thinned to so much
 Counts = NDArray[np.int64]
 
 
@@ -95,7 +95,7 @@ def to_nominal(counts: Counts, area: Floats, nominal: Floats, most: Brightest, r
 
     Counts of each bin are kept with a chance of k nominal / area: then they stand for k times the nominal area. k is
     the largest that all bins allow but those that LACKING of a flat spectrum falls in, and less for a spectrum brighter
-    than `most`: it is thinned to THINNED of that. Counts in gaps between chips are left out.
+    than BRIGHT of `most`: it is thinned to THINNED. Counts in gaps between chips are left out.
     """
     ratio = np.asarray(area / nominal)
     order = np.argsort(ratio)
@@ -109,7 +109,7 @@ def to_nominal(counts: Counts, area: Floats, nominal: Floats, most: Brightest, r
     chance = np.minimum(largest * over_ratio, 1.0)
     total, window = (counts * chance).sum(axis=1), windows(counts * chance).max(axis=1, initial=0.0)
     over = np.maximum(total / most.total, window / most.window)
-    k = largest * np.where(over > 1, THINNED / np.maximum(over, 1e-9), 1.0)
+    k = largest * np.where(over > BRIGHT, THINNED / np.maximum(over, 1e-9), 1.0)
     chance = np.minimum(k[:, None] * over_ratio, 1.0)
     chance[chance > 1 - 1e-9] = 1.0
     thinned = rng.binomial(counts, chance)

@@ -59,7 +59,7 @@ class CoronaJudge:
         self._bounds = np.asarray(card.get("conformal.counts"), np.float64)
         self._mass = np.asarray(card.get("conformal.mass"), np.float64)
         self._least, self._most = float(card.get("outlier.least")), float(card.get("outlier.most"))
-        self._brightest = Brightest(self._most, float(card.get("outlier.window")))
+        self._brightest = Brightest(min(2 * self._bounds[-1], self._most), float(card.get("outlier.window")))
         self._highest = np.asarray([card.get(f"outlier.{name}") for name in SCORES], np.float64)
         self._seen = np.asarray(card.get("seen"), np.float64)
         self.edges_a = np.linspace(self.ends_a[0], self.ends_a[1], self.bins + 1)

@@ -142,11 +142,11 @@ def test_training_learns_goes_on_and_is_calibrated(sets, trained, tmp_path):
 def test_calibrated_intervals_hold_what_they_say_of_their_own_spectra(sets, trained):
     other, network = sets[1], trained[0]
     known = calibrate(network, other)
-    said, truth = show(network, other, 2, 0)
+    said, truth = show(network, other, 1, 0)
     for k, level in enumerate(LEVELS):
         low, high = interval(said, known["conformal"], 1, 0, k)
         inside = (truth.target[:, 0] >= low) & (truth.target[:, 0] <= high)
-        assert level - 0.02 <= inside.mean() <= level + 0.04
+        assert level - 0.02 <= inside.mean() <= level + 0.07  # groups of 30
     assert flags(network, said, known).mean() < 0.1
 
 
