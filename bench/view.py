@@ -166,7 +166,7 @@ def measure_cost(running: Running, pairs: int, seconds: float) -> dict[str, tupl
             wait(
                 lambda view=view: json.load(urllib.request.urlopen(view.url + "v1/now"))["seen"].get("lists", 0) > 200,
                 60,
-            )  # type: ignore[misc]
+            )
             with Asking(view.url) as asking:
                 began, cpu = time.monotonic(), view.cpu_s()
                 found[watched] = per_frame()
@@ -267,7 +267,7 @@ def measure_page(running: Running, times: int) -> dict[str, tuple[Any, ...]]:
             page = browser.new_page(viewport={"width": 1280, "height": 720})
             page.goto(view.url)
             page.wait_for_selector("body[data-ready]", timeout=120_000)
-            wait(lambda page=page: page.inner_text("#counts"), 60)  # type: ignore[misc]
+            wait(lambda page=page: page.inner_text("#counts"), 60)
             usable.append(time.monotonic() - began)
             cpu.append(view.cpu_s())
             print(f"page {number}: {usable[-1]:.2f} s, {cpu[-1]:.2f} CPU-s, load {os.getloadavg()[0]:.1f}", flush=True)
@@ -277,7 +277,7 @@ def measure_page(running: Running, times: int) -> dict[str, tuple[Any, ...]]:
                 os.kill(pid, signal.SIGKILL)
                 page.wait_for_selector("#processes tr.dead, #processes tr.bad", timeout=60_000)
                 red.append(time.monotonic() - began)
-                wait(lambda pid=pid: running.status()["detect"]["pid"] != pid, 300)  # type: ignore[misc]
+                wait(lambda pid=pid: running.status()["detect"]["pid"] != pid, 300)
             page.close()
             view.close()
         browser.close()
@@ -333,9 +333,12 @@ def main() -> None:
     running = Running(out)
     try:
         found |= measure_cost(running, given.pairs, given.seconds)
-        books = running.close()["record"]["balance"]["record"]
-        found["frames lost meanwhile"] = (int(books["lost"]), "frames")
-        found["frames taken meanwhile"] = (int(books["recorded"]), "frames")
+        detect = running.status()["detect"]  # before the end, which cuts a read-out
+        lost = detect["stages"].get("receive", {}).get("lost", 0)
+        lost += sum(n for name, n in detect["counters"].items() if name.startswith("gap_"))
+        found["frames lost meanwhile"] = (int(lost), "frames")
+        found["frames taken meanwhile"] = (int(detect["counters"]["in_Frame"]), "frames")
+        running.close()
         running = Running(out)
         found |= measure_page(running, given.pages)
     finally:
