@@ -91,9 +91,9 @@ def sample(density: Density, seed: int, steps: int | None = None) -> Draws:
     """
     with extra("analyse"):
         from emcee.moves import StretchMove
-    prior, k = density.prior, len(density.prior.low)
+    k = len(density.prior.low)
     proposal, points, weights = _search(density, seed, COVER)
-    scattered = partial(_begin, points, weights, prior)
+    scattered = partial(_begin, points, weights)
     moves = [(move(proposal), 0.7), (StretchMove(), 0.3)]
     return sample_density(density, scattered, k, seed, steps, walkers=max(24, 4 * k), moves=moves)
 
@@ -110,12 +110,9 @@ def _search(density: Density, seed: int, count: int) -> tuple[Proposal, Floats, 
     return find(lambda x: evaluate(density, x), ends, *begin(density, count, seed + 1), seed, count)
 
 
-def _begin(points: Floats, weights: Floats, prior: Prior, rng: np.random.Generator, count: int) -> Floats:
-    margin = 1e-6 * (prior.high - prior.low)
-    chosen = points[rng.choice(len(points), count, p=weights)]
-    spread = np.sqrt(np.cov(points.T, aweights=weights).reshape(len(margin), -1).diagonal())
-    moved = chosen + 1e-3 * spread * rng.standard_normal(chosen.shape)  # walkers at one place span no space
-    return np.clip(moved, prior.low + margin, prior.high - margin)
+def _begin(points: Floats, weights: Floats, rng: np.random.Generator, count: int) -> Floats:
+    """Return points (count, k) by their weights; the same one twice does no harm, proposals move them."""
+    return points[rng.choice(len(points), count, p=weights)]
 
 
 def sample_prior(prior: Prior, count: int, seed: int) -> Floats:
