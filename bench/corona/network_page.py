@@ -104,8 +104,8 @@ def instruments_table() -> str:
         ("bins", "bins", 0, 1, ""),
         ("lines", "lines of the list", 0, 1, ""),
     ]
-    for name, to in (("log T", ("<= .085", "<= .030")), ("log n", ("", ""))):
-        for group, asked in zip(("1-3", "3-10"), to, strict=True):
+    for name, goals in (("log T", ("<= .085", "<= .030")), ("log n", ("", ""))):
+        for group, asked in zip(("1-3", "3-10"), goals, strict=True):
             key = f"one, SNR {group}: RMSE {name}"
             ratio = "<= 1.1" if name == "log n" else ""
             rows += [(f"RMSE {name}, SNR {group}", key, 3, 1, asked), ("... bound", f"{key}: bound", 3, 1, "")]

@@ -44,6 +44,6 @@ def write_prior(path: Path, made: Product) -> None:
     """Write the priors of a product "coronae" (npz). Raises ConfigError for a place that cannot be written."""
     try:
         with path.open("wb") as file:
-            np.savez(file, **prior_of(made))
+            np.savez(file, allow_pickle=False, **prior_of(made))
     except OSError as fault:
         raise ConfigError(f"{path}: cannot be written: {fault.strerror}") from None
