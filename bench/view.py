@@ -296,7 +296,7 @@ def table() -> str:
     taps = ["tap of lists, nobody asks", "tap of lists, asked 10 times a second, more", "tap of pixels, nobody asks"]
     taps.append("tap of pixels, an answer a second")
     shown = [
-        ("start of `raysieve view` to a usable page, best of five", [BEST], "<= 3 s"),
+        ("start of `raysieve view` to a usable page, best", [BEST], "<= 3 s"),
         ("the same, median (and range)", ["start to usable page, median"], "<= 3 s"),
         ("the CPU of the view in that time", ["CPU of the view until then"], ""),
         ("a killed process is red after, longest of three", ["killed to red, longest of 3"], "<= 2 s"),
