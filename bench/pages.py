@@ -111,6 +111,18 @@ CHOSEN = [
         ">= .90; .95",
     ),
     ("its photons, one core", "lat_stream", ["photons counted"], ">= 1e6 /s"),
+    (
+        "stellar coronae, network, SNR 3-10: RMSE of log T; of log n over the least possible",
+        "corona_network",
+        ["one, SNR 3-10: RMSE log T", "one, SNR 3-10: RMSE log n: over bound"],
+        "<= .030; 1.1",
+    ),
+    (
+        "wrong area, emulated: error of T, median; worst",
+        "crosscal_emulator",
+        ["other points: error of kt_fit, median", "other points: error of kt_fit, worst"],
+        "<= .2; 1 %",
+    ),
     ("Geant4, aimed primaries, one core", "simulation", ["hits: aimed primaries"], ">= 2,000"),
     ("simulated frames, one core", "simulation", ["frames: quadrant frames"], ">= 400"),
 ]
