@@ -82,7 +82,7 @@ def environment() -> dict[str, str]:
 def lines_of(said: str, where: Path, keep: int | None) -> str:
     """Return an output as a page shows it: no control characters, no folder of this run, not too long."""
     data = environment()["DATA"]
-    plain = ESCAPES.sub("", said).replace(f"{where}/", "").replace(data, "$DATA")
+    plain = ESCAPES.sub("", said).replace(f"{where}/", "").replace(data, "$DATA").replace(f"{FOLDER.parents[1]}/", "")
     lines = [line.split("\r")[-1].rstrip() for line in plain.splitlines()]
     while lines and not lines[-1]:
         lines.pop()
