@@ -13,8 +13,14 @@ BIN := .venv/bin
 run: .venv/ready  ## replay a simulated observation into the live daemon; results in out/
 	$(BIN)/raysieve demo --out out
 
+# Two processes at once: what computes for long, and the rest.
+LONG := tests/analyse tests/models tests/export tests/sim tests/tutorials
+
 test: .venv/ready .venv/sim .venv/train .venv/analyse check  ## formatting, types, floors, then every test
-	$(BIN)/python -m pytest
+	@mkdir -p out
+	@$(BIN)/python -m pytest --durations=20 $(LONG) > out/test_long.log 2>&1 & long=$$!; \
+	$(BIN)/python -m pytest --durations=20 $(LONG:%=--ignore=%); rest=$$?; \
+	wait $$long; long=$$?; cat out/test_long.log; exit $$((rest || long))
 
 check: .venv/ready
 	$(BIN)/ruff format --check .
