@@ -1,12 +1,14 @@
 """Cone search (IVOA Simple Cone Search 1.03) in the sources of a finished catalogue."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from astropy import units
 from astropy.coordinates import SkyCoord
 
 from serve.uploads import RefusedError
+
+UCD1: Final = {"id": "ID_MAIN", "ra_deg": "POS_EQ_RA_MAIN", "dec_deg": "POS_EQ_DEC_MAIN"}  # the standard asks for these
 
 
 def within(result: Mapping[str, Any], ra_deg: float, dec_deg: float, radius_deg: float) -> dict[str, Any]:
@@ -21,4 +23,6 @@ def within(result: Mapping[str, Any], ra_deg: float, dec_deg: float, radius_deg:
     known = [each for each in result["sources"] if each["ra_deg"] is not None]
     places = SkyCoord([each["ra_deg"] for each in known], [each["dec_deg"] for each in known], unit=units.deg)
     near = places.separation(SkyCoord(ra_deg, dec_deg, unit=units.deg)).deg <= radius_deg if known else ()
-    return {**result, "sources": [each for each, inside in zip(known, near, strict=True) if inside]}
+    columns = [{**column, "ucd": UCD1.get(column["name"], column["ucd"])} for column in result["columns"]]
+    sources = [each for each, inside in zip(known, near, strict=True) if inside]
+    return {**result, "columns": columns, "sources": sources}

@@ -218,7 +218,8 @@ def test_missing_files_unknown_jobs_and_paths_are_faults_of_one_line(idle, uploa
 def test_the_description_names_every_route_and_needs_nothing_from_elsewhere(idle):
     paths = idle.get("/openapi.json").json()["paths"]
     assert sorted(paths) == [
-        "/v1/catalogues", "/v1/fits", "/v1/health", "/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/result",
+        "/v1/catalogues", "/v1/coronae", "/v1/fits", "/v1/health", "/v1/jobs",
+        "/v1/jobs/{job}", "/v1/jobs/{job}/cone", "/v1/jobs/{job}/result",
     ]  # fmt: skip
     assert idle.get("/v1/health").json() == {"status": "ok", "version": "0.1.0", "pending": 0, "executing": 0}
 
