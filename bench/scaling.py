@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -183,6 +184,13 @@ def fill(text: str, name: str, content: str) -> str:
     """Return a page with the block of a name replaced."""
     block = re.compile(rf"(<!-- {name}.*?-->\n).*?(<!-- end {name} -->)", re.DOTALL)
     return block.sub(lambda m: m[1] + content + "\n" + m[2], text)
+
+
+def fill_all(text: str, blocks: Mapping[str, Callable[[], str]]) -> str:
+    """Return a page with every block that it has, `<!-- NAME: ... -->`, made anew."""
+    for name, make in blocks.items():
+        text = fill(text, f"{name}:", make()) if f"<!-- {name}:" in text else text
+    return text
 
 
 def numbers(found: Found) -> str:

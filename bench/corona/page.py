@@ -6,7 +6,7 @@ from bench import figures
 from bench.corona.network_page import instruments_table, lines_table, network_table, regridded_table, unknown_table
 from bench.corona.nuts_page import nuts_table
 from bench.corona.traditional_page import traditional_table
-from bench.scaling import fill
+from bench.scaling import fill_all
 
 PAGE = figures.FOLDER.parent / "corona.md"
 BLOCKS: dict[str, Callable[[], str]] = {
@@ -22,9 +22,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 def filled(text: str) -> str:
     """Return a page with its tables, of the figures that are there."""
-    for name, make in BLOCKS.items():
-        text = fill(text, f"{name}:", make()) if f"<!-- {name}:" in text else text
-    return text
+    return fill_all(text, BLOCKS)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from bench import figures
 from bench.crosscal.response import KT, PUBLISHED
 from bench.pages import show
-from bench.scaling import fill
+from bench.scaling import fill_all
 
 PAGE = figures.FOLDER.parent / "crosscal.md"
 Rows = dict[str, dict[str, Any]]
@@ -114,9 +114,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 def filled(text: str) -> str:
     """Return a page with its tables, of the figures that are there."""
-    for name, make in BLOCKS.items():
-        text = fill(text, f"{name}:", make()) if f"<!-- {name}:" in text else text
-    return text
+    return fill_all(text, BLOCKS)
 
 
 def main() -> None:
