@@ -2,7 +2,7 @@
 
 `python -m bench.tutorials [NAME...]` writes the outputs anew; `tests/tutorials/test_tutorials.py` runs the same pages.
 A page is run in an empty folder. Blocks `console` hold commands behind "$ " and what they said; blocks of another
-language with a title are files. What begins with "raysieve: " is a refusal: its command has to fail, all others not to.
+language with a title are files. Where a line begins with "raysieve:" its command has to fail, all others not to.
 An HTML comment before a block, `<!-- keep N -->`, shows no more than N lines of each output.
 """
 
@@ -38,7 +38,8 @@ class Step:
 
     @property
     def as_expected(self) -> bool:
-        return (self.code != 0) == self.shown.startswith(REFUSAL)
+        refused = any(line.startswith(REFUSAL) for line in self.shown.splitlines())
+        return (self.code != 0) == refused
 
 
 def steps_of(text: str) -> list[Step]:
