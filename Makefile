@@ -14,7 +14,7 @@ run: .venv/ready  ## replay a simulated observation into the live daemon; result
 	$(BIN)/raysieve demo --out out
 
 # Two processes at once: what computes for long, and the rest.
-LONG := tests/analyse tests/models tests/export tests/sim tests/tutorials
+LONG := tests/analyse tests/models tests/export tests/sim tests/real tests/tutorials
 
 test: .venv/ready .venv/sim .venv/train .venv/analyse check  ## formatting, types, floors, then every test
 	@mkdir -p out
