@@ -94,7 +94,6 @@ docs: .venv/ready  ## tables of the pages and of the README, from docs/figures; 
 	$(BIN)/python -m bench.corona.page
 	$(BIN)/python -m bench.crosscal.page
 	$(BIN)/python -m bench.view --tables
-	$(BIN)/python -m bench.crosscal.page
 	$(BIN)/python -m bench.scaling --tables
 	$(BIN)/python -m bench.seeds
 	$(BIN)/python -m mkdocs build --strict
