@@ -12,6 +12,7 @@ from bench import figures
 
 ROOT: Final = figures.FOLDER.parent.parent
 COMMAND: Final = "python -m bench.install"
+OURS: Final = ("config", "stream", "sim", "analyse", "models", "export", "serve", "view")
 SHOWN: Final = 6  # of the largest packages
 
 
@@ -35,10 +36,7 @@ def main() -> None:
         found = {
             "runtime without extras: size": (megabytes(place) - empty, "MB"),
             "of it bytecode, written while installing": (megabytes(place, "*.pyc"), "MB"),
-            "of it raysieve itself": (
-                sum(sizes.get(n, 0.0) for n in ("stream", "sim", "models", "analyse", "serve")),
-                "MB",
-            ),
+            "of it raysieve itself": (sum(sizes[name] for name in OURS), "MB"),
             "wall, with downloads": (wall, "s"),
             "CPU": (used.ru_utime + used.ru_stime, "s"),
         }

@@ -38,8 +38,10 @@ class Step:
 
     @property
     def as_expected(self) -> bool:
-        refused = any(line.startswith(REFUSAL) for line in self.shown.splitlines())
-        return (self.code != 0) == refused
+        expected, refused = (
+            any(line.startswith(REFUSAL) for line in text.splitlines()) for text in (self.shown, self.said)
+        )
+        return (self.code != 0) == expected == refused
 
 
 def steps_of(text: str) -> list[Step]:

@@ -68,8 +68,7 @@ def test_pyvo_searches_a_cone_of_a_catalogue(address, files, until):
     service = pyvo.dal.SCSService(f"{job}/cone")
     found = service.search(pos=(first["ra_deg"], first["dec_deg"]), radius=STEP_DEG / 2)
     assert len(found) == 1
-    assert found[0].id == str(first["id"]) or int(found[0].id) == first["id"]
-    assert found[0].pos.separation(found[0].pos).deg == 0
+    assert int(found[0].id) == first["id"]
     np.testing.assert_allclose([found[0].pos.ra.deg, found[0].pos.dec.deg], [first["ra_deg"], first["dec_deg"]])
     assert len(service.search(pos=CENTRE, radius=1.0)) == len(every) >= 3
     assert len(service.search(pos=(10.0, 10.0), radius=0.1)) == 0

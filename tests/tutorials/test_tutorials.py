@@ -33,7 +33,7 @@ def test_commands_go_on_behind_a_backslash_and_keep_what_was_said():
 
 
 def test_a_command_that_fails_is_a_fault_unless_the_page_says_so(tmp_path):
-    page = "```console\n$ echo one && false\n```\n\n```console\n$ echo 'raysieve: no'; exit 3\nraysieve: no\n```\n"
+    page = "```console\n$ echo one && false\n```\n\n```console\n$ echo 'raysieve: no'; (exit 3)\nraysieve: no\n```\n"
     made, steps = tutorials.run_page(page, tmp_path)
     assert [step.as_expected for step in steps] == [False, True]
     assert "$ echo one && false\none\n" in made
