@@ -123,6 +123,12 @@ CHOSEN = [
         ["other points: error of kt_fit, median", "other points: error of kt_fit, worst"],
         "<= .2; 1 %",
     ),
+    (
+        "installation without extras: size; time",
+        "install",
+        ["runtime without extras: size", "wall, with downloads"],
+        "< 700 MB; < 120 s",
+    ),
     ("Geant4, aimed primaries, one core", "simulation", ["hits: aimed primaries"], ">= 2,000"),
     ("simulated frames, one core", "simulation", ["frames: quadrant frames"], ">= 400"),
 ]
