@@ -75,9 +75,11 @@ def folder_of_pictures(folder: Path) -> Path:
 
 
 def plain_ticks(axis: Axis, low: float, high: float) -> None:
-    """Put plain numbers on a logarithmic axis from low to high: 1, 2, 3 and 5 of a decade, fewer where it is long."""
+    """Put plain numbers on a logarithmic axis from low to high: 1, 2, 3 and 5 of a decade, more where it is short."""
     decades = np.log10(high / low)
-    digits = (1, 2, 3, 5) if decades < 2.2 else (1, 3) if decades < 3.6 else (1,)
+    digits: tuple[float, ...] = (1, 2, 3, 5) if decades < 2.2 else (1, 3) if decades < 3.6 else (1,)
+    if decades < 1:
+        digits = (1, 1.5, 2, 3, 4, 5, 6, 8)
     first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
     ticks = [digit * 10.0**power for power in range(first, last + 1) for digit in digits]
     ticks = [tick for tick in ticks if low <= tick <= high]

@@ -17,6 +17,7 @@ from analyse.corona.templates import forward_of
 from raysieve import cli
 from stream.corona.forward import Coronae
 from stream.errors import ConfigError
+from tests.pictures import check
 
 
 def test_ions_are_spelled():
@@ -102,7 +103,7 @@ def test_a_band_without_bins_is_refused(observe):
         analyse_spectrum(observe(6.5, 1e-3), Plan(band_a=(100.0, 200.0)))
 
 
-def test_the_command_tells_all(observe, tmp_path):
+def test_the_command_tells_all(observe, tmp_path, drawn):
     observed = observe(6.8, 5e-3)
     table = Table(
         {
@@ -120,8 +121,10 @@ def test_the_command_tells_all(observe, tmp_path):
     assert abs(report["one_temperature"]["log_t"] - 6.8) < 0.1
     assert report["dem"]["emission_measure_cm3"] > 0
     assert any(row["identified"] and row["ion"] == "O VIII" for row in report["lines"])
-    assert (out / "spectrum.png").is_file()
-    assert (out / "dem.png").is_file()
+    spectrum, dem = (check(out / f"{name}.png", one) for name, one in zip(("spectrum", "dem"), drawn, strict=True))
+    assert spectrum == ["wavelength (Å)", "counts Å$^{-1}$"] * 3
+    assert dem == ["log T (K)", "log emission measure per dex (norm, 10$^{-14}$ cm$^{-5}$)"]
+    assert any("O VIII" in text.get_text() for axes in drawn[0].axes for text in axes.texts)
     assert done.exit_code != 0  # thirty steps converge to nothing
     assert (out / "posterior_failed.nc").is_file()
     with h5py.File(out / "posterior_failed.nc") as file:

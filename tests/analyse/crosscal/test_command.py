@@ -15,6 +15,7 @@ from sim.crosscal.grid import GridPlan, Inputs, simulate_grid
 from sim.crosscal.telescope import analytic_response
 from sim.crosscal.templates import Setting
 from stream.transport.ogip import read_arf, write_arf
+from tests.pictures import check
 
 SETTING = Setting(nh_free=False)
 AXES = {"mu_kev": (0.6, 1.2, 2.4, 4.8), "sigma_kev": (0.4, 0.8, 1.6), "amplitude": (-0.2, -0.07, 0.07, 0.2)}
@@ -38,7 +39,7 @@ def run(folder, *options, table="clusters.ecsv"):
     return CliRunner().invoke(analyse, [*words, *options])
 
 
-def test_a_correction_is_inferred_and_written(folder):
+def test_a_correction_is_inferred_and_written(folder, drawn):
     found = run(folder, "--steps", "120", "--plot", "--arf", str(folder / "nominal.arf"))
     assert found.exit_code == 0, found.output
     out = folder / "out"
@@ -62,8 +63,11 @@ def test_a_correction_is_inferred_and_written(folder):
     low, high, area = read_arf(out / "corrected.arf")
     assert not np.allclose(area, read_arf(folder / "nominal.arf")[2])
     assert "gaussian" in str(fits.getheader(out / "corrected.arf", "SPECRESP")["HISTORY"])
-    for name in ("corner", "area", "temperatures", "held_out"):
-        assert (out / f"{name}.png").stat().st_size > 10_000
+    names = ("temperatures", "corner", "area", "held_out")
+    labels = [check(out / f"{name}.png", one) for name, one in zip(names, drawn, strict=True)]
+    assert {"kT of telescope 0 (keV)", "T1/T0 - 1 (%)"} <= set(labels[0])
+    assert {"mu (keV)", "sigma (keV)", "amplitude"} <= set(labels[1])
+    assert labels[2] == ["energy (keV)", "true area / nominal area"]
     assert np.all(low < high)
 
 
