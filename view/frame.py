@@ -1,19 +1,21 @@
 """The newest whole frame for the page: its pixels with signal, its tracks, and what was decided of its events."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.messages import Product, Reason, Start
-from view.cams import Cams
 from view.sight import Sight, segments
+
+if TYPE_CHECKING:
+    from view.cams import Cams  # loads Numba: only for who asks for maps
 
 MOST: Final = 60_000  # pixels that are sent; the brightest
 NAMES: Final = {reason: str(reason.name).lower().replace("_", " ") for reason in Reason}
 
 
-def frame_of(product: Product, sight: Sight, floor_ev: float, cams: Cams | None) -> dict[str, Any] | None:
+def frame_of(product: Product, sight: Sight, floor_ev: float, cams: "Cams | None") -> dict[str, Any] | None:
     """Return the frame for JSON; None while its decisions, or its stream, are not known.
 
     floor_ev: of pixels that are shown. Maps are there with `cams` only.

@@ -13,7 +13,6 @@ import zmq
 from numpy.typing import NDArray
 
 from stream.messages import EVENT, READOUT, TRACK, End, EventList, Message, Product, Start
-from stream.tables import joined
 from stream.transport.keys import Keys
 from stream.transport.link import Link
 from stream.transport.wire import BadMessageError, decode, encode
@@ -112,6 +111,8 @@ def passed_of(lists: list[EventList], missed: int) -> Product:
     missed: how many more have passed. Cards: FIRST and LAST read-out, LISTS, MISSED, CAPTURED (monotonic ns of the
     newest, 0 if it is not known).
     """
+    from stream.tables import joined  # loads Numba, which who only asks does without: a third of the way to the page
+
     newest = lists[-1]
     full = joined([one.events for one in lists], EVENT)
     events = np.empty(len(full), GLANCE)

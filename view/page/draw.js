@@ -18,6 +18,7 @@ export function embed(items) {
         const before = Bokeh.documents.length;
         await Bokeh.embed.embed_item(items[name], target.id);
         for (const one of Bokeh.documents.slice(before)) one.figure = name;
+        await new Promise((done) => setTimeout(done)); // what is there is shown before the next is made
       }
       for (const source of given.keys()) show(source);
       for (const [one, values] of settings) set(one, values);

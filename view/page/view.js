@@ -145,7 +145,7 @@ function show(now) {
   showProcesses(daemon);
   showLosses(daemon);
   showVersions(now);
-  if (drawn && seen.spectra) showSeen(seen);
+  if (seen.spectra) showSeen(seen);
 }
 
 function showState({ seen, daemon, view }) {
@@ -231,8 +231,8 @@ function showSeen(seen) {
   put("tile-fraction", last < 0 ? "–" : `${fixed(100 * fraction[last])} %`);
   put("tile-readouts", last < 0 ? "–" : fixed(rates.readouts[last], 0));
   put("tile-lag", seen.lag_s === null ? "–" : span(Math.max(0, seen.lag_s - seen.age_s)));
-  draw.plane(seen.plane);
-  if (last >= 0 && performance.now() - charted > CHARTS_MS) { // they hold whole seconds
+  if (drawn) draw.plane(seen.plane);
+  if (drawn && last >= 0 && performance.now() - charted > CHARTS_MS) { // they hold whole seconds
     charted = performance.now();
     draw.charts(seen);
   }
@@ -383,6 +383,26 @@ function listen() {
   });
 }
 
+/** Return the figures as the view has made them; it asks until there is an answer. */
+async function figures() {
+  for (let wait = 500; ; wait = 1000) {
+    try {
+      const answer = await ask(`/v1/figures?theme=${document.documentElement.dataset.theme}`, 60000); // made now, perhaps
+      if (answer.ok) return await answer.json();
+    } catch (fault) { if (!ofTheLine(fault)) throw fault; }
+    await new Promise((done) => setTimeout(done, wait));
+  }
+}
+
+/** Wait for Bokeh's script: the numbers do not wait for it. */
+function bokeh() {
+  if (window.Bokeh) return Promise.resolve();
+  return new Promise((done, failed) => {
+    byId("bokeh").addEventListener("load", done);
+    byId("bokeh").addEventListener("error", () => { put("alarm", "the script that draws the figures is not there: pip install -e '.[view]'"); byId("alarm").hidden = false; failed(new Error("no Bokeh")); });
+  });
+}
+
 async function begin() {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   document.documentElement.dataset.theme = localStorage.getItem("theme") || (dark ? "dark" : "light");
@@ -390,14 +410,11 @@ async function begin() {
   listen();
   setInterval(tick, TICK_MS);
   again(NOW_MS, askNow);
+  const items = figures(), script = bokeh();
   while (!newest) await new Promise((done) => setTimeout(done, 20)); // which cards there are
-  for (let wait = 500; !drawn; wait = 1000) {
-    try {
-      const answer = await ask(`/v1/figures?theme=${document.documentElement.dataset.theme}`, 60000); // made now, perhaps
-      if (answer.ok) { draw.embed(await answer.json()); drawn = true; break; }
-    } catch (fault) { if (!ofTheLine(fault)) throw fault; }
-    await new Promise((done) => setTimeout(done, wait));
-  }
+  await script;
+  draw.embed(await items);
+  drawn = true;
   showProducts();
   again(IMAGE_MS, askImage);
   again(FRAME_MS, askFrame);
