@@ -11,6 +11,7 @@ from config.errors import ConfigError
 from config.extra import extra
 from models.sources.commands import told
 from sim.check import folder_for
+from stream.commands.options import name_pictures, pictured
 
 FILE = click.Path(path_type=Path)
 
@@ -56,21 +57,28 @@ def train_corona(spectra: Path, validation: Path, out: Path, **plan_of: Any) -> 
 @click.argument("weights", type=FILE)
 @click.argument("spectra", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON instead.")
-def evaluate_corona(weights: Path, spectra: Path, as_json: bool) -> None:
+@pictured("corona_one.png, corona_any.png (log T and log n beside the truth) and corona_lines.png")
+def evaluate_corona(weights: Path, spectra: Path, as_json: bool, plot: Path | None) -> None:
     """Judge the network of coronae on SPECTRA of stars that it has never seen, with 68 % intervals.
 
     Example: raysieve evaluate corona corona.npz test.h5
     """
     with extra("train"):
+        from models.corona.calibrate import show
         from models.corona.dataset import Spectra
-        from models.corona.evaluate import evaluate
+        from models.corona.evaluate import DRAWS, judge
         from models.corona.train import lines_of, load
     network, state = load(weights)
     if "calibration" not in state:
         raise ConfigError(f"{weights}: not calibrated: let `raysieve train corona` come to its end")
-    found = evaluate(network, state["calibration"], Spectra(spectra, lines_of(state)))
+    told_and_true = show(network, Spectra(spectra, lines_of(state)), DRAWS, 0)
+    found = judge(network, state["calibration"], *told_and_true)
     if as_json:
         click.echo(json.dumps(found, indent=1))
-        return
-    for name, (value, low, high) in found.items():
-        click.echo(f"{name:45s} {value:8.4f}  {low:.4f} - {high:.4f}")
+    else:
+        for name, (value, low, high) in found.items():
+            click.echo(f"{name:45s} {value:8.4f}  {low:.4f} - {high:.4f}")
+    if plot:
+        from models.corona.plots import draw_judged
+
+        name_pictures(draw_judged(plot, state["calibration"], *told_and_true, found), as_json)

@@ -33,7 +33,13 @@ DEFINITIONS: Final = {
 
 def evaluate(network: CoronaNet, calibration: dict[str, Any], unseen: Spectra, seed: int = 0) -> dict[str, Interval]:
     """Return metrics with 68 % intervals (bootstrap by star); calibration: of `models.corona.calibrate`."""
-    said, truth = show(network, unseen, DRAWS, seed)
+    return judge(network, calibration, *show(network, unseen, DRAWS, seed), seed)
+
+
+def judge(
+    network: CoronaNet, calibration: dict[str, Any], said: Said, truth: Shown, seed: int = 0
+) -> dict[str, Interval]:
+    """Return the same of what was said of spectra already."""
     snr, stars = truth.snr, Stars(truth.star, np.random.default_rng((seed, 5)))
     out: dict[str, Interval] = {}
     mean = np.stack([moments(said.mixtures[:, head])[0] for head in range(2)], axis=1)
