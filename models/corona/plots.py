@@ -87,7 +87,7 @@ def _beside(axes: Axes, one: Known, label: str) -> None:
         some = one.within(low, high)
         some = some[:: max(len(some) // SHOWN, 1)][:SHOWN]
         ends = np.maximum([one.mean - one.low, one.high - one.mean], 0)[:, some]
-        style = {"color": colour, "marker": mark, "ms": 3, "lw": 0.7, "ls": ""}
+        style: dict[str, Any] = {"color": colour, "marker": mark, "ms": 3, "lw": 0.7, "ls": ""}
         axes.errorbar(one.true[some], one.mean[some], ends, label=f"SNR {low:g}-{high:g}", **style)
     ends = np.array([one.true.min(), one.true.max()])
     axes.plot(ends, ends, color=INK, lw=0.8)
