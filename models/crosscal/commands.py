@@ -11,6 +11,7 @@ from config.errors import ConfigError
 from config.extra import extra
 from models.sources.commands import told
 from sim.check import folder_for
+from stream.commands.options import name_pictures, pictured
 
 FILE = click.Path(path_type=Path)
 
@@ -60,7 +61,8 @@ def train_crosscal(grids: tuple[Path, ...], out: Path, begin: Path | None, **pla
 @click.argument("weights", type=FILE)
 @click.argument("grids", nargs=-1, required=True, type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON instead.")
-def evaluate_crosscal(weights: Path, grids: tuple[Path, ...], as_json: bool) -> None:
+@pictured("crosscal_kept_back.png, crosscal_other_points.png: the error of kT, by kT and theta")
+def evaluate_crosscal(weights: Path, grids: tuple[Path, ...], as_json: bool, plot: Path | None) -> None:
     """Judge the emulator on GRIDS, with 68 % intervals; of its own only theta that were kept back.
 
     Example: raysieve evaluate crosscal crosscal.npz grid.h5 other.h5
@@ -70,9 +72,14 @@ def evaluate_crosscal(weights: Path, grids: tuple[Path, ...], as_json: bool) -> 
         from models.crosscal.evaluate import evaluate
         from models.crosscal.train import load
     network, state = load(weights)
-    found = evaluate(network, state, [Grid(path) for path in grids])
+    unseen = [Grid(path) for path in grids]
+    found = evaluate(network, state, unseen)
     if as_json:
         click.echo(json.dumps(found, indent=1))
-        return
-    for name, (value, low, high) in found.items():
-        click.echo(f"{name:48s} {100 * value:9.4f} %  {100 * low:.4f} - {100 * high:.4f}")
+    else:
+        for name, (value, low, high) in found.items():
+            click.echo(f"{name:48s} {100 * value:9.4f} %  {100 * low:.4f} - {100 * high:.4f}")
+    if plot:
+        from models.crosscal.plots import draw_errors
+
+        name_pictures(draw_errors(plot, network, state, unseen), as_json)

@@ -29,13 +29,22 @@ def evaluate(network: Emulator, state: dict[str, Any], unseen: Sequence[Grid]) -
 
     Raises ConfigError for a grid of another family, or with points beyond what the emulator knows.
     """
+    return {
+        key: row
+        for name, points in parts_of(state, unseen).items()
+        for key, row in _figures(network, points, name).items()
+    }
+
+
+def parts_of(state: dict[str, Any], unseen: Sequence[Grid]) -> dict[str, Points]:
+    """Return what an emulator is judged on: "kept back" of its own grids, "other points" of others; raises as above."""
     digests = [one["digest"] for one in state["grids"]]
     parts: dict[str, list[Points]] = {"kept back": [], "other points": []}
     for grid in unseen:
         _check(grid, state)
         own = grid.digest in digests
         parts["kept back" if own else "other points"].append(grid.kept_back if own else grid.points)
-    return {key: row for name, some in parts.items() if some for key, row in _figures(network, some, name).items()}
+    return {name: together(some) for name, some in parts.items() if some}
 
 
 def _check(grid: Grid, state: dict[str, Any]) -> None:
@@ -56,8 +65,7 @@ def said_of(network: Emulator, points: Points) -> tuple[NDArray[np.float64], NDA
     return ratio.double().numpy(), np.exp(log_sd.double().numpy())
 
 
-def _figures(network: Emulator, parts: Sequence[Points], name: str) -> dict[str, Interval]:
-    points = together(parts)
+def _figures(network: Emulator, points: Points, name: str) -> dict[str, Interval]:
     ratio, ln_sd = said_of(network, points)
     error, spread = np.abs(np.expm1(ratio - points.ratio)), np.abs(ln_sd / points.ln_sd - 1)
     out: dict[str, Interval] = {}
