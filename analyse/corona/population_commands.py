@@ -13,6 +13,7 @@ from rich.table import Table
 from analyse.corona.hierarchy import LIKELIHOODS, Choices, NetworkPriors
 from analyse.corona.population import PopulationPosterior, Sampling, sample_population
 from analyse.corona.population_files import describe, publish, star_table
+from analyse.corona.population_plots import PICTURES, plot_population
 from analyse.corona.stars import Stars
 from analyse.corona.windows import BOX_N, BOX_T, Box, Ints, Windows
 from config.extra import extra
@@ -20,6 +21,7 @@ from sim.corona.sets import SPLITS, CoronaSet, read_set
 from stream.corona.forward import Forward
 from stream.errors import ConfigError
 from stream.transport.corona_spectra import ROW
+from stream.transport.fitsfile import disk_faults
 
 FILE = click.Path(path_type=Path)
 PAIR: Final[dict[str, Any]] = {"nargs": 2, "type": float, "show_default": True}
@@ -48,6 +50,7 @@ CHOSEN: Final = ("flagged", "uncertain")
 @click.option("--evidence", default=0, show_default=True, type=click.IntRange(0), help="Draws of marginal likelihoods.")
 @click.option("--draws", type=click.IntRange(8), help="Of each chain.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Same seed, same posterior.")
+@click.option("--plot", "drawn", is_flag=True, help="Also stars.png and population.png.")
 @click.option("--out", "-o", required=True, type=FILE, help="Folder for posterior.nc, stars.fits, population.json.")
 def corona_population(set_path: Path, out: Path, seed: int, **given: Any) -> None:
     """Sample temperatures, densities and norms of the coronae of a set, and their population, by NUTS.
@@ -77,7 +80,11 @@ def corona_population(set_path: Path, out: Path, seed: int, **given: Any) -> Non
         raise ConfigError(f"{out}: cannot be made: {fault.strerror}") from None
     done = sample_population(stars, windows, choices_of(held, given), how, network)
     show(Console(highlight=False, width=110), done, seed)
-    for path in publish(out, done, seed):
+    for stale in PICTURES:  # of an earlier run: not of these stars
+        with disk_faults(out / stale):
+            (out / stale).unlink(missing_ok=True)
+    drawn = plot_population(out, done) if given["drawn"] else []  # what fails its gates is drawn too
+    for path in (*drawn, *publish(out, done, seed)):
         click.echo(str(path))
 
 

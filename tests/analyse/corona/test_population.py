@@ -15,6 +15,7 @@ from sim.corona.truth import Setting, area_factor, draw
 from stream.corona.forward import Forward
 from stream.corona.instrument import Instrument, shipped
 from stream.errors import ConfigError
+from tests.pictures import check
 
 SEED = 7
 
@@ -225,6 +226,29 @@ def test_batches_give_the_population_that_all_stars_have():
     assert (float(mean), float(sd)) == pytest.approx((6.5, 2.5e-4), rel=1e-3)
 
 
+def test_a_population_is_drawn_with_its_stars_and_their_truth(windows, stars, tmp_path, drawn):
+    from analyse.corona.population import Batch, PopulationPosterior
+    from analyse.corona.population_plots import plot_population
+
+    rng, weights = np.random.default_rng(5), np.full((2, 200, 3), 1 / 400)
+    sites = {
+        name: 0.3 * rng.standard_normal((2, 200, 3)) + 0.4 for name in ("x_t", "a_n", "ln_light", "shift", "width")
+    }
+    sites["ln_background"] = sites["ln_light"]
+    hyper = np.array([0.3, 0.4, 0.0, 0.5]) + 0.1 * rng.standard_normal((2, 200, 4))
+    draws = Draws("nuts", hyper, 0.0, np.full(4, 900.0), np.ones(4), 0, {}, {})
+    batch, choices = Batch(draws, list("abcd"), sites, None, None), Choices(population=Population())
+    done = PopulationPosterior(stars, windows, choices, [batch], [np.arange(3)], draws, weights)
+    made = plot_population(tmp_path, done)
+    for path, figure in zip(made, drawn, strict=True):
+        check(path, figure)
+        assert "3 coronae, small, gates passed" in figure.get_suptitle()
+    stars_axes = drawn[0].axes[2]
+    np.testing.assert_allclose(stars_axes.get_lines()[-1].get_xdata(), stars.truth["log_t"])
+    above = drawn[0].axes[0].get_lines()[0]  # the density of the population has an area of 1
+    assert np.trapezoid(above.get_ydata(), above.get_xdata()) == pytest.approx(1, abs=0.05)
+
+
 def test_batches_whose_chains_went_on_are_thinned_to_the_others():
     from analyse.corona.population import Batch, evened
 
@@ -285,7 +309,7 @@ def test_directions_that_are_wider_than_thought_are_found():
 
 
 @pytest.mark.slow
-def test_a_small_population_is_sampled_published_and_read(jax, tmp_path, monkeypatch):
+def test_a_small_population_is_sampled_drawn_published_and_read(jax, tmp_path, drawn):
     xarray = pytest.importorskip("xarray")
     pytest.importorskip("emcee")
     from click.testing import CliRunner
@@ -306,12 +330,18 @@ def test_a_small_population_is_sampled_published_and_read(jax, tmp_path, monkeyp
         2,
         "--evidence",
         500,
+        "--plot",
         "--out",
         tmp_path / "o",
     ]
     done = CliRunner().invoke(corona_population, [str(w) for w in words])
     assert done.exit_code == 0, done.output + str(done.exception)
     assert "mean_log_t" in done.output
+    labels = [
+        check(tmp_path / "o" / name, one) for name, one in zip(("stars.png", "population.png"), drawn, strict=True)
+    ]
+    assert {"log T (K)", "log n (cm$^{-3}$)", "density (dex$^{-1}$)"} == set(labels[0])
+    assert {"sd of log T (dex)", "mean of log n (cm$^{-3}$)"} <= set(labels[1])
     with xarray.open_datatree(tmp_path / "o" / "posterior.nc", engine="h5netcdf") as tree:
         assert {"posterior", "lines", "population", "sample_stats", "observed_data"} == set(tree.children)
         log_t = tree["posterior"]["log_t"]
