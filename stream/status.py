@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ SUPERVISOR = "supervisor.json"  # restarts and the reason of the last one, by pr
 Status = dict[str, Any]
 
 
-def read(out: Path) -> dict[str, Status]:
+def read(out: Path, names: Sequence[str] = ()) -> dict[str, Status]:
     """Return the status of every process of the table, and what follows from it.
 
+    names: of its processes; none: those of the daemon that writes there, or of a camera's if none does yet.
     Added: state (running, stale, dead, finished, absent), age_s, error (its last words, if any), restarts, reason (of
     the last one), waiting (messages on the way to it, None if that is not known), drops and notes by reason. An absent
     process has a state only, and perhaps an error. Latencies that nothing was measured of are left out.
     Raises ConfigError, naming the file, for one that is no status.
     """
-    names = _names(out)
+    names = list(names) or _names(out)
     found = {name: _one(out / ".status" / f"{name}.json") for name in names}
     beside = {row.process: _one(out / ".status" / f"{row.process}.json") for row in ASIDE}
     found |= {name: status for name, status in beside.items() if status != {"state": "absent"}}  # not always there

@@ -26,6 +26,7 @@ from config.schema import Config
 from serve.guard import Guard
 from serve.settings import Settings
 from stream.errors import ModelError
+from stream.wiring import processes
 from view.drawn import THEMES, drawn
 from view.findings import Findings
 from view.frame import frame_of
@@ -34,7 +35,9 @@ from view.look import Looker, seen
 from view.sight import EDGES_KEV, KINDS, Sight
 
 PAGE: Final = Path(__file__).parent / "page"
-ASSETS: Final = {"/": "index.html", "/view.css": "view.css", "/view.js": "view.js", "/draw.js": "draw.js"}
+ASSETS: Final = {"/": "index.html"} | {
+    f"/{name}": name for name in ("view.css", "view.js", "draw.js", "products.js", "text.js")
+}
 SCRIPT: Final = "/bokeh.min.js"
 OPEN: Final = (*ASSETS, SCRIPT, "/favicon.ico", "/v1/health")  # without a token: they hold nothing of the daemon
 STATUS_EVERY_S: Final = 0.2
@@ -67,7 +70,7 @@ def view_of(config: AnyConfig, out: Path) -> View:
     cuts = isinstance(config, Config) and "pattern" in config.reconstruct.reject
     sight = Sight(cuts)
     looker = Looker(config, sight) if isinstance(config, Config) else None
-    return View(config, out, Health(out), Findings(out), sight, looker)
+    return View(config, out, Health(out, processes(config)), Findings(out), sight, looker)
 
 
 class Repeated:

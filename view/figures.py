@@ -19,6 +19,7 @@ from bokeh.models import (
     LogColorMapper,
     LogTicker,
     Range1d,
+    Span,
 )
 from bokeh.palettes import Cividis256, Oranges256, Viridis256
 from bokeh.plotting import figure
@@ -39,7 +40,8 @@ def figures() -> dict[str, Any]:
     """Return all figures for `Bokeh.embed.embed_item`, by name, in the light theme."""
     made: dict[str, Callable[[], Any]] = {
         "image": _image, "frame": _frame, "rates": _rates, "fraction": _fraction, "spectrum": _spectrum,
-        "patterns": _patterns, "common_mode": _common_mode, "hits": _hits, "sky": _sky,
+        "patterns": _patterns, "common_mode": _common_mode, "hits": _hits,
+        "fit": _fit, "coronae": _coronae, "areas": _areas, "drift": _drift, "sky": _sky,
     }  # fmt: skip
     return {name: json_item(make(), f"figure-{name}") for name, make in made.items()}
 
@@ -236,10 +238,65 @@ def _hits() -> Any:
     return _by_quadrant("hits", "hits a frame")
 
 
+def _fit() -> Any:
+    """Return the spectrum of a source, without its background, and the power law that was fitted to it."""
+    ranges = {"x_range": (0.5, 8), "y_range": _range("fit-y", 0.1, 10)}
+    plot = _plain("energy, keV", "counts / keV", x_axis_type="log", y_axis_type="log", tools="hover", **ranges)
+    plot.xaxis.ticker = [0.5, 1, 2, 4, 8]
+    source = _source("fit", "x", "y", "low", "high", "left", "right", "model")
+    cross = {"source": source, "line_color": OKABE_ITO["blue"], "line_width": 1.5}
+    error, across = plot.segment("x", "low", "x", "high", **cross), plot.segment("left", "y", "right", "y", **cross)
+    line = plot.step("x", "model", source=source, mode="center", color=OKABE_ITO["vermilion"], line_width=2)
+    plot.hover.tooltips = [("keV", "@x{0.00}"), ("counts / keV", "@y{0.0}"), ("model", "@model{0.0}")]
+    plot.hover.renderers = [line]
+    _legend(plot, [("without background", [error, across]), ("absorbed power law", [line])])
+    return plot
+
+
+def _coronae() -> Any:
+    """Return temperature and density of the stars, with what their network says of their errors."""
+    plot = _plain("log T, K", "log n, cm⁻³", tools="hover", **_ranges("coronae"))
+    source = _source("coronae", "x", "y", "x0", "x1", "y0", "y1", "label", "colour", "marker")
+    for ends in (("x0", "y", "x1", "y"), ("x", "y0", "x", "y1")):
+        plot.segment(*ends, source=source, line_color="colour", line_width=1)
+    marks = plot.scatter("x", "y", source=source, marker="marker", size=9, line_color="colour", fill_color="colour")
+    plot.hover.renderers, plot.hover.tooltips = [marks], [("", "@label")]
+    return plot
+
+
+def _areas() -> Any:
+    """Return how far the temperatures of one telescope are off the other's, by temperature, for each set of fits."""
+    ranges = {"x_range": _range("areas-x", 0.5, 20), "y_range": _range("areas-y", -10, 10)}
+    plot = _plain("temperature, keV", "(T - T0) / T0, %", x_axis_type="log", **ranges)
+    plot.xaxis.ticker = [1, 2, 5, 10]
+    forms = {"whole": ("circle", "blue"), "reference": ("square", "green"), "window": ("triangle", "vermilion")}
+    items = []
+    for name, (marker, colour) in forms.items():
+        source, look = _source(f"areas-{name}", "x", "y", "low", "high"), {"color": OKABE_ITO[colour]}
+        error = plot.segment("x", "low", "x", "high", source=source, line_width=1.5, **look)
+        marks = plot.scatter("x", "y", source=source, marker=marker, size=9, **look)
+        items.append((name, [error, marks]))
+    _legend(plot, items)
+    return plot
+
+
+def _drift() -> Any:
+    """Return the chance that nothing has changed, by look; below the line it is an alarm."""
+    ranges = {"x_range": _range("drift-x", 0.5, 2), "y_range": (1e-9, 2)}
+    plot = _plain("look", "P of no change", y_axis_type="log", **ranges)
+    source = _source("drift", "look", "p", "colour")
+    plot.line("look", "p", source=source, color=OKABE_ITO["sky"])
+    plot.scatter("look", "p", source=source, size=6, color="colour")
+    limit = Span(location=1e-3, dimension="width", line_color=OKABE_ITO["vermilion"], line_dash="dashed", name="alarm")
+    plot.add_layout(limit)
+    return plot
+
+
 def _sky() -> Any:
     """Return the gamma-ray sky: photons in squares of a degree, detections, alerts; l grows to the left."""
     tools = "pan,wheel_zoom,box_zoom,reset,save"
     plot = _plain("Galactic longitude, deg", "latitude, deg", tools=tools, x_range=(180, -180), y_range=(-90, 90))
+    plot.grid.grid_line_alpha = 0.25  # above a dark map
     mapper = LogColorMapper(Cividis256, low=0.9, high=10, low_color=BEHIND, name="mapper-sky")
     photons = _source("sky", "image", "x", "y", "dw", "dh")
     plot.image("image", "x", "y", "dw", "dh", source=photons, color_mapper=mapper, level="image")

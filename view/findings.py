@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 MOST: Final = 40  # rows of a table that are shown
 ALERTS: Final = 30
+LEAST: Final = 10  # counts of a bin of a spectrum that is drawn
 SKY: Final = "sky"  # folder of the gamma-ray sky
 WINDOWS: Final = ("mission", "month", "week", "day", "six_hours")
 SKY_SHAPE: Final = (180, 360)  # one degree
@@ -24,7 +25,10 @@ LAT_COLUMNS: Final = (
     "Source_Name", "GLON", "GLAT", "Conf_95_SemiMajor", "Signif_Avg", "Flux1000", "PL_Index", "P_Source",
     "ASSOC1", "CLASS1",
 )  # fmt: skip
-PRODUCTS: Final = {"sources": "sources.fits", "images": "images.fits", "coronae": "coronae.fits"}
+PRODUCTS: Final = {
+    "sources": "sources.fits", "images": "images.fits", "coronae": "coronae.fits", "calibration": "calibration.fits"
+}  # fmt: skip
+LOOKS: Final = 200  # at the drift of a calibration that are shown, the newest
 
 Found = dict[str, Any]
 
@@ -39,7 +43,9 @@ class Findings:
     def look(self) -> None:
         """Read what is new."""
         places = {name: _newest(self._out, file) for name, file in PRODUCTS.items()}
-        readers: dict[str, Callable[[Path], Found]] = {"sources": _sources, "images": _images, "coronae": _coronae}
+        readers: dict[str, Callable[[Path], Found]] = {
+            "sources": _sources, "images": _images, "coronae": _coronae, "calibration": _calibration
+        }  # fmt: skip
         for window in WINDOWS:
             places[window] = _newest(self._out / SKY, f"{window}/catalogue.fits", deep=False)
             readers[window] = _catalogue
@@ -118,7 +124,9 @@ def plain(value: Any) -> Any:
 
 
 def _sources(path: Path) -> Found:
-    """Return the brightest sources, and how probable each class is."""
+    """Return the brightest sources, how probable each class is, and the fits that there are."""
+    from astropy.io import fits
+
     table, header = _table(path, "SOURCES")
     order = np.argsort(-table["NET_COUNTS"], kind="stable")[:MOST]
     rows = _rows(table[order], SOURCE_COLUMNS)
@@ -126,9 +134,31 @@ def _sources(path: Path) -> Found:
     if "P" in (table.dtype.names or ()):
         for row, p in zip(rows, table["P"][order], strict=True):
             row["P"] = plain(p)
+    with fits.open(path, memmap=False) as hdus:
+        fitted = np.asarray(hdus["FITTED"].data) if "FITTED" in hdus else ()
+    curves = {str(row["ID"]): curve_of(row) for row in fitted if len(fitted) and row["ID"] in table["ID"][order]}
     return {"number": len(table), "rows": rows, "classes": classes, "exposure_s": plain(header.get("EXPOSURE"))} | {
-        "model": str(header.get("MODEL", ""))
-    }
+        "model": str(header.get("MODEL", "")), "curves": curves
+    }  # fmt: skip
+
+
+def curve_of(row: Any) -> Found:
+    """Return a row of FITTED as counts / s / keV of bins joined to LEAST counts: x and width keV, y, error, model.
+
+    Without the background, as its fit saw it. The last bin may hold fewer counts.
+    """
+    bins = slice(0, int(row["BINS"]))
+    low, high, counts, behind, model = (
+        np.asarray(row[name][bins], float) for name in ("E_LO", "E_HI", "COUNTS", "BACKGROUND", "MODEL")
+    )
+    whole = np.floor(np.concatenate([[0.0], np.cumsum(counts)[:-1]]) / LEAST)
+    begins = np.flatnonzero(np.diff(whole, prepend=-1.0))
+    counts, behind, model = (np.add.reduceat(values, begins) for values in (counts, behind, model))
+    low, high = low[begins], high[np.append(begins[1:], len(high)) - 1]
+    width = high - low
+    error = np.sqrt(np.maximum(counts, 1.0)) / width
+    columns = {"x": (low + high) / 2, "width": width, "y": (counts - behind) / width, "error": error}
+    return {name: plain(values) for name, values in (columns | {"model": model / width}).items()}
 
 
 def _images(path: Path) -> Found:
@@ -146,6 +176,19 @@ def _images(path: Path) -> Found:
 def _coronae(path: Path) -> Found:
     table, _ = _table(path, "CORONAE")
     return {"number": len(table), "rows": _rows(table[:MOST], ("NAME", *CORONA_COLUMNS))}
+
+
+def _calibration(path: Path) -> Found:
+    """Return what fits of two telescopes tell of their areas: dT/T by temperature of each set, and drift by look."""
+    from stream.stages.monitor_calibration import as_words
+
+    table, header = _table(path, "CALIBRATION")
+    drift, _ = _table(path, "DRIFT")
+    columns = ("SET", "FITS", "SKIPPED", "START", "STOP", "CHI2", "DOF", "P", "KT", "DT", "DT_ERR", "FLAG")
+    facts = {key.lower(): plain(header.get(key)) for key in ("MODEL", "FAMILY", "WINDOW_S", "ALARM_P")}
+    looks = {name.lower(): [plain(one) for one in drift[name][-LOOKS:]] for name in ("TIME", "P")}
+    sets = [row | {"words": as_words(row["FLAG"])} for row in _rows(table, columns)]
+    return {"sets": sets, "drift": looks, "number": len(drift), **facts}
 
 
 def _catalogue(path: Path) -> Found:

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -33,8 +33,9 @@ WHY: Final = {  # of a drop or gap, as docs/faults.md has them
 class Health:
     """Reads the status files of a daemon again and again; `look` is called by one thread, `told` by others."""
 
-    def __init__(self, out: Path, clock: Callable[[], float] = time.time) -> None:
-        self._out, self._clock = out, clock
+    def __init__(self, out: Path, names: Sequence[str] = (), clock: Callable[[], float] = time.time) -> None:
+        """names: of the daemon's processes; none: of what is there."""
+        self._out, self._names, self._clock = out, names, clock
         self._alive: set[tuple[str, int]] = set()  # processes that were seen alive: those of another machine never are
         self._before: dict[str, Status] = {}
         self._diary: deque[dict[str, Any]] = deque(maxlen=DIARY)
@@ -44,7 +45,7 @@ class Health:
         """Look at all processes."""
         now = self._clock()
         try:
-            found, error = read(self._out), ""
+            found, error = read(self._out, self._names), ""
         except (ConfigError, OSError) as fault:  # a file that is being replaced, or no status at all
             found, error = self._before, str(fault)
         for name, status in found.items():

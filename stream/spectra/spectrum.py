@@ -83,3 +83,10 @@ class Bins:
         """Return the sums over each bin, (..., b), of values (..., m)."""
         kept = values if self.take is None else values[..., self.take]
         return kept if self.begins is None else np.add.reduceat(kept, self.begins, axis=-1)
+
+    def edges(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+        """Return the lowest and the highest edge of each bin, (b,) each, of the channels' (m,)."""
+        low, high = (values if self.take is None else values[self.take] for values in (low, high))
+        if self.begins is None:
+            return low, high
+        return np.minimum.reduceat(low, self.begins), np.maximum.reduceat(high, self.begins)

@@ -12,7 +12,7 @@ from stream.imaging.diffuse import diffuse_map
 from stream.imaging.embedding import embed
 from stream.imaging.image import FWHM
 from stream.imaging.regions import Regions, measure_regions
-from stream.judges.catalogue import BAND_KEV, Catalogue, Seen, make_catalogue
+from stream.judges.catalogue import BAND_KEV, MODELS, Catalogue, Seen, make_catalogue
 from stream.judges.sources import Judge, Posterior, columns_to_features
 from stream.messages import Message, Product, Start
 from stream.spectra.response import Response
@@ -26,8 +26,8 @@ class Classify:
     """Finds the sources of every product "images" anew, and gives "sources" after it: it knows more each time.
 
     Tables: SOURCES (a row for each, brightest first: place, features and errors, P of each class), SPECTRA (counts by
-    channel of the response, and those of its background), LIGHTCURVES, and DIFFUSE if it was asked for. A response is
-    needed; without a model there are no classes. Everything passes.
+    channel of the response, and those of its background), FITTED (the bins of its fit), LIGHTCURVES, and DIFFUSE if it
+    was asked for. A response is needed; without a model there are no classes. Everything passes.
     """
 
     name = "classify"
@@ -84,6 +84,7 @@ class Classify:
         tables = {
             "SOURCES": source_table(found, told, int(images.header["BIN_PX"]), self._section.embed),
             "SPECTRA": spectrum_table(found),
+            "FITTED": fitted_table(found, response),
             "LIGHTCURVES": light_curves(images, found),
         }
         if self._section.diffuse:
@@ -215,6 +216,29 @@ def spectrum_table(found: Catalogue) -> NDArray[np.void]:
             if one is not None:
                 row[f"{prefix}COUNTS"], row[f"{prefix}EXPOSURE"] = np.rint(one.counts), one.exposure_s
                 row[f"{prefix}BACKSCAL"] = one.backscal[0]
+    return table
+
+
+def fitted_table(found: Catalogue, response: Response) -> NDArray[np.void]:
+    """Return FITTED, a row for each fit of a power law: its BINS, and of each E_LO and E_HI (keV) and three counts.
+
+    COUNTS in the circle; BACKGROUND there by what is around; MODEL, of the source alone. NaN beyond the last bin.
+    """
+    fits = [(k, fit) for k, fit in enumerate(found.fits[MODELS[0]]) if fit is not None and fit.converged]
+    most = max((fit.bins for _, fit in fits), default=0)
+    if not most:
+        return np.empty(0, np.dtype([]))
+    names = ("E_LO", "E_HI", "COUNTS", "BACKGROUND", "MODEL")
+    table = np.zeros(len(fits), [("ID", "<i4"), ("BINS", "<i4"), *((name, "<f4", (most,)) for name in names)])
+    for row, (k, fit) in zip(table, fits, strict=True):
+        data, inside = fit.data, fit.data.band.channels
+        low, high = (edges[inside] for edges in (response.e_min_kev, response.e_max_kev))
+        behind = data.alpha * data.off if len(data.off) else np.zeros(fit.bins)
+        row["ID"], row["BINS"] = found.detections.sources["id"][k], fit.bins
+        columns = data.bins.edges(low, high), (data.counts, behind, fit.source_counts)
+        for name, values in zip(names, (*columns[0], *columns[1]), strict=True):
+            row[name] = np.nan
+            row[name][: fit.bins] = values
     return table
 
 

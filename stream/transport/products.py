@@ -43,6 +43,10 @@ UNITS = {
     "KT": "keV",
     "BAND_LO": "eV",
     "BAND_HI": "eV",
+    "E_LO": "keV",
+    "E_HI": "keV",
+    "BACKGROUND": "count",
+    "MODEL": "count",
 }
 
 
@@ -97,7 +101,7 @@ def write_images(product: Product, folder: Path) -> None:
 
 
 def write_sources(product: Product, folder: Path) -> None:
-    """Write sources.fits (SOURCES, LIGHTCURVES, REGIONS), spectra with their backgrounds, and diffuse.fits.
+    """Write sources.fits (SOURCES, FITTED, LIGHTCURVES, REGIONS), spectra with their backgrounds, and diffuse.fits.
 
     Raises LinkError. Spectra of sources that are no more found are removed.
     """
@@ -163,7 +167,7 @@ def _spectrum(row: Any, prefix: str, product: Product) -> Spectrum:
     )
 
 
-SOURCE_TABLES = ("SOURCES", "LIGHTCURVES", "REGIONS", "REGION_CURVES")
+SOURCE_TABLES = ("SOURCES", "FITTED", "LIGHTCURVES", "REGIONS", "REGION_CURVES")
 
 
 def write_coronae(product: Product, folder: Path) -> None:

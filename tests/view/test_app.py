@@ -51,7 +51,7 @@ def test_the_page_loads_nothing_from_elsewhere(client):
 
 def test_scripts_set_text_as_text(client):
     service = client()
-    for path in ("/view.js", "/draw.js"):
+    for path in ("/view.js", "/draw.js", "/products.js", "/text.js"):
         script = service.get(path).text
         assert not [
             word for word in ("innerHTML", "outerHTML", "insertAdjacent", "eval(", "document.write") if word in script
@@ -94,6 +94,7 @@ def test_figures_come_in_two_themes(client):
     light, dark = (service.get(f"/v1/figures?theme={theme}").json() for theme in ("light", "dark"))
     assert set(light) == set(dark) == {
         "image", "frame", "rates", "fraction", "spectrum", "patterns", "common_mode", "hits", "sky",
+            "fit", "coronae", "areas", "drift",
     }  # fmt: skip
     assert light["image"]["target_id"] == "figure-image"
 

@@ -1,75 +1,20 @@
-"""The page in a browser, beside a daemon that runs. Pictures of it are kept in out/view."""
+"""The page in a browser, beside a daemon that runs."""
 
 import os
-import re
-import shutil
 import signal
-import subprocess
-import sys
 import time
 
-import numpy as np
 import pytest
 
-from stream.messages import Product
-from stream.transport.products import write_coronae
-from tests.chain.daemon import ROOT, Daemon, camera, start, wait_for
+from stream.transport.products import write_calibration, write_coronae, write_sources
+from tests.chain.daemon import Daemon, camera, start, wait_for
+from tests.view.finds import calibration, coronae, gamma_ray_sky, sources
+from tests.view.pages import NEEDS_A_BROWSER, View, picture, rises, told
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PICTURES = ROOT / "out" / "view"
 HOSTILE = "<img src=x onerror=alert(1)>"
-LONG_MS = 120_000
 TOKEN = "t" * 40
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Playwright's, of its own event loop
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: pip install -e '.[dev]'")
-    with api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield made
-        made.close()
-
-
-@pytest.fixture
-def open_page(browser):
-    """Return a function that opens a page of some size; at the end, no error must have been said."""
-    contexts, said = [], []
-
-    def make(url, width=1280, height=720, scheme="light"):
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(LONG_MS)
-        page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda fault: said.append(str(fault)))
-        page.goto(url)
-        return page
-
-    make.expected = "(?!)"  # what may be said: nothing
-    yield make
-    for context in contexts:
-        context.close()
-    assert [line for line in said if not re.search(make.expected, line)] == []
-
-
-class View:
-    """`raysieve view` on a free port, or on one that it had before."""
-
-    def __init__(self, out, *arguments, port=0):
-        command = [sys.executable, "-m", "raysieve", "view", "quick", "--out", str(out), "--port", str(port)]
-        self.process = subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        self.url = re.search(r"http\S+/", self.process.stdout.readline())[0]
-        self.port = int(self.url.rstrip("/").rpartition(":")[2])
-
-    def close(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=30)
+pytestmark = NEEDS_A_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -93,27 +38,6 @@ def running(folder):
         process.terminate()
     feed.wait(60)
     daemon.end()
-
-
-def number(page, where):
-    found = re.search(r"\d[\d,]*", page.inner_text(where))
-    return int(found[0].replace(",", "")) if found else 0
-
-
-def rises(page, where):
-    """Wait until a number of the page has risen."""
-    before = number(page, where)
-    wait_for(lambda: number(page, where) > before)
-
-
-def told(page, where, text):
-    """Wait until a part of the page says something."""
-    wait_for(lambda: text in (page.text_content(where) or ""), 120)
-
-
-def picture(page, name):
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def test_the_page_loads_and_its_values_move(running, open_page):
@@ -173,10 +97,7 @@ def test_it_fits_a_phone(running, open_page):
 
 def test_names_are_shown_as_they_are(running, open_page):
     view, daemon = running
-    table = np.zeros(1, [("NAME", "S40"), ("LOG_T", "<f4"), ("FLAG", "<i4")])
-    table["NAME"] = HOSTILE.encode()
-    tables = {"CORONAE": table, "LINES": np.zeros(1, [("ION", "S4")])}
-    write_coronae(Product(stream="s", kind="coronae", sequence=0, time_ns=0, header={}, tables=tables), daemon.out)
+    write_coronae(coronae(1, HOSTILE), daemon.out)
     page = open_page(view.url)
     assert page.locator("#coronae td").first.inner_text() == HOSTILE
     assert page.locator("#coronae img").count() == 0
@@ -201,7 +122,7 @@ def test_a_killed_process_turns_red_and_what_replaces_it_does_not(running, open_
 
 def test_a_view_that_is_away_is_said_and_comes_back(running, open_page):
     _, daemon = running
-    open_page.expected = "ERR_CONNECTION"
+    open_page.expected = "net::ERR_"
     other = View(daemon.out, "--set", f"links.directory={daemon.out.parent / 'links'}")
     page = open_page(other.url)
     page.wait_for_selector("body[data-ready]")
@@ -233,4 +154,49 @@ def test_without_a_daemon_and_without_a_token(open_page, tmp_path):
     other.wait_for_selector("body[data-ready]")
     assert TOKEN not in other.url
     time.sleep(0.5)
+    view.close()
+
+
+def test_products_are_shown_beside_the_stream(open_page, tmp_path):
+    write_sources(sources(3), tmp_path)
+    write_coronae(coronae(5), tmp_path)
+    write_calibration(calibration(), tmp_path)
+    view = View(tmp_path)
+    page = open_page(view.url)
+    page.wait_for_selector("body[data-ready]")
+    told(page, "#sources-told", "3 sources")
+    assert page.locator("#source option").all_inner_texts() == ["2", "1"]
+    assert "chosen" in page.locator("#sources tbody tr").nth(1).get_attribute("class")
+    page.select_option("#source", "1")
+    assert "chosen" in page.locator("#sources tbody tr").nth(2).get_attribute("class")
+    assert page.locator("#coronae tbody tr").count() == 5
+    told(page, "#drifted", "drifted")
+    assert page.locator("#calibration tbody tr").count() == 3
+    for name in ("fit", "coronae", "areas", "drift"):
+        page.locator(f"#figure-{name}").scroll_into_view_if_needed()
+        page.locator(f"#figure-{name} canvas").first.wait_for(state="attached")
+    picture(page, "products")
+    page.locator("#card-fit").scroll_into_view_if_needed()
+    picture(page, "fit")
+    (tmp_path / "calibration.fits").unlink()
+    page.locator("#card-calibration").wait_for(state="hidden")
+    page.close()
+    view.close()
+
+
+def test_the_gamma_ray_sky_has_a_page(open_page, tmp_path):
+    counted, _ = gamma_ray_sky(tmp_path)
+    view = View(tmp_path, config="lat")
+    page = open_page(view.url)
+    page.wait_for_selector("body[data-ready]")
+    told(page, "#sky-told", f"{counted:,} photons, 12 detections")
+    assert page.locator("#detections tbody tr").count() == 12
+    assert page.locator("#alerts tbody tr").count() == 2
+    assert page.locator("#card-image").is_hidden()
+    page.locator("#figure-sky canvas").first.wait_for(state="attached")
+    wait_for(lambda: page.eval_on_selector("#card-sky .age", "one => /^[0-9.]+ s$/.test(one.textContent)"))
+    picture(page, "sky")
+    (tmp_path / "sky" / "mission" / "catalogue.fits").write_bytes(b"SIMPLE")
+    told(page, "#sky-told", "cannot be read")
+    page.close()
     view.close()

@@ -6,29 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from stream.lat.bands import BANDS
-from stream.lat.cube import MISSION, Sky
-from stream.messages import Product
-from stream.transport.gcn import write_notices
-from stream.transport.lat_publish import Found, publish
-from stream.transport.products import write_coronae, write_sources
-from stream.transport.sky_files import write_window
-from tests.stream.lat.catalogues import detections, even
-from tests.stream.lat.skies import stream
-from tests.stream.lat.test_flare import flaring
-from tests.stream.stages.test_alert import stage, window
-from view.findings import MOST, Findings, plain
-
-CLASSES = ("AGN", "star", "CV")
-
-
-def sources(number, classes=CLASSES):
-    kinds = [("ID", "<i4"), ("X", "<f8"), ("Y", "<f8"), ("NET_COUNTS", "<f8"), ("LOG_FLUX", "<f4"), ("P", "<f4", (3,))]
-    table = np.zeros(number, kinds)
-    table["ID"], table["NET_COUNTS"] = np.arange(1, number + 1), np.arange(number)
-    table["LOG_FLUX"], table["P"] = np.nan, [0.2, 0.7, 0.1]
-    header = {"EXPOSURE": 60.0, "MODEL": "sources", **{f"CLASS{k}": name for k, name in enumerate(classes)}}
-    return Product(stream="s", kind="sources", sequence=0, time_ns=0, header=header, tables={"SOURCES": table})
+from stream.transport.products import write_calibration, write_coronae, write_sources
+from tests.view.finds import BINS, CLASSES, calibration, coronae, fitted, gamma_ray_sky, sources
+from view.findings import LEAST, MOST, Findings, plain
 
 
 @pytest.fixture
@@ -80,31 +60,40 @@ def test_a_damaged_product_is_one_line(findings, tmp_path):
     assert findings.see("sources")["error"].startswith("sources.fits: cannot be read")
 
 
+def test_fits_are_drawn_in_bins_of_enough_counts(findings, tmp_path):
+    write_sources(sources(3), tmp_path)
+    curves = findings.see("sources")["curves"]
+    assert sorted(curves) == ["1", "2"]
+    fit, table = curves["2"], fitted(2)[1]
+    counts = np.array(fit["error"]) ** 2 * np.array(fit["width"]) ** 2
+    assert (counts[:-1] >= LEAST - 1e-3).all()
+    assert counts.sum() == pytest.approx(table["COUNTS"][:BINS].sum(), rel=1e-4)
+    shown = np.array(fit["model"]) * fit["width"]
+    assert shown.sum() == pytest.approx(table["MODEL"][:BINS].sum(), rel=1e-4)
+    assert sum(fit["width"]) == pytest.approx(7.5, rel=1e-4)
+    json.dumps(findings.of("sources"), allow_nan=False)
+
+
 def test_coronae(findings, tmp_path):
-    table = np.zeros(1, [("NAME", "S8"), ("LOG_T", "<f4"), ("FLAG", "<i4")])
-    table["NAME"], table["LOG_T"] = b"<b>star", 6.5
-    lines = np.zeros(1, [("ION", "S4")])
-    tables = {"CORONAE": table, "LINES": lines}
-    write_coronae(Product(stream="s", kind="coronae", sequence=0, time_ns=0, header={}, tables=tables), tmp_path)
-    assert findings.see("coronae")["rows"] == [{"NAME": "<b>star", "LOG_T": 6.5, "FLAG": 0}]
+    write_coronae(coronae(1, "<b>star"), tmp_path)
+    (row,) = findings.see("coronae")["rows"]
+    assert (row["NAME"], row["FLAG"]) == ("<b>star", 0)
+    assert row["LOG_N_SD"] == pytest.approx(0.3)
+
+
+def test_calibrations_with_their_drift(findings, tmp_path):
+    made = calibration()
+    write_calibration(made, tmp_path)
+    found = findings.see("calibration")
+    assert [row["SET"] for row in found["sets"]] == ["whole", "reference", "window"]
+    assert found["sets"][0]["KT"] == [1, 2, 5, 10]
+    assert len(found["drift"]["p"]) == found["number"] == 6
+    assert found["drift"]["p"][-1] < found["alarm_p"] == 1e-3
+    json.dumps(found, allow_nan=False)
 
 
 def test_the_sky_its_detections_and_its_alerts(findings, tmp_path):
-    sky = Sky()
-    for message in list(stream(2_000)[1].messages())[1:-1]:
-        tables, span = message.tables, (message.header["TSTART"], message.header["TSTOP"])
-        sky.add(tables["PHOTONS"], tables["GTI"], tables["POINTING"], *span)
-    (tmp_path / "sky").mkdir()
-    mission = sky.windows()[MISSION]
-    write_window(tmp_path / "sky" / "mission.fits", mission, None, {})
-    counted = sum(int(mission.counts(channel).sum()) for channel in range(2 * BANDS))
-    lon, lat = even(12, np.random.default_rng(5))
-    rows = detections(lon, lat, np.linspace(25, 900, 12))
-    publish(tmp_path / "sky" / "mission", Found(rows), {"WINDOW": "mission"})
-    write_notices(
-        list(stage().process(window(np.concatenate([flaring(), flaring(lon=90, ts=50)]))))[1],
-        tmp_path / "sky" / "alerts",
-    )
+    counted, lon = gamma_ray_sky(tmp_path)
     image = findings.see("map of mission")
     assert (image["photons"], sum(image["image"]), len(image["image"])) == (counted, counted, 180 * 360)
     found = findings.of("mission")

@@ -1,7 +1,8 @@
 // The figures: BokehJS draws them, this gives them numbers.
 
-const models = new Map(), given = new Map(), settings = new Map(), seen = new Set(); // seen: figures in the window
+const models = new Map(), given = new Map(), settings = new Map(), ranges = new Map(), seen = new Set(); // seen: figures in the window
 export const CLASS_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999"];
+const GOOD = "#0072B2", BAD = "#D55E00"; // where it matters they differ in form as well
 const QUADRANTS = [["#0072B2", "solid"], ["#D55E00", "dashed"], ["#009E73", "dotted"], ["#CC79A7", "dashdot"]];
 
 /** Put each figure into the page when it comes into the window; `items` as the server has made them, by name. */
@@ -22,6 +23,7 @@ export function embed(items) {
       }
       for (const source of given.keys()) show(source);
       for (const [one, values] of settings) set(one, values);
+      for (const [one, ends] of ranges) range(one, ...ends);
     }
   });
   for (const name of Object.keys(items)) {
@@ -69,8 +71,9 @@ function rows(flat, height, width) {
   return Bokeh.require("core/util/ndarray").ndarray(flat, { dtype: "float32", shape: [height, width] });
 }
 
-/** Set a range that nobody has moved; `reset` returns to it. */
+/** Set a range that nobody has moved, now or when it is there; `reset` returns to it. */
 function range(name, low, high) {
+  ranges.set(name, [low, high]);
   const one = model(name);
   if (!one || (one.reset_start === low && one.reset_end === high)) return;
   const moved = one.start !== one.reset_start || one.end !== one.reset_end;
@@ -193,6 +196,42 @@ function byQuadrant(name, age, columns) {
   const values = keys.flatMap((key) => columns[key]).filter((value) => value !== null);
   const low = Math.min(...values), high = Math.max(...values), edge = Math.max(0.1, 0.1 * (high - low));
   if (values.length) range(`${name}-y`, Math.floor(10 * (low - edge)) / 10, Math.ceil(10 * (high + edge)) / 10);
+}
+
+/** Show the spectrum of a source and its fit: columns x, width, y, error, model. */
+export function fit({ x, width, y, error, model }) {
+  const low = Math.max(0.3 * Math.min(...model, ...y.filter((value) => value > 0)), 1e-3), top = 2 * Math.max(...model, ...y);
+  const ends = (sign) => y.map((value, k) => Math.max(value + sign * error[k], low / 10)); // on a logarithmic axis
+  give("fit", { x, y: ends(0), low: ends(-1), high: ends(1), left: x.map((at, k) => at - width[k] / 2), right: x.map((at, k) => at + width[k] / 2), model });
+  range("fit-y", low, top);
+}
+
+/** Show temperatures and densities of stars; those that are flagged are crosses. */
+export function coronae(rows) {
+  const of = (name) => rows.map((row) => row[name] ?? NaN), ends = (name, sign) => rows.map((row) => row[name] + sign * row[`${name}_SD`]);
+  const columns = { x: of("LOG_T"), y: of("LOG_N"), x0: ends("LOG_T", -1), x1: ends("LOG_T", 1), y0: ends("LOG_N", -1), y1: ends("LOG_N", 1) };
+  give("coronae", { ...columns, label: of("NAME"), colour: rows.map((row) => (row.FLAG ? BAD : GOOD)), marker: rows.map((row) => (row.FLAG ? "x" : "circle")) });
+  for (const axis of ["x", "y"]) {
+    const all = [...columns[axis], ...columns[`${axis}0`], ...columns[`${axis}1`]].filter(Number.isFinite);
+    if (all.length) range(`coronae-${axis}`, Math.min(...all) - 0.1, Math.max(...all) + 0.1);
+  }
+}
+
+/** Show dT/T of each set of fits by temperature, and the chance of no change by look. */
+export function calibration(sets, p, alarm) {
+  let top = 1;
+  for (const { SET, KT, DT, DT_ERR } of sets) {
+    const place = KT.map((kt) => kt * { whole: 1, reference: 0.97, window: 1.03 }[SET]); // beside each other
+    const ends = (sign) => DT.map((dt, k) => (dt === null ? NaN : 100 * (dt + sign * DT_ERR[k])));
+    give(`areas-${SET}`, { x: place, y: ends(0), low: ends(-1), high: ends(1) });
+    top = Math.max(top, ...[...ends(-1), ...ends(1)].filter(Number.isFinite).map(Math.abs));
+  }
+  range("areas-y", -round(top), round(top));
+  const kt = sets.flatMap((one) => one.KT);
+  if (kt.length) range("areas-x", 0.8 * Math.min(...kt), 1.25 * Math.max(...kt));
+  give("drift", { look: p.map((_, k) => k + 1), p: p.map((value) => Math.max(value ?? NaN, 1e-9)), colour: p.map((value) => (value < alarm ? BAD : GOOD)) });
+  range("drift-x", 0, p.length + 1);
+  set("alarm", { location: alarm });
 }
 
 /** Show the gamma-ray sky of a window. */

@@ -1,11 +1,12 @@
-// The page: it asks what is newest, shows it with its age, and says when it has no answer. Text is only ever set as text.
+// The page: it asks what is newest, shows it with its age, and says when it has no answer.
 import * as draw from "./draw.js";
+import { chosen, showProducts } from "./products.js";
+import { ago, byId, clock, fixed, put, rowsOf, span } from "./text.js";
 
 const NOW_MS = 100, IMAGE_MS = 100, CHARTS_MS = 1000, FRAME_MS = 500, TICK_MS = 250, LOST_MS = 1500, AGAIN_MS = 500;
 const OLD_S = { seen: 2, frame: 6, daemon: 3 };
 const SIGN = { running: "●", finished: "■", stale: "▲", absent: "○", dead: "✕", lost: "✕" };
-const byId = (id) => document.getElementById(id);
-const choice = { kind: "xrays", low: 0, high: 0, log: true, cams: false, window: "" };
+const choice = { kind: "xrays", low: 0, high: 0, log: true, cams: false };
 const ages = new Map(); // of the parts of the page: {at: performance.now(), age: s, limit: s}
 let paused = false, answered = performance.now(), newest = null, frameShown = -1, drawn = false, bands = [], charted = 0, ticked = performance.now();
 const products = new Map(), written = new Map();
@@ -86,50 +87,10 @@ async function askProducts() {
     written.set(name, at);
     changed = true;
   }
-  if (changed || choice.redraw) showProducts();
+  if (changed) showProducts(products, newest.kind);
 }
 
 // Showing
-
-function put(id, text) {
-  const place = byId(id);
-  if (place.textContent !== text) place.textContent = text;
-}
-
-/** Set the rows of a table: each {cells: [text or element], kind: class}; elements are kept where they are. */
-function rowsOf(id, rows) {
-  const table = byId(id), body = table.tBodies[0];
-  const numeric = [...table.tHead.rows[0].cells].map((cell) => cell.className);
-  while (body.rows.length > rows.length) body.deleteRow(-1);
-  rows.forEach(({ cells, kind = "" }, k) => {
-    const row = body.rows[k] || body.insertRow();
-    if (row.className !== kind) row.className = kind;
-    cells.forEach((cell, n) => {
-      const place = row.cells[n] || row.insertCell();
-      if (numeric[n] && !place.className) place.className = numeric[n];
-      if (cell instanceof Node) place.replaceChildren(cell);
-      else if (place.textContent !== String(cell)) place.textContent = String(cell);
-    });
-  });
-}
-
-function fixed(value, digits = 1) {
-  return value === null || value === undefined ? "–" : Number(value).toFixed(digits);
-}
-
-function ago(seconds) {
-  if (seconds < 120) return `${fixed(seconds, seconds < 10 ? 1 : 0)} s`;
-  return seconds < 7200 ? `${fixed(seconds / 60, 0)} min` : seconds < 172800 ? `${fixed(seconds / 3600, 1)} h` : `${fixed(seconds / 86400, 0)} days`;
-}
-
-function span(seconds) {
-  if (seconds === null || seconds === undefined) return "–";
-  return seconds < 1 ? `${fixed(seconds * 1e3)} ms` : ago(seconds);
-}
-
-function clock(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString("en-GB");
-}
 
 function show(now) {
   const { seen, daemon } = now;
@@ -141,6 +102,8 @@ function show(now) {
   const alive = Object.values(daemon.processes).filter((one) => one.age_s !== null);
   if (alive.length) ages.set("daemon", { at, age: Math.max(...alive.map((one) => one.age_s)), limit: OLD_S.daemon });
   for (const [name, when] of Object.entries(now.products)) ages.set(name, { at, age: now.time - when, limit: now.limits_s[name] || Infinity });
+  const sky = [chosen.window, `map of ${chosen.window}`].map((name) => ages.get(name)).filter(Boolean);
+  if (sky.length) ages.set("sky", sky.reduce((a, b) => (a.age < b.age ? a : b)));
   showState(now);
   showProcesses(daemon);
   showLosses(daemon);
@@ -243,70 +206,6 @@ function showSeen(seen) {
   put("bad-pixels", bad === undefined ? "" : `${bad.toLocaleString("en")} bad pixels found since the start of detect`);
 }
 
-function showProducts() {
-  const sources = products.get("sources"), coronae = products.get("coronae");
-  byId("card-sources").hidden = !sources;
-  byId("card-coronae").hidden = !coronae;
-  if (sources) showSources(sources);
-  if (coronae) {
-    rowsOf("coronae", (coronae.rows || []).map((row) => ({ cells: [row.NAME, fixed(row.LOG_T, 2), fixed(row.LOG_T_SD, 2), fixed(row.LOG_N, 2),
-      fixed(row.LOG_N_SD, 2), fixed(row.LOG_NORM, 2), fixed(row.P_ONE, 2), fixed(row.P_TWO, 2), fixed(row.P_CONTINUOUS, 2), row.FLAG] })));
-  }
-  if (newest.kind === "sky") showSky();
-}
-
-function showSources(found) {
-  const classes = found.classes || [], colour = (k) => draw.CLASS_COLOURS[k % draw.CLASS_COLOURS.length];
-  put("sources-told", found.error || `${found.number} sources in ${fixed(found.exposure_s, 0)} s${found.model ? `, classes by ${found.model}` : ""}; ${found.file}`);
-  byId("classes").replaceChildren(...classes.map((name, k) => {
-    const entry = document.createElement("span"), patch = document.createElement("i");
-    patch.style.background = colour(k);
-    entry.append(patch, name);
-    return entry;
-  }));
-  const best = (row) => (row.P ? row.P.indexOf(Math.max(...row.P)) : -1);
-  rowsOf("sources", (found.rows || []).map((row) => {
-    const bar = document.createElement("div");
-    bar.className = "bar";
-    bar.title = (row.P || []).map((p, k) => `${classes[k]} ${fixed(p, 2)}`).join(", ");
-    for (const [k, p] of (row.P || []).entries()) {
-      const part = document.createElement("span");
-      part.style.cssText = `width:${100 * (p || 0)}%;background:${colour(k)}`;
-      bar.append(part);
-    }
-    const name = best(row) < 0 ? "–" : `${classes[best(row)]} ${fixed(row.P[best(row)], 2)}`;
-    return { cells: [row.ID, fixed(row.X), fixed(row.Y), `${fixed(row.NET_COUNTS, 0)} ± ${fixed(row.NET_ERROR, 0)}`, fixed(row.SIGNIFICANCE),
-      fixed(row.LOG_FLUX, 2), fixed(row.PHOTON_INDEX, 2), fixed(row.LOG_NH, 2), name, bar] };
-  }));
-  draw.give("found", { x: (found.rows || []).map((row) => row.X), y: (found.rows || []).map((row) => row.Y),
-    label: (found.rows || []).map((row) => `${row.ID}: ${best(row) < 0 ? "" : classes[best(row)]}`),
-    colour: (found.rows || []).map((row) => (best(row) < 0 ? "#E69F00" : colour(best(row)))) });
-}
-
-function showSky() {
-  const known = ["mission", "month", "week", "day", "six_hours"].filter((name) => products.has(name) || products.has(`map of ${name}`));
-  const select = byId("window");
-  if (select.children.length !== known.length) {
-    select.replaceChildren(...known.map((name) => new Option(name.replace("_", " "), name)));
-    if (!known.includes(choice.window)) choice.window = known[0] || "";
-    select.value = choice.window;
-  }
-  const map = products.get(`map of ${choice.window}`), catalogue = products.get(choice.window), alerts = products.get("alerts");
-  const newer = [choice.window, `map of ${choice.window}`].map((name) => ages.get(name)).filter(Boolean);
-  if (newer.length) ages.set("sky", newer.reduce((a, b) => (a.age < b.age ? a : b)));
-  const parts = [map && (map.error || `${map.photons.toLocaleString("en")} photons`), catalogue && (catalogue.error || `${catalogue.number} detections`)];
-  put("sky-told", parts.filter(Boolean).join(", "));
-  rowsOf("detections", ((catalogue && catalogue.rows) || []).map((row) => ({ cells: [row.Source_Name, fixed(row.GLON, 2), fixed(row.GLAT, 2),
-    fixed(row.Conf_95_SemiMajor, 3), fixed(row.Signif_Avg), (row.Flux1000 || 0).toExponential(2), fixed(row.PL_Index, 2), fixed(row.P_Source, 2),
-    row.ASSOC1 || "", row.CLASS1 || ""] })));
-  const rows = (alerts && alerts.rows) || [];
-  byId("alerts").hidden = !rows.length;
-  byId("no-alerts").hidden = rows.length > 0;
-  rowsOf("alerts", rows.map((row) => ({ cells: [clock(row.written), row.event_name, fixed(row.l, 2), fixed(row.b, 2), fixed(row.ra_dec_error, 2),
-    Number(row.flux).toExponential(2), fixed(row.TS, 0)] })));
-  if (drawn) draw.sky(map, catalogue, alerts);
-}
-
 /** Say how old everything is; grey what is too old. */
 function tick() {
   const at = performance.now(), late = at - ticked - TICK_MS;
@@ -319,7 +218,6 @@ function tick() {
     put("state", `${SIGN.lost} no answer for ${fixed(silent / 1e3, 0)} s`);
     document.title = "✕ raysieve no answer";
   }
-  if (newest && newest.kind === "sky") for (const name of [choice.window]) if (ages.has(name)) ages.set("sky", ages.get(name));
   for (const card of document.querySelectorAll(".card")) {
     const known = ages.get(card.dataset.of), label = card.querySelector(".age");
     if (!known || known.age === null) { label.textContent = "nothing yet"; card.classList.remove("old"); continue; }
@@ -368,7 +266,7 @@ function listen() {
   byId("cams").addEventListener("change", (event) => { choice.cams = event.target.checked; frameShown = -1; });
   byId("low").addEventListener("change", chooseBand);
   byId("high").addEventListener("change", chooseBand);
-  byId("window").addEventListener("change", (event) => { choice.window = event.target.value; showSky(); });
+  for (const name of ["window", "source"]) byId(name).addEventListener("change", (event) => { chosen[name] = event.target.value; showProducts(products, newest.kind); });
   byId("pause").addEventListener("click", pause);
   byId("dark").addEventListener("click", theme);
   byId("help").addEventListener("click", () => byId("keys").showModal());
@@ -415,7 +313,7 @@ async function begin() {
   await script;
   draw.embed(await items);
   drawn = true;
-  showProducts();
+  showProducts(products, newest.kind);
   again(IMAGE_MS, askImage);
   again(FRAME_MS, askFrame);
   again(1000, askProducts);

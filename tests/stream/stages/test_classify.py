@@ -69,6 +69,25 @@ def test_a_spectrum_holds_the_counts_of_its_circle(given):
     assert net[bright] / sources["NET_COUNTS"][bright] == pytest.approx(0.9, abs=0.3)  # 90 % of the light; also softer
 
 
+def test_fitted_curves_are_those_of_the_fits(given):
+    fitted, spectra = given[1].tables["FITTED"], given[1].tables["SPECTRA"]
+    assert len(fitted)
+    assert set(fitted["ID"]) <= set(spectra["ID"])
+    for row in fitted:
+        there = slice(0, row["BINS"])
+        low, high, counts, behind, model = (
+            row[name][there] for name in ("E_LO", "E_HI", "COUNTS", "BACKGROUND", "MODEL")
+        )
+        assert low[0] >= 0.5 - 0.01
+        assert high[-1] <= 8.01
+        assert low[1:] == pytest.approx(high[:-1], abs=1e-6)  # no channel is left out
+        assert np.isnan(row["E_LO"][row["BINS"] :]).all()
+        centre = (CAMERA.response.e_min_kev + CAMERA.response.e_max_kev) / 2
+        inside = (centre > low[0]) & (centre < high[-1])
+        assert counts.sum() == spectra["COUNTS"][spectra["ID"] == row["ID"]][0][inside].sum()
+        assert (model + behind).sum() == pytest.approx(counts.sum(), abs=4 * float(np.sqrt(counts.sum())) + 3)
+
+
 def test_binned_images_give_places_in_pixels_of_the_camera(field, given):
     binned = run(field, "accumulate.bin_px=2")[1].tables["SOURCES"]
     (first,) = given[1].tables["SOURCES"][:1]
