@@ -1,4 +1,4 @@
-"""What is trained in 16 bits says the same as in 32, layer by layer and its slopes: torch has had kernels that do not."""
+"""What is trained in 16 bits says the same as in 32, and its slopes: torch has had kernels that do not."""
 
 import copy
 
