@@ -27,6 +27,7 @@ from analyse.source import (
 )
 from config.errors import ConfigError
 from config.extra import extra
+from stream.commands.options import name_pictures
 from stream.spectra.fit import Fit
 from stream.transport.ogip import read_observation
 from stream.transport.pimms import read_plasma
@@ -102,6 +103,7 @@ def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> N
         (out / name).unlink(missing_ok=True)
     if options["drawn"]:
         plot_fit(out / FIT, fit, ends)
+        name_pictures([out / FIT])
     if options["sampler"] != "none":
         _sample(console, out, fit, ends, report, options)
 
@@ -115,6 +117,7 @@ def _sample(console: Console, out: Path, fit: Fit, ends: Any, report: dict[str, 
     write_report(out / "fit.json", report)
     if options["drawn"]:
         plot_posterior(out / CORNER, priors, draws, fit)
+        name_pictures([out / CORNER])
     publish(out, (fit, ends), priors, draws, seed)
 
 

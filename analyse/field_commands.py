@@ -13,7 +13,7 @@ from config.errors import ConfigError
 from config.extra import extra
 from config.load import load
 from config.schema import Config
-from stream.commands.options import configured
+from stream.commands.options import configured, name_pictures
 from stream.judges.catalogue import BAND_KEV, make_catalogue
 from stream.messages import Product
 from stream.spectra.response import Response
@@ -66,6 +66,7 @@ def field(events: tuple[Path, ...], config_name: str, overrides: tuple[str, ...]
     show_field(Console(highlight=False, width=110), done)
     if options["plot"]:
         plot_field(out / "field.png", seen, done)
+        name_pictures([out / "field.png"])
     for path in publish_field(out, done, dict(images.header)):
         click.echo(str(path))
 

@@ -13,6 +13,7 @@ from analyse.corona.star import Analysis, Plan, analyse_fluxes, analyse_spectrum
 from analyse.posterior import FAILED, GOOD
 from analyse.source import write_report
 from config.extra import extra
+from stream.commands.options import name_pictures
 from stream.corona.fluxes import Fluxes
 from stream.errors import ConfigError
 from stream.transport.corona_spectra import read_corona
@@ -89,6 +90,7 @@ def _tell(out: Path, found: Analysis, given: dict[str, Any]) -> None:
     write_report(out / REPORT, report)
     if given["drawn"] and not isinstance(found.observed, Fluxes):
         plot_spectrum(out / SPECTRUM, found)
+        name_pictures([out / SPECTRUM])
     if found.dem is None:
         if given["sampler"] != "none":
             raise ConfigError(f"{report['spectrum']}: {report['flags'][0]}: nothing to sample")
@@ -99,6 +101,7 @@ def _tell(out: Path, found: Analysis, given: dict[str, Any]) -> None:
         write_report(out / REPORT, report)
     if given["drawn"]:
         plot_dem(out / DEM, found, draws)
+        name_pictures([out / DEM])
     if draws is not None:
         about = {"seed": given["seed"], "spectrum": report["spectrum"], "smoothness": found.dem.smoothness}
         publish(out, found.dem, draws, about)

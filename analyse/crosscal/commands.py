@@ -18,6 +18,7 @@ from analyse.source import write_report
 from config.extra import extra
 from sim.crosscal.grid import Inputs
 from sim.crosscal.templates import Setting
+from stream.commands.options import name_pictures
 from stream.crosscal.modifiers import family
 from stream.transport.arf_modified import modify_arf
 from stream.transport.fitsfile import disk_faults
@@ -97,7 +98,7 @@ def _tell(console: Console, out: Path, found: Study, table: Path, given: dict[st
     write_report(out / REPORT, report)
     write_clusters(out / CLUSTERS, found)
     if given["drawn"]:
-        plot_study(out, found, _truth(found))
+        name_pictures(plot_study(out, found, _truth(found)))
     if given["arf"] is not None:
         modify_arf(given["arf"], out / ARF, found.density.prior.family, found.chosen)
     if found.draws is not None:

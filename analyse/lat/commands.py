@@ -20,6 +20,7 @@ from analyse.plots import plot_corner
 from analyse.posterior import FAILED, GOOD
 from analyse.source import write_report
 from config.extra import extra
+from stream.commands.options import name_pictures
 from stream.errors import ConfigError
 from stream.lat.catalogue import Catalogue
 from stream.lat.cube import MISSION, WINDOWS
@@ -154,6 +155,7 @@ def _tell(out: Path, analysis: Analysis, curve: Curve | None, about: dict[str, A
     write_report(out / REPORT, report)
     if given["drawn"]:
         plot(out / PICTURE, analysis, bands, curve)
+        name_pictures([out / PICTURE])
     if given["sampler"] == "none":
         return
     if analysis.limit is not None:
@@ -167,4 +169,5 @@ def _tell(out: Path, analysis: Analysis, curve: Curve | None, about: dict[str, A
     title = f"{report['source']}, {draws.sampler}; lines: the fit; x, y in degrees, flux in 1e-10"
     if given["drawn"]:
         plot_corner(out / CORNER, density.prior.names[: len(best)], values, best, title)
+        name_pictures([out / CORNER])
     publish(out, density, draws, {"seed": given["seed"], "source": report["source"], "model": analysis.kind})
