@@ -32,7 +32,7 @@ from stream.wiring import ASIDE, PIXELS, TABLE, TAP, Row, policy_of, sky_rows, u
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@pictured("image, spectrum, frames, maps, sky, sources, thresholds: what the file has, as PNG")
+@pictured("image, spectrum, response, frames, maps, sky, sources, coronae, thresholds: what the file has, as PNG")
 def inspect(file: Path, plot: Path | None) -> None:
     """Say what is in a recording, maps, an event list, products, spectra, photons or pointing of Fermi-LAT, a set, a
     model (.onnx, or its card).
@@ -76,10 +76,10 @@ def _model(file: Path, plot: Path | None) -> list[Path]:
 def _sky(file: Path, plot: Path | None) -> list[Path]:
     if plot is None:
         return []
-    from stream.transport.lat_plots import plot_photons
+    from stream.transport.lat_plots import plot_photons, plot_pointing
 
-    drawn = plot_photons(file, plot / "sky.png")
-    return [drawn] if drawn else []
+    drawn = (plot_photons(file, plot / "sky.png"), plot_pointing(file, plot / "pointing.png"))
+    return [path for path in drawn if path]
 
 
 def _fits(file: Path, plot: Path | None) -> list[Path]:
@@ -176,9 +176,10 @@ def _hdf5(file: Path, plot: Path | None) -> list[Path]:
 
 
 def _set(file: Path, plot: Path) -> list[Path]:
-    """Draw a set of frames or of coronae; of the other sets nobody would look at a picture."""
+    """Draw a set of frames or of coronae, or a hit library; of the other sets nobody would look at a picture."""
+    from stream.transport.corona_plots import plot_corona_set
     from stream.transport.frame_plots import plot_frame_set
-    from stream.transport.product_plots import plot_corona_set
+    from stream.transport.hit_plots import plot_hits
 
     kind = _kind(file)
     made = None
@@ -186,6 +187,8 @@ def _set(file: Path, plot: Path) -> list[Path]:
         made = plot_frame_set(file, plot / "frames.png")
     elif kind == "corona":
         made = plot_corona_set(file, plot / "spectra.png")
+    elif kind == "hits 1":
+        made = plot_hits(file, plot / "hits.png")
     return [made] if made else []
 
 

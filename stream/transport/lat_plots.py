@@ -6,20 +6,23 @@ from typing import Any, Final
 import astropy_healpix.healpy as hp
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from stream.lat.bands import DETECTION
 from stream.lat.sphere import separation
-from stream.transport.photons import FT2, kind_of, open_photons
-from stream.transport.pictures import GREEN, MARKED, PAPER, SKY, picture
+from stream.transport.photons import FT2, kind_of, open_photons, read_ft2
+from stream.transport.pictures import BLUE, GREEN, MARKED, PAPER, SKY, SPARSE, picture
 
 Rows = NDArray[Any]
 _KNOWN, _NEW = SKY, GREEN
 ALL_SKY: Final = 500  # pixels of the picture in latitude; twice as many in longitude
 PATCH: Final = 400
 SIDE: Final = 64  # NSIDE of photons of a file: 0.9 degrees
+TIMES: Final = 400  # of the share of live time
+LOOKED: Final = 16  # NSIDE of live time: 3.7 degrees
 LABELLED: Final = 40.0  # sqrt(TS) above which a source of a patch has its number beside it
 
 
@@ -29,26 +32,30 @@ def plot_sky(png: Path, counts: Rows, found: Rows, known: NDArray[np.bool_] | No
     known: which of them are sources of a catalogue (n,). Mollweide, longitude 0 in the middle, rising to the left.
     Raises LinkError if `png` cannot be written.
     """
-    lon = np.radians(np.linspace(-180, 180, 2 * ALL_SKY + 1))
-    lat = np.radians(np.linspace(-90, 90, ALL_SKY + 1))
-    middle = [(edge[1:] + edge[:-1]) / 2 for edge in (lon, lat)]
-    grid_lon, grid_lat = np.meshgrid(*(np.degrees(each) for each in middle))
-    side = hp.npix2nside(len(counts))
-    image = np.asarray(counts, float)[hp.ang2pix(side, grid_lon % 360, grid_lat, lonlat=True)]
     with picture(png, 11, 6) as figure:
         axes = figure.add_subplot(projection="mollweide")
-        shown = np.maximum(image, _floor(image))
-        mesh = axes.pcolormesh(-lon, lat, shown, norm=_norm(image), cmap=MARKED, rasterized=True)
+        mesh = _whole(axes, np.maximum(counts, _floor(counts)), _norm(counts), MARKED)
         _mark(axes, -np.radians((found["glon_deg"] + 180) % 360 - 180), np.radians(found["glat_deg"]), known)
         axes.grid(color=PAPER, alpha=0.3)
-        axes.set(xlabel="Galactic longitude, 0 in the middle, rising to the left", ylabel="Galactic latitude")
-        axes.set_xticklabels([])
         bar = figure.colorbar(mesh, ax=axes, shrink=0.6, pad=0.02)
         bar.set_label(f"counts per pixel of {np.degrees(np.sqrt(4 * np.pi / len(counts))):.2f}°")
         axes.set_title(title or f"{len(found):,} sources")
         if len(found):
             axes.legend(loc="lower right")
     return png
+
+
+def _whole(axes: Axes, values: Rows, norm: LogNorm | None, colours: str) -> QuadMesh:
+    """Draw a HEALPix map of values (npix,) RING, galactic, on axes in Mollweide's projection."""
+    lon = np.radians(np.linspace(-180, 180, 2 * ALL_SKY + 1))
+    lat = np.radians(np.linspace(-90, 90, ALL_SKY + 1))
+    middle = [np.degrees(edge[1:] + edge[:-1]) / 2 for edge in (lon, lat)]
+    grid_lon, grid_lat = np.meshgrid(*middle)
+    pixels = hp.ang2pix(hp.npix2nside(len(values)), grid_lon % 360, grid_lat, lonlat=True)
+    mesh = axes.pcolormesh(-lon, lat, np.asarray(values, float)[pixels], norm=norm, cmap=colours, rasterized=True)
+    axes.set(xlabel="Galactic longitude, 0 in the middle, rising to the left", ylabel="Galactic latitude")
+    axes.set_xticklabels([])
+    return mesh
 
 
 def plot_photons(file: Path, png: Path) -> Path | None:
@@ -66,6 +73,45 @@ def plot_photons(file: Path, png: Path) -> Path | None:
     if not counts.any():
         return None
     return plot_sky(png, counts, np.empty(0, DETECTION), title=f"{file.name}: {counts.sum():,} photons")
+
+
+def plot_pointing(file: Path, png: Path) -> Path | None:
+    """Draw where the instrument looked: rocking and share of live time by time, live time on the sky.
+
+    Of an FT2 file, or a recording of photons; None without pointing. Raises ConfigError if it cannot be read, LinkError
+    if `png` cannot be written.
+    """
+    rows = read_ft2([file])[0] if kind_of(file) == FT2 else open_photons([file]).pointing
+    if not len(rows):
+        return None
+    first, span = float(rows["START"][0]), float(rows["STOP"][-1] - rows["START"][0])
+    edges = first + np.linspace(0, span, min(TIMES, len(rows)) + 1)
+    place = np.clip(np.searchsorted(edges, rows["START"], side="right") - 1, 0, len(edges) - 2)
+    live, all_of = (np.bincount(place, w, len(edges) - 1) for w in (rows["LIVETIME"], rows["STOP"] - rows["START"]))
+    rocking = separation(rows["GLON"], rows["GLAT"], rows["ZENITH_GLON"], rows["ZENITH_GLAT"])
+    with picture(png, 11, 8) as figure:
+        grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.7))
+        share, rock = (figure.add_subplot(grid[0, k]) for k in (0, 1))
+        known = all_of > 0
+        days = ((edges[1:] + edges[:-1]) / 2 - first)[known] / 86_400
+        share.plot(days, 100 * live[known] / all_of[known], lw=1.0)
+        share.set(xlabel=f"time since MET {first:.0f} s (days)", ylabel="live time (%)", ylim=(0, 100))
+        angles = np.arange(0.0, 182, 2)
+        rock.stairs(np.histogram(rocking, angles, weights=rows["LIVETIME"] / 3600)[0], angles, color=BLUE, fill=True)
+        rock.set(
+            xlabel="axis from the zenith (degrees)", ylabel="live time (hours)", xlim=(0, max(rocking.max(), 60.0))
+        )
+        pixel = hp.ang2pix(LOOKED, rows["GLON"].astype(float), rows["GLAT"].astype(float), lonlat=True)
+        hours = np.bincount(pixel, rows["LIVETIME"] / 3600, hp.nside2npix(LOOKED))
+        axes = figure.add_subplot(grid[1, :], projection="mollweide")
+        size = np.degrees(np.sqrt(4 * np.pi / len(hours)))
+        mesh = _whole(axes, np.where(hours > 0, hours, np.nan), None, SPARSE)
+        figure.colorbar(mesh, ax=axes, shrink=0.8, pad=0.02, label=f"hours live, axis in a pixel of {size:.1f}°")
+        days_live = rows["LIVETIME"].sum(dtype=float) / 86_400
+        figure.suptitle(
+            f"{file.name}: {len(rows):,} rows of pointing, {days_live:.3g} of {span / 86_400:.3g} days live"
+        )
+    return png
 
 
 def plot_patch(

@@ -1,20 +1,20 @@
-"""Products and spectra on disk as PNG: images, light curves, sources, spectra, areas, drift, sets of coronae."""
+"""Products and spectra on disk as PNG: images, light curves, sources, spectra, responses, drift, coronae."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import h5py
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from stream.errors import ConfigError
 from stream.transport.calibration_plots import plot_drift
-from stream.transport.pictures import FILLED, GREY, STYLES, picture, plain_ticks
+from stream.transport.corona_plots import plot_coronae
+from stream.transport.pictures import FILLED, GREY, STYLES, picture
+from stream.transport.response_plots import plot_area, plot_response
 
 BRIGHTEST: Final = (0.0, 0.999)  # quantiles, the ends of the colours
-SPECTRA: Final = 4  # of a set
 LEAST_COUNTS: Final = 10.0  # that channels are joined to
 
 
@@ -29,7 +29,7 @@ def plot_product(file: Path, folder: Path) -> list[Path]:
             for hdu in hdus:
                 if hdu.name in PICTURES and isinstance(hdu, fits.BinTableHDU):
                     name, draw = PICTURES[hdu.name]
-                    made.append(draw(folder / name, hdu, hdus[0].header))
+                    made.append(draw(folder / name, hdu, hdus))
             return made
     except (OSError, KeyError, TypeError, ValueError) as fault:
         raise ConfigError(f"{file}: cannot be drawn: {' '.join(str(fault).split())}") from None
@@ -84,8 +84,8 @@ def _curve(png: Path, hdu: Any, _: Any) -> Path:
     return png
 
 
-def _sources(png: Path, hdu: Any, header: Any) -> Path:
-    rows = hdu.data
+def _sources(png: Path, hdu: Any, hdus: Any) -> Path:
+    rows, header = hdu.data, hdus[0].header
     size = 12 + 40 * np.log10(np.maximum(np.asarray(rows["NET_COUNTS"], float), 1)) / 2
     told = np.asarray(rows["CLASS"], int) if "CLASS" in rows.names else np.full(len(rows), -1)
     with picture(png, 7.6, 6.6) as figure:
@@ -134,19 +134,8 @@ def _joined(counts: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.flatnonzero(np.diff(group, prepend=-1) > 0)
 
 
-def _area(png: Path, hdu: Any, _: Any) -> Path:
-    rows = hdu.data
-    energy = 0.5 * (np.asarray(rows["ENERG_LO"], float) + rows["ENERG_HI"])
-    with picture(png, 7.6, 4.8) as figure:
-        axes = figure.subplots()
-        axes.plot(energy, rows["SPECRESP"])
-        axes.set(xscale="log", xlabel="energy (keV)", ylabel="effective area (cm$^2$)", ylim=(0, None))
-        plain_ticks(axes.xaxis, float(energy[0]), float(energy[-1]))
-    return png
-
-
-def _drift(png: Path, hdu: Any, header: Any) -> Path:
-    rows = np.asarray(hdu.data)
+def _drift(png: Path, hdu: Any, hdus: Any) -> Path:
+    rows, header = np.asarray(hdu.data), hdus[0].header
     native = rows.astype(rows.dtype.newbyteorder("="))
     return plot_drift(png, native, float(header["ALARM_P"]), f"{header['OBJECT']}, {header['MODEL']}")
 
@@ -156,28 +145,9 @@ PICTURES: Final[dict[str, tuple[str, Draw]]] = {
     "RATE": ("lightcurve.png", _curve),
     "SOURCES": ("sources.png", _sources),
     "SPECTRUM": ("spectrum.png", _spectrum),
-    "SPECRESP": ("area.png", _area),
+    "SPECRESP": ("area.png", plot_area),
+    "MATRIX": ("response.png", plot_response),
+    "SPECRESP MATRIX": ("response.png", plot_response),
+    "CORONAE": ("coronae.png", plot_coronae),
     "DRIFT": ("drift.png", _drift),
 }
-
-
-def plot_corona_set(file: Path, png: Path) -> Path | None:
-    """Draw SPECTRA of a set of `raysieve simulate corona`, from the lowest to the highest signal; None without any.
-
-    Raises LinkError if `png` cannot be written.
-    """
-    with h5py.File(file, "r") as content:
-        truth, edges = content["truth"][()], content["instrument/edges_a"][()]
-        if not len(truth):
-            return None
-        order = np.argsort(truth["snr"], kind="stable")
-        chosen = order[np.unique(np.linspace(0, len(order) - 1, SPECTRA).astype(int))]
-        shown = [(truth[n], content["counts"][n]) for n in chosen.tolist()]
-    with picture(png, 10, 2.1 * len(shown) + 0.4) as figure:
-        panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True).ravel()
-        for axes, (row, counts) in zip(panels, shown, strict=True):
-            axes.stairs(counts / np.diff(edges), edges, lw=0.7)
-            axes.set(ylabel="counts Å$^{-1}$", xlim=(edges[0], edges[-1]))
-            axes.set_title(f"SNR {row['snr']:.1f}, log T {row['log_t']:.2f} K, log n {row['log_n']:.2f} cm$^{{-3}}$")
-        panels[-1].set_xlabel("wavelength (Å)")
-    return png

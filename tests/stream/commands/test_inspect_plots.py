@@ -9,12 +9,19 @@ from click.testing import CliRunner
 from config.errors import ConfigError
 from raysieve import cli
 from stream.infer import STORE
+from stream.lat.photons import BLOCK_S
 from stream.messages import DEAD, Maps, Product
+from stream.spectra.response import Response
 from stream.transport.maps import write_maps
-from stream.transport.products import write_images, write_sources
+from stream.transport.ogip import write_arf, write_rmf
+from stream.transport.photons import write_photons
+from stream.transport.products import write_coronae, write_images, write_sources
 from stream.transport.recording import RecordingWriter
 from tests.pictures import check
+from tests.sim import libraries
+from tests.stream.lat.skies import stream
 from tests.stream.stages.streams import START, frame, maps
+from tests.stream.transport.lat_files import write_ft2
 
 
 def drawn_by(file, folder, drawn, *names):
@@ -104,6 +111,69 @@ def test_spectra(tmp_path, drawn):
     labels, said = drawn_by(tmp_path / "c.h5", tmp_path / "2", drawn, "spectra.png")
     assert "c.h5: corona\n" in said
     assert "wavelength (Å)" in labels[0]
+
+
+def test_responses(tmp_path, drawn):
+    edges = np.linspace(0.5, 8.0, 76)
+    middle, energies = 0.5 * (edges[1:] + edges[:-1]), (edges[:-1], edges[1:])
+    matrix = np.exp(-0.5 * ((middle[None] - middle[:, None]) / 0.15) ** 2)
+    response = Response.of(energies, energies, matrix / matrix.sum(axis=1, keepdims=True), 400 / middle)
+    write_rmf(tmp_path / "a.rmf", response)
+    labels, said = drawn_by(tmp_path / "a.rmf", tmp_path / "1", drawn, "response.png")
+    assert "EBOUNDS: 75 rows" in said
+    assert labels[0][:2] == ["energy of the photon (keV)", "energy of the channel (keV)"]
+    assert "density of counts (keV$^{-1}$)" in labels[0]
+    write_arf(tmp_path / "a.arf", response)
+    labels, _ = drawn_by(tmp_path / "a.arf", tmp_path / "2", drawn, "area.png")
+    assert labels[0] == ["energy (keV)", "effective area (cm$^2$)"]
+
+
+@pytest.mark.parametrize("number", [12, 500])
+def test_what_is_said_of_coronae(tmp_path, drawn, number):
+    rng = np.random.default_rng(5)
+    names = [f"LOG_{of}{head}{end}" for of in "TN" for head in ("", "_ANY") for end in ("", "_LO68", "_HI68")]
+    rows = np.zeros(number, [("FLAG", "u1"), ("P_ONE", "<f4"), ("SEEN", "?", (3,)), *((n, "<f4") for n in names)])
+    for name in names:
+        off = {"LO68": -0.1, "HI68": 0.1}.get(name.rpartition("_")[2], 0.0)
+        rows[name] = (6.5 if "_T" in name else 10.5) + off + rng.uniform(0, 0.02, number)
+    rows["FLAG"][0], rows["P_ONE"], rows["SEEN"][:, 1] = 1, rng.random(number), True
+    lines = np.array([(b"o_7", 21.602), (b"ne_9", 13.447), (b"fe_17", 15.013)], [("ION", "S8"), ("WAVELENGTH", "<f8")])
+    tables = {"CORONAE": rows, "LINES": lines}
+    write_coronae(product("coronae", **tables), tmp_path)
+    labels, _ = drawn_by(tmp_path / "coronae.fits", tmp_path / "out", drawn, "coronae.png")
+    assert {"log T (K)", "log n (cm$^{-3}$)", "spectra in which it is seen (%)"} <= set(labels[0])
+    assert f"{number} spectra, 1 flagged" in drawn[0].get_suptitle()
+    places, bars = drawn[0].axes[:2]
+    assert bars.get_yticklabels()[0].get_text() == "ne_9 13.447"
+    assert [bar.get_width() for bar in bars.patches] == [100, 0, 0]
+    told = [text.get_text() for text in places.get_legend().get_texts()] if number == 12 else []
+    assert sum(int(name.partition("(")[2].partition(")")[0]) for name in told) == (11 if number == 12 else 0)
+
+
+def test_where_the_instrument_looked(tmp_path, drawn):
+    live = np.full(40, 27.0)
+    live[:10] = 0.0
+    write_ft2(tmp_path / "ft2.fits", LIVETIME=("D", "s", live))
+    labels, _ = drawn_by(tmp_path / "ft2.fits", tmp_path / "1", drawn, "pointing.png")
+    assert {"time since MET 0 s (days)", "live time (%)", "axis from the zenith (degrees)"} <= set(labels[0])
+    share, rocking = drawn[0].axes[:2]
+    np.testing.assert_allclose(share.lines[0].get_ydata(), [0] * 10 + [90] * 30)
+    values, edges = rocking.patches[0].get_data()[:2]
+    assert values.sum() == pytest.approx(30 * 27 / 3600)
+    assert edges[values.argmax()] == 40  # degrees: the axis is 40 north of the zenith
+    write_photons(tmp_path / "photons.h5", stream(300, BLOCK_S)[1], {"seed": 0})
+    drawn_by(tmp_path / "photons.h5", tmp_path / "2", drawn, "sky.png", "pointing.png")
+
+
+def test_a_hit_library(tmp_path, drawn):
+    library = libraries.write(tmp_path / "hits.h5", libraries.drawn(30))
+    labels, said = drawn_by(library, tmp_path / "out", drawn, "hits.png")
+    assert "hits 1" in said
+    assert {"energy of a proton (GeV)", "x (mm)", "deposit of a particle in a wafer (keV)"} <= set(labels[0])
+    assert drawn[0].axes[0].patches[0].get_data()[0].sum() == 30
+    tracks = sum(len(lines.get_segments()) for lines in drawn[0].axes[2].collections)
+    with h5py.File(library) as file:
+        assert tracks == len(file["segments"])
 
 
 def test_what_is_no_picture_is_said_and_a_wrong_folder_is_one_line(tmp_path):
