@@ -16,7 +16,7 @@ from models.frames.network import CLASSES, SIDE
 from sim.charge import PAIR_ENERGY_EV, PARTICLE, XRAY
 from sim.event_sets import SPLIT_EV
 from sim.frame_file import read_set
-from stream.transport.pictures import FILLED, picture
+from stream.transport.pictures import FILLED, SIGNED, picture
 
 LOOKED_AT, SHOWN = 4000, 3  # frames
 LEAST_PIXELS = 10  # of a particle in an example
@@ -44,18 +44,20 @@ def draw(path: Path, network: Network, frames: Path) -> Path:
             fine = interpolate(maps, size=(SIDE, SIDE), mode="bilinear", align_corners=False)[0].numpy()
             norm = LogNorm(FAINT_EV, BRIGHT_EV, clip=True)
             shown = row[0].imshow(ndimage.maximum_filter(energy[0].numpy(), 3), norm=norm, cmap=FILLED)
-            figure.colorbar(shown, ax=row[0], shrink=0.85, label="eV")
+            figure.colorbar(shown, ax=row[0], shrink=0.85, label="energy (eV)")
             for k, (kind, place) in enumerate(zip((XRAY, PARTICLE), JUDGED, strict=True)):
                 row[1 + 2 * k].imshow(_where(truth[number], kind), cmap="Greys", vmin=0, vmax=1)
                 high = np.abs(fine[place]).max()
-                cam = row[2 + 2 * k].imshow(fine[place], cmap="PuOr", vmin=-high, vmax=high)
-                figure.colorbar(cam, ax=row[2 + 2 * k], shrink=0.85)
+                cam = row[2 + 2 * k].imshow(fine[place], cmap=SIGNED, vmin=-high, vmax=high)
+                figure.colorbar(cam, ax=row[2 + 2 * k], shrink=0.85, label="activation")
             for axes in row:
                 axes.set(xticks=[0, 32, 63], yticks=[0, 32, 63])
         for axes, title in zip(panels[0], titles, strict=True):
             axes.set_title(title, fontsize=9)
         for axes in panels[-1]:
-            axes.set_xlabel("pixels")
+            axes.set_xlabel("x (pixels)")
+        for axes in panels[:, 0]:
+            axes.set_ylabel("y (pixels)")
     return path
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
@@ -20,9 +19,7 @@ from sim.sources.field import Field, Setup, make_field
 from sim.sources.galaxy import look
 from sim.sources.populations import CLASSES, DIFFUSE
 from sim.sources.sky import log_n_log_s
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
+from stream.transport.pictures import STYLES, picture
 
 COMMAND = "python -m bench.sources.field"
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
@@ -88,41 +85,37 @@ def draw_field(field: Field, rows: Any) -> None:
     layers = [gaussian_filter(field.image(*band), 1.2) for band in BANDS]
     colour = np.stack([np.arcsinh(layer / (1.5 * np.median(layer))) for layer in layers], axis=-1)
     colour /= np.percentile(colour.reshape(-1, 3), 99.7, axis=0)
-    figure, axes = plt.subplots(1, 2, figsize=(14, 7.4))
-    for axis in axes:
-        axis.imshow(np.clip(colour, 0, 1), origin="lower", interpolation="nearest")
-        axis.set_xticks([])
-        axis.set_yticks([])
-    for name in (*CLASSES, DIFFUSE):
-        mine = rows[rows["class"] == name.encode()]
-        face = {"c": COLOURS[name]} if MARKS[name] == "x" else {"facecolors": "none", "edgecolors": COLOURS[name]}
-        axes[1].scatter(
-            mine["x"], mine["y"], 90, marker=MARKS[name], linewidths=1.3, label=f"{name} ({len(mine)})", **face
+    with picture(PICTURES / "sources_field.png", 14, 7.8) as figure:
+        plain, told = figure.subplots(1, 2)
+        for axes in (plain, told):
+            axes.imshow(np.clip(colour, 0, 1))
+            axes.set(xlabel="x (pixels)", ylabel="y (pixels)")
+        for name in (*CLASSES, DIFFUSE):
+            mine = rows[rows["class"] == name.encode()]
+            face = {"c": COLOURS[name]} if MARKS[name] == "x" else {"facecolors": "none", "edgecolors": COLOURS[name]}
+            label = f"{name} ({len(mine)})"
+            told.scatter(mine["x"], mine["y"], 90, marker=MARKS[name], linewidths=1.3, label=label, **face)
+        figure.legend(loc="outside lower right", ncols=6, frameon=True, facecolor="0.2", labelcolor="white")
+        bands = "red 0.5-1.2, green 1.2-2, blue 2-8 keV"
+        plain.set_title(
+            f"l 0, b -1.5 deg, {field.setup.exposure_s:g} s, 19 arcmin: {len(field.events):,} events; {bands}"
         )
-    axes[1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=6, facecolor="0.2", labelcolor="white")
-    axes[0].set_title(f"l 0, b -1.5 deg, {field.setup.exposure_s:g} s: {len(field.events):,} events")
-    axes[1].set_title(f"{len(rows)} found, with their true classes")
-    axes[0].set_xlabel("red 0.5-1.2, green 1.2-2, blue 2-8 keV; 19 arcmin")
-    figure.tight_layout()
-    figure.savefig(PICTURES / "sources_field.png", dpi=110)
-    plt.close(figure)
+        told.set_title(f"{len(rows)} found, with their true classes")
 
 
 def draw_counts() -> None:
     """Write log N-log S of every class at three places."""
     log_flux = np.linspace(-16.5, -11.5, 101)
     places = {"bulge, l 0, b -1.5": (0.0, -1.5), "plane, l 30, b 0.2": (30.0, 0.2), "l 90, b 60": (90.0, 60.0)}
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4.4), sharey=True)
-    for axis, (title, place) in zip(axes, places.items(), strict=True):
-        for name, above in log_n_log_s(look(*place), (np.pi / 180) ** 2, log_flux).items():
-            axis.loglog(10**log_flux, np.maximum(above, 1e-9), label=name, color=f"C{CLASSES.index(name)}")
-        axis.set(title=title, xlabel="flux, erg cm$^{-2}$ s$^{-1}$, 0.5-8 keV, absorbed", ylim=(1e-3, 3e5))
-        axis.grid(alpha=0.3)
-    axes[0].set_ylabel("N(>S), deg$^{-2}$")
-    axes[0].legend()
-    figure.tight_layout()
-    figure.savefig(PICTURES / "sources_counts.png", dpi=100)
-    plt.close(figure)
+    with picture(PICTURES / "sources_counts.png", 13, 4.4) as figure:
+        panels = figure.subplots(1, 3, sharey=True)
+        for axes, (title, place) in zip(panels, places.items(), strict=True):
+            told = log_n_log_s(look(*place), (np.pi / 180) ** 2, log_flux)
+            for (name, above), (colour, line, _) in zip(told.items(), STYLES, strict=False):
+                axes.loglog(10**log_flux, np.maximum(above, 1e-9), label=name, color=colour, ls=line)
+            axes.set(title=title, xlabel="flux, 0.5-8 keV, absorbed (erg cm$^{-2}$ s$^{-1}$)", ylim=(1e-3, 3e5))
+        panels[0].set_ylabel("N(>S) (deg$^{-2}$)")
+        panels[0].legend()
 
 
 def main() -> None:

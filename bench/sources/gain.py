@@ -6,9 +6,9 @@ Needs two sets of fields, of other seeds: `raysieve simulate source-sets`, as `m
 import argparse
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import h5py
-import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +19,7 @@ from models.sources.evaluate import Judged, intervals, judge_unseen
 from models.sources.fusion import Plan
 from models.sources.store import save
 from models.sources.train import finish, hold_out
+from stream.transport.pictures import GREEN, GREY, INK, ORANGE, SKY, picture
 
 COMMAND = "python -m bench.sources.gain"
 SPECTRAL = (
@@ -62,25 +63,24 @@ def by_value(judged: Judged, value: NDArray[np.float64], name: str) -> Rows:
     return rows
 
 
-def draw(found: dict[tuple[str, str], Judged], path: Path) -> None:
-    """Draw F1 of each class, with and without each part."""
-    classes = found["fusion", "spectra"].classes
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
-    colours = ("#999999", "#56b4e9", "#e69f00", "#009e73")
-    for axis, kind in zip(axes, PLANS, strict=True):
-        for k, (name, colour) in enumerate(zip(PARTS, colours, strict=True)):
-            rows = intervals(found[kind, name])
-            scores = [rows[f"{one} F1"] for one in classes] + [rows["macro-F1"]]
-            value, low, high = np.array(scores).T
-            at = np.arange(len(scores)) + (k - 1.5) * 0.2
-            axis.bar(at, value, 0.2, color=colour, label=name)
-            axis.errorbar(at, value, [value - low, high - value], fmt="none", color="black", lw=0.8)
-        axis.set_xticks(range(len(classes) + 1), [*classes, "macro"])
-        axis.set_title(kind)
-        axis.set_ylim(0, 1.2)
-    axes[0].set_ylabel("F1, 68 % interval")
-    axes[0].legend(fontsize=8, loc="upper left", ncols=2)
-    figure.savefig(path, dpi=110)
+def draw(rows: Rows, path: Path) -> None:
+    """Draw F1 of each class, with and without each part; rows: the figures."""
+    of = "fusion, spectra: "
+    names = [key.removeprefix(of) for key in rows if key.startswith(of) and key.endswith(" F1")]
+    names += ["macro-F1"]
+    with picture(path, 11, 4) as figure:
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, kind in zip(panels, PLANS, strict=True):
+            for k, (part, colour) in enumerate(zip(PARTS, (GREY, SKY, ORANGE, GREEN), strict=True)):
+                told: Any = [rows[f"{kind}, {part}: {name}"] for name in names]
+                value, low, high = np.array([(score, *ends) for score, _, ends in told]).T
+                at = np.arange(len(names)) + (k - 1.5) * 0.2
+                axes.bar(at, value, 0.2, color=colour, label=part)
+                axes.errorbar(at, value, [value - low, high - value], fmt="none", color=INK, lw=0.8)
+            axes.set_xticks(range(len(names)), [name.removesuffix("F1").strip(" -") for name in names])
+            axes.set(title=kind, xlabel="class", ylim=(0, 1.2))
+        panels[0].set_ylabel("F1, 68 % interval")
+        panels[0].legend(loc="upper left", ncols=2)
 
 
 def main() -> None:
@@ -104,7 +104,7 @@ def main() -> None:
         for what, value in (("SNR", snr), ("density", density)):
             rows |= {f"fusion, {name}: {key}": row for key, row in by_value(found["fusion", name], value, what).items()}
     figures.write("sources_gain", COMMAND, rows)
-    draw(found, figures.FOLDER.parent / "pictures" / "sources_gain.png")
+    draw(rows, figures.FOLDER.parent / "pictures" / "sources_gain.png")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from stream.imaging.diffuse import DiffuseMap, diffuse_map, scores
 from stream.imaging.embedding import embed, explained
 from stream.imaging.image import FWHM
 from stream.imaging.morphology import measure
+from stream.transport.pictures import BLUE, FILLED, MARKED, PURPLE, SIGNED, VERMILION, picture
 
 COMMAND = "python -m bench.sources.imaging"
 SIDE, SOURCES, SIGMA, OWN_SEED = 512, 60, 4.0 / FWHM, 3
@@ -132,25 +132,26 @@ def draw_found(shown: tuple[Any, ...], path: Path) -> None:
     """Draw image, significance and segments of the own seed, with what was found, missed and false."""
     counts, _, truth, found, own, _ = shown
     assert isinstance(found, Detections)
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4.8), sharex=True, sharey=True, layout="constrained")
-    axes[0].imshow(counts + 0.1, origin="lower", cmap="Greys", norm=LogNorm(0.1, 30))
-    axes[0].set_title("counts")
-    axes[1].imshow(found.significance, origin="lower", cmap="viridis", vmin=-2, vmax=12)
-    axes[1].set_title("significance, -2 to 12 sigma")
-    axes[2].imshow(np.where(found.labels > 0, found.labels % 19 + 1, np.nan), origin="lower", cmap="tab20")
-    axes[2].set_title("segments")
     missed = np.setdiff1d(np.arange(len(truth)), own)
     marks = {
-        "found": (found.sources["x"][own >= 0], found.sources["y"][own >= 0], "#0072b2"),
-        "missed": (truth[missed, 0], truth[missed, 1], "#d55e00"),
-        "false": (found.sources["x"][own < 0], found.sources["y"][own < 0], "#cc79a7"),
+        "found": (found.sources["x"][own >= 0], found.sources["y"][own >= 0], BLUE),
+        "missed": (truth[missed, 0], truth[missed, 1], VERMILION),
+        "false": (found.sources["x"][own < 0], found.sources["y"][own < 0], PURPLE),
     }
-    for name, (x, y, colour) in marks.items():
-        for axis in axes[[0, 2]]:
-            axis.scatter(x, y, s=70, facecolors="none", edgecolors=colour, lw=1.3, label=f"{name}: {len(x)}")
-    axes[0].legend(loc="lower left", fontsize=8, framealpha=0.9)
-    figure.savefig(path, dpi=85)
-    plt.close(figure)
+    with picture(path, 14, 4.9) as figure:
+        panels = figure.subplots(1, 3, sharex=True, sharey=True)
+        image, sigma, segments = panels
+        shown = image.imshow(counts + 0.1, cmap="Greys", norm=LogNorm(0.1, 30))
+        figure.colorbar(shown, ax=image, label="counts per pixel + 0.1", shrink=0.8)
+        shown = sigma.imshow(found.significance, cmap=FILLED, vmin=-2, vmax=12)
+        figure.colorbar(shown, ax=sigma, label="significance ($\\sigma$)", shrink=0.8)
+        segments.imshow(np.where(found.labels > 0, found.labels % 19 + 1, np.nan), cmap="tab20")
+        segments.set_title("segments")
+        for name, (x, y, colour) in marks.items():
+            for axes in (image, segments):
+                axes.scatter(x, y, s=70, facecolors="none", edgecolors=colour, lw=1.3, label=f"{name}: {len(x)}")
+        image.legend(loc="lower left", frameon=True, framealpha=0.9)
+        _pixels(panels)
 
 
 def draw_map(shown: tuple[Any, ...], path: Path) -> None:
@@ -158,23 +159,25 @@ def draw_map(shown: tuple[Any, ...], path: Path) -> None:
     *_, made = shown
     diffuse = shown[1]
     assert isinstance(made, DiffuseMap)
-    figure, axes = plt.subplots(1, 5, figsize=(17, 3.9), sharex=True, sharey=True, layout="constrained")
-    for axis, image, title in (
-        (axes[0], diffuse, "truth"),
-        (axes[1], made.first, "smoothing alone"),
-        (axes[2], made.rate, "map"),
-    ):
-        drawn = axis.imshow(image, origin="lower", cmap="magma", vmin=0, vmax=0.8)
-        axis.set_title(title)
-    figure.colorbar(drawn, ax=axes[:3], label="counts per px", shrink=0.8)
-    error = axes[3].imshow(100 * made.error / made.rate, origin="lower", cmap="viridis")
-    axes[3].set_title("stated error")
-    figure.colorbar(error, ax=axes[3], label="%", shrink=0.8)
-    pulls = axes[4].imshow((made.rate - diffuse) / made.error, origin="lower", cmap="PuOr", vmin=-3, vmax=3)
-    axes[4].set_title("(map - truth) / error")
-    figure.colorbar(pulls, ax=axes[4], shrink=0.8)
-    figure.savefig(path, dpi=80)
-    plt.close(figure)
+    with picture(path, 17, 3.9) as figure:
+        panels = figure.subplots(1, 5, sharex=True, sharey=True)
+        images = {"truth": diffuse, "smoothing alone": made.first, "map": made.rate}
+        for axes, (title, image) in zip(panels, images.items(), strict=False):
+            drawn = axes.imshow(image, cmap=MARKED, vmin=0, vmax=0.8)
+            axes.set_title(title)
+        figure.colorbar(drawn, ax=panels[:3], label="counts per pixel", shrink=0.8)
+        error = panels[3].imshow(100 * made.error / made.rate, cmap=FILLED)
+        figure.colorbar(error, ax=panels[3], label="stated error (%)", shrink=0.8)
+        pulls = panels[4].imshow((made.rate - diffuse) / made.error, cmap=SIGNED, vmin=-3, vmax=3)
+        figure.colorbar(pulls, ax=panels[4], label="(map - truth) / error", shrink=0.8)
+        _pixels(panels)
+
+
+def _pixels(panels: Any) -> None:
+    """Label panels that share their axes."""
+    panels[0].set_ylabel("y (pixels)")
+    for axes in panels:
+        axes.set_xlabel("x (pixels)")
 
 
 def main() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from bench import figures
 from bench.sources.apec import Spectra, read_pimms, read_response, read_table
 from sim.sources.chianti import K_KEV
+from stream.transport.pictures import SIGNED, SOFT, STYLES, picture, plain_ticks
 
 COMMAND = "python -m bench.sources.plasma"
 DATA = Path(os.environ.get("RAYSIEVE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
@@ -152,34 +152,35 @@ def _figures(arrays: dict[str, Floats], parts: dict[str, Floats], spread: Floats
 
 def draw(arrays: dict[str, Floats]) -> None:
     """Write the picture: folded spectra, fluxes and temperatures against kT, ratio by band."""
-    figure, axes = plt.subplots(2, 2, figsize=(12, 8), constrained_layout=True)
     kt, energy = arrays["kt"], arrays["energy"]
-    for e in (0.3, 0.7, 1.4, 5.0):
-        k = int(np.argmin(abs(np.log(kt / e))))
-        scale = arrays["apec"][k].max()
-        (line,) = axes[0, 0].loglog(energy, arrays["apec"][k] / scale, lw=2.5, alpha=0.4)
-        axes[0, 0].loglog(
-            energy, arrays["ours"][k] / scale, lw=0.9, color=line.get_color(), label=f"kT {kt[k]:.2g} keV"
-        )
-    axes[0, 0].set(ylim=(1e-4, 2), xlabel="keV", ylabel="ACIS counts", title="APEC (broad) and this table (thin)")
-    for name in ("0.5-8 keV", "0.3-8 keV"):
-        axes[0, 1].semilogx(kt, arrays[name], label=f"energy flux {name}")
-    for name, label in (("fitted", "abundance 1"), ("fitted free", "abundance free")):
-        axes[1, 0].semilogx(kt, arrays[name], label=f"temperature fitted to APEC / true, {label}")
-    axes[1, 0].semilogx(kt, arrays["metals"], ":", label="abundance fitted to APEC")
-    for ax in (axes[0, 1], axes[1, 0]):
-        ax.axhspan(0.9, 1.1, color="0.9")
-        ax.set(ylim=(0.5, 1.5), xlabel="kT (keV)", ylabel="this table / APEC")
-    for ax in axes.flat[:3]:
-        ax.legend(fontsize=8)
-    rows = 10 ** np.append(np.log10(kt) - 0.05, np.log10(kt[-1]) + 0.05)
-    picture = axes[1, 1].pcolormesh(BANDS[2:], rows, arrays["ratio"], cmap="RdBu_r", vmin=0.5, vmax=1.5)
-    axes[1, 1].set(
-        xscale="log", yscale="log", xlabel="keV", ylabel="kT (keV)", title="ratio of ACIS counts per 0.1 keV"
-    )
-    figure.colorbar(picture, ax=axes[1, 1])
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(PICTURE, dpi=110)
+    with picture(PICTURE, 12, 8) as figure:
+        (folded, fluxes), (fitted, ratio) = figure.subplots(2, 2)
+        for e, (colour, *_) in zip((0.3, 0.7, 1.4, 5.0), STYLES, strict=False):
+            k = int(np.argmin(abs(np.log(kt / e))))
+            scale = arrays["apec"][k].max()
+            folded.loglog(energy, arrays["apec"][k] / scale, lw=2.5, alpha=0.4, color=colour)
+            folded.loglog(energy, arrays["ours"][k] / scale, lw=0.9, color=colour, label=f"kT {kt[k]:.2g} keV")
+        folded.set(ylim=(1e-4, 2), xlabel="energy (keV)", ylabel="ACIS counts, of the most in a channel")
+        folded.set_title("APEC (broad) and this table (thin)")
+        for name, (colour, line, _) in zip(("0.5-8 keV", "0.3-8 keV"), STYLES, strict=False):
+            fluxes.semilogx(kt, arrays[name], color=colour, ls=line, label=f"energy flux {name}")
+        for name, label in (("fitted", "abundance 1"), ("fitted free", "abundance free")):
+            fitted.semilogx(kt, arrays[name], label=f"temperature fitted to APEC / true, {label}")
+        fitted.semilogx(kt, arrays["metals"], ":", label="abundance fitted to APEC")
+        for axes in (fluxes, fitted):
+            axes.axhspan(0.9, 1.1, color=SOFT, alpha=0.4, lw=0)
+            axes.set(ylim=(0.5, 1.5), xlabel="kT (keV)", ylabel="this table / APEC")
+            plain_ticks(axes.xaxis, float(kt[0]), float(kt[-1]))
+        for axes in (folded, fluxes):
+            axes.legend()
+        fitted.legend(loc="lower right", frameon=True, framealpha=1)
+        rows = 10 ** np.append(np.log10(kt) - 0.05, np.log10(kt[-1]) + 0.05)
+        mesh = ratio.pcolormesh(BANDS[2:], rows, arrays["ratio"], cmap=SIGNED, vmin=0.5, vmax=1.5)
+        ratio.set(xscale="log", yscale="log", xlabel="energy (keV)", ylabel="kT (keV)")
+        for axis, ends in ((folded.xaxis, energy), (ratio.xaxis, BANDS[2:]), (ratio.yaxis, rows)):
+            plain_ticks(axis, float(ends[0]), float(ends[-1]))
+        figure.colorbar(mesh, ax=ratio, label="ACIS counts per 0.1 keV, this table / APEC")
 
 
 def main() -> None:

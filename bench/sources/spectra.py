@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
@@ -24,6 +23,7 @@ from stream.spectra.model import parse_model
 from stream.spectra.response import Response
 from stream.spectra.spectrum import Spectrum
 from stream.transport.ogip import read_observation, read_response
+from stream.transport.pictures import GREY, VERMILION, picture, plain_ticks
 
 COMMAND = "python -m bench.sources.spectra"
 ROOT = Path(__file__).parents[2]
@@ -176,17 +176,18 @@ def draw(name: str, fit: Fit, response: Response) -> None:
     energy, width = (low + high) / (2 * wide), high - low
     net = fit.data.counts - fit.data.alpha * fit.data.off if fit.data.off.size else fit.data.counts
     error = np.sqrt(np.maximum(fit.data.counts, 1))
-    _, (top, bottom) = plt.subplots(2, 1, figsize=(7, 5), sharex=True, height_ratios=(3, 1), layout="constrained")
-    top.errorbar(energy, net / width, error / width, width / 2, ".", ms=2, lw=0.6, color="0.4", label="counts")
-    top.step(energy, fit.source_counts / width, where="mid", color="C3", label=fit.model.text)
-    top.set(xscale="log", yscale="log", ylabel="counts / keV", title=f"{name}: {fit.statistic} {fit.value:.0f}")
-    top.set_ylim(bottom=max(float(np.min(fit.source_counts / width)) / 3, 1e-3))
-    top.legend(frameon=False, fontsize=8)
-    bottom.axhline(0, color="C3")
-    bottom.plot(energy, (net - fit.source_counts) / error, ".", ms=2, color="0.4")
-    bottom.set(xlabel="energy (keV)", ylabel="residual (sigma)")
-    plt.savefig(ROOT / "docs" / "pictures" / f"sources_fit_{name}.png", dpi=110)
-    plt.close()
+    with picture(ROOT / "docs" / "pictures" / f"sources_fit_{name}.png", 7, 5) as figure:
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        top.errorbar(energy, net / width, error / width, width / 2, ".", ms=2, lw=0.6, color=GREY, label="counts")
+        top.step(energy, fit.source_counts / width, where="mid", color=VERMILION, label=fit.model.text)
+        top.set(xscale="log", yscale="log", ylabel="counts keV$^{-1}$")
+        top.set_title(f"{name}: {fit.statistic} {fit.value:.0f}")
+        top.set_ylim(bottom=max(float(np.min(fit.source_counts / width)) / 3, 1e-3))
+        top.legend()
+        bottom.axhline(0, color=VERMILION)
+        bottom.plot(energy, (net - fit.source_counts) / error, ".", ms=2, color=GREY)
+        bottom.set(xlabel="energy (keV)", ylabel="residual ($\\sigma$)")
+        plain_ticks(bottom.xaxis, float(energy[0]), float(energy[-1]))
 
 
 def acis(cycle: str) -> Response:

@@ -75,7 +75,7 @@ def test_numbers_of_a_logarithmic_axis_are_plain(tmp_path, low, high, ticks):
 def test_pictures_are_written_in_one_place():
     made = {
         str(path.relative_to(ROOT))
-        for floor in ("stream", "analyse", "models", "sim", "export", "serve", "view")
+        for floor in ("stream", "analyse", "models", "sim", "export", "serve", "view", "bench")
         for path in (ROOT / floor).rglob("*.py")
         if any(word in path.read_text() for word in (".savefig(", "pyplot"))
     }
