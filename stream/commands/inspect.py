@@ -176,19 +176,21 @@ def _hdf5(file: Path, plot: Path | None) -> list[Path]:
 
 
 def _set(file: Path, plot: Path) -> list[Path]:
-    """Draw a set of frames or of coronae, or a hit library; of the other sets nobody would look at a picture."""
+    """Draw a set of frames, coronae, fits or patches, or a hit library; at others nobody would look."""
     from stream.transport.corona_plots import plot_corona_set
     from stream.transport.frame_plots import plot_frame_set
     from stream.transport.hit_plots import plot_hits
+    from stream.transport.set_plots import plot_grid, plot_patches
 
-    kind = _kind(file)
-    made = None
-    if kind == "frame set":
-        made = plot_frame_set(file, plot / "frames.png")
-    elif kind == "corona":
-        made = plot_corona_set(file, plot / "spectra.png")
-    elif kind == "hits 1":
-        made = plot_hits(file, plot / "hits.png")
+    drawn = {
+        "frame set": (plot_frame_set, "frames.png"),
+        "corona": (plot_corona_set, "spectra.png"),
+        "hits 1": (plot_hits, "hits.png"),
+        "crosscal": (plot_grid, "grid.png"),
+        "lat patches": (plot_patches, "patches.png"),
+    }
+    draw, name = drawn.get(_kind(file), (None, ""))
+    made = draw(file, plot / name) if draw else None
     return [made] if made else []
 
 

@@ -17,6 +17,7 @@ from stream.transport.ogip import write_arf, write_rmf
 from stream.transport.photons import write_photons
 from stream.transport.products import write_coronae, write_images, write_sources
 from stream.transport.recording import RecordingWriter
+from tests.models.crosscal import grids
 from tests.pictures import check
 from tests.sim import libraries
 from tests.stream.lat.skies import stream
@@ -174,6 +175,35 @@ def test_a_hit_library(tmp_path, drawn):
     tracks = sum(len(lines.get_segments()) for lines in drawn[0].axes[2].collections)
     with h5py.File(library) as file:
         assert tracks == len(file["segments"])
+
+
+def test_training_sets(tmp_path, drawn):
+    grid = grids.made(tmp_path, 1, 32)
+    labels, said = drawn_by(grid, tmp_path / "1", drawn, "grid.png")
+    assert "converged: 32 x 9" in said
+    assert labels[0] == ["true kT (keV)", "fitted kT / true - 1 (%)"]
+    assert drawn[0].axes[0].get_title().startswith("32 theta, 285 fits")  # three have failed
+    side, rng = 160, np.random.default_rng(4)
+    kinds = [("patch", "<i4"), ("x_deg", "<f4"), ("y_deg", "<f4"), ("flux", "<f4"), ("sigma", "<f4")]
+    sources = np.array([(0, 8, 8, 1e-9, 9), (0, 2, 3, 1e-10, 1), (2, 4, 4, 1e-9, 5)], kinds)
+    with h5py.File(tmp_path / "patches.h5", "w") as file:  # as `raysieve simulate lat-patches` writes it
+        file.attrs["kind"], file.attrs["about"] = "lat patches", "3 of 1 sky"
+        file["fine"], file["mask"] = rng.random((3, 6, side, side)).astype("f2"), np.zeros((3, side, side), "u1")
+        file["place"], file["sources"] = rng.random((3, 2)), sources
+    labels, _ = drawn_by(tmp_path / "patches.h5", tmp_path / "2", drawn, "patches.png")
+    assert {"to the west (degrees)", "to the north (degrees)", "significance of the filter ($\\sigma$)"} <= set(
+        labels[0]
+    )
+    first = drawn[0].axes[0]
+    assert [len(line.get_xdata()) for line in first.lines] == [1, 1]  # in the mask, too faint
+    assert first.lines[0].get_xdata() == [8]
+    with h5py.File(tmp_path / "patches.h5", "r+") as file:
+        for name in ("fine", "mask", "place", "sources"):
+            values = file[name][:0]
+            del file[name]
+            file[name] = values
+    done = CliRunner().invoke(cli, ["inspect", str(tmp_path / "patches.h5"), "--plot", str(tmp_path / "3")])
+    assert "nothing of it is a picture" in done.stderr
 
 
 def test_what_is_no_picture_is_said_and_a_wrong_folder_is_one_line(tmp_path):

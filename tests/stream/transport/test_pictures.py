@@ -1,11 +1,14 @@
 """The one style of all pictures."""
 
+import re
 from pathlib import Path
 
 import pytest
+from click import Context, Group
 from matplotlib import rcParams
 from matplotlib.colors import to_rgb
 
+from raysieve import cli
 from stream.errors import ConfigError, LinkError
 from stream.transport import pictures
 from tests.pictures import check
@@ -80,3 +83,15 @@ def test_pictures_are_written_in_one_place():
         if any(word in path.read_text() for word in (".savefig(", "pyplot"))
     }
     assert made == {"stream/transport/pictures.py"}
+
+
+@pytest.mark.parametrize("group", ["evaluate", "analyse"])
+def test_every_evaluate_and_analyse_has_pictures_and_the_page_tells_which(group):
+    page = (ROOT / "docs/howto/pictures.md").read_text()
+    context = Context(cli)
+    commands = cli.get_command(context, group)
+    assert isinstance(commands, Group)
+    for name in commands.list_commands(context):
+        command = commands.get_command(context, name)
+        assert any("--plot" in option.opts for option in command.params), name
+        assert re.search(rf"`{group} [^|]*\b{name}\b", page) or re.search(rf"^\| `{group}.*`{name}`", page, re.M), name
