@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -16,17 +17,24 @@ from urllib.parse import urlsplit
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from config.errors import ConfigError, RaysieveError
 from config.load import load_any
+from config.schema import Config
 from stream.infer import STORE, available, card_of, content_of
-from stream.wiring import ASIDE, SKY, TABLE, TAP, url_of
+from stream.messages import Frame, Maps, Message, Quadrant, Start
+from stream.transport.inproc import chain
+from stream.wiring import ASIDE, SKY, TABLE, TAP, build, rows_of, url_of
 
 Mark = Literal["good", "note", "bad"]
 LEAST_PYTHON: Final = (3, 11)
 CORES: Final = 2  # with which 800 frames a second are kept up with (docs/performance.md)
 MEMORY_GB: Final = 2.0  # the daemon takes 0.75 GB
 DISK_GB: Final = 1.0
+SPEED_S: Final = 1.0  # measured for so long
+SPARE: Final = 1.3  # times the camera's rate: links, disk and the view want their part
+OFFSET_ADU, NOISE_ADU, XRAY_EV = 500, 7, 1500.0
 EXTRAS: Final = {  # extra: the package that shows it is there, what it is for
     "sim": ("geant4_pybind", "cosmic rays of your own"),
     "train": ("torch", "training and export of models"),
@@ -82,6 +90,7 @@ def examine(config_name: str, out: Path, overrides: tuple[str, ...] = ()) -> Ite
     yield from _provider()
     yield _disk(out)
     yield from _addresses(config_name, overrides)
+    yield from _guarded("speed", lambda: _speed(config_name, overrides))
 
 
 def _guarded(what: str, look: Callable[[], Finding]) -> Iterator[Finding]:
@@ -197,6 +206,62 @@ def _addresses(config_name: str, overrides: tuple[str, ...]) -> Iterator[Finding
         yield Finding("addresses", f"taken: {', '.join(taken)}", "note", do)
     else:
         yield Finding("addresses", f"free: {urls[0]} and {len(urls) - 1} more")
+
+
+def _speed(config_name: str, overrides: tuple[str, ...]) -> Finding:
+    """Return how many frames a second the slower of the processes "detect" and "screen" takes, without links."""
+    try:
+        config = load_any(config_name, overrides)
+    except ConfigError:
+        return Finding("speed", "not measured without a configuration", "note")
+    if not isinstance(config, Config) or not config.detector.quadrants:
+        return Finding("speed", "not measured: not a camera of raysieve's own frames")
+    start, maps, frames = _read_outs(config)
+    used = dict.fromkeys(("detect", "screen"), 0.0)
+    chains = {name: [build(row.stage, config, maps) for row in rows_of(name)] for name in used}
+    messages: list[Message] = [start]
+    number, begun = 0, time.monotonic()
+    while time.monotonic() - begun < SPEED_S or number < 2 * len(frames):
+        for name, chained in chains.items():
+            now = time.monotonic()
+            messages = [one for message in messages for one in chain(chained, message)]
+            used[name] += (time.monotonic() - now) * (number > len(frames))  # the first ones compile what is not kept
+        messages = [_frame(start, number, frames[number % len(frames)])]
+        number += 1
+    rates = {name: (number - len(frames) - 1) / seconds for name, seconds in used.items()}
+    wanted = len(start.quadrants) * 1e9 / start.frame_time_ns
+    found = f"{rates['detect']:,.0f} frames/s in detect, {rates['screen']:,.0f} in screen; the camera has {wanted:,.0f}"
+    slow = "" if min(rates.values()) > SPARE * wanted else "it may fall behind: other programs, or too slow a processor"
+    return Finding("speed", found, "note" if slow else "good", slow)
+
+
+def _read_outs(config: Config) -> tuple[Start, dict[int, Maps], list[NDArray[np.uint16]]]:
+    """Return the start of a stream, its maps, and frames of ten read-outs: noise and two X-rays in each."""
+    layout, rng = config.detector, np.random.default_rng(1)
+    shape, frame_time_ns = (layout.rows, layout.columns), round(layout.frame_time_s * 1e9)
+    places = [
+        Quadrant(id=q.id, rows=shape[0], columns=shape[1], origin_x_px=q.origin_x_px, origin_y_px=q.origin_y_px)
+        for q in layout.quadrants
+    ]
+    start = Start(
+        stream="doctor", run_id="doctor", quadrants=tuple(places), frame_time_ns=frame_time_ns,
+        live_time_ns=frame_time_ns, gain_ev=layout.gain_ev_per_adu, saturation=layout.adc_max_adu,
+    )  # fmt: skip
+    level, noise = np.full(shape, OFFSET_ADU, np.float32), np.full(shape, NOISE_ADU, np.float32)
+    good = np.zeros(shape, np.uint8)
+    maps = {q.id: Maps(quadrant=q.id, offset=level, noise=noise, bad=good, version="doctor") for q in places}
+    frames = np.rint(rng.normal(OFFSET_ADU, NOISE_ADU, (10 * len(places), *shape))).astype(np.uint16)
+    for frame in frames:
+        frame[rng.integers(2, shape[0] - 2, 2), rng.integers(2, shape[1] - 2, 2)] += round(
+            XRAY_EV / layout.gain_ev_per_adu
+        )
+    return start, maps, list(frames)
+
+
+def _frame(start: Start, number: int, pixels: NDArray[np.uint16]) -> Frame:
+    sequence, place = divmod(number, len(start.quadrants))
+    of = start.quadrants[place].id
+    return Frame(stream="doctor", sequence=sequence, time_ns=sequence * start.frame_time_ns, quadrant=of, pixels=pixels)
 
 
 def _free(url: str) -> bool:

@@ -20,6 +20,7 @@ from stream.transport.link import CLOSE_S, Push
 from stream.wiring import TABLE
 
 LATE_NS = 20_000_000  # after its time, when it has been sent: the source or the link does not keep up
+BEHIND_S = 1.0  # said in words: the latencies are then those of a queue that grows
 SKY_CLOSE_S = 600.0  # a search of the whole sky may follow each of the messages that still wait
 START_LEAD_S = 0.5  # at its real rate a camera announces a run this long before the first frame
 
@@ -30,14 +31,15 @@ def push_to(url: str, keys: Path | None = None, peer: str = "camera") -> Push:
 
 
 def feed(messages: Iterator[Message], push: Push, speed: float, frames: int | None, wait_s: float) -> dict[str, Any]:
-    """Send messages at `speed` times real time (0: as fast as possible); return frames, late ones, seconds.
+    """Send messages at `speed` times real time (0: as fast as possible); return what was sent.
 
+    That is frames or photons, how many were late and by how much at most, seconds.
     frames: how many are expected, for the progress bar; None: not known. Photons are counted if there are any. Closes
     the link.
     Raises LinkError if it refuses our keys, or no reader takes a message for `wait_s`.
     """
     url = push.url
-    began, sent, late, photons = time.monotonic(), 0, 0, 0
+    began, sent, late, photons, latest_ns = time.monotonic(), 0, 0, 0, 0
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"to {url}", total=frames)
         for message in _paced(messages, speed):
@@ -46,7 +48,9 @@ def feed(messages: Iterator[Message], push: Push, speed: float, frames: int | No
             if isinstance(message, Frame):
                 began = began if sent else time.monotonic()
                 sent += 1
-                late += speed > 0 and now_ns() - message.trace[0] > LATE_NS
+                behind_ns = now_ns() - message.trace[0] if speed > 0 else 0
+                late += behind_ns > LATE_NS
+                latest_ns = max(latest_ns, behind_ns)
                 if sent % 100 == 0:
                     progress.update(task, completed=sent)
             elif isinstance(message, Product):
@@ -55,7 +59,8 @@ def feed(messages: Iterator[Message], push: Push, speed: float, frames: int | No
     push.close(timeout_s=SKY_CLOSE_S if photons else CLOSE_S, come_s=wait_s)
     used = os.times()
     found = {"photons": photons} if photons else {"frames": sent}
-    return {**found, "late": late, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
+    found |= {"late": late, "latest_s": round(latest_ns * 1e-9, 3)}
+    return {**found, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
 
 
 def say(account: dict[str, Any], as_json: bool) -> None:
@@ -64,6 +69,11 @@ def say(account: dict[str, Any], as_json: bool) -> None:
     frames, wall = account[what], account["wall_s"]
     late = f"; {account['late']} more than {LATE_NS / 1e6:.0f} ms late" if account["late"] else ""
     click.echo(f"sent {frames} {what} in {wall:.2f} s: {frames / max(wall, 1e-3):.0f} {what}/s{late}")
+    if account["latest_s"] > BEHIND_S:
+        click.echo(
+            f"fell behind by {account['latest_s']:.1f} s: this machine is too slow for this rate, or busy with "
+            "something else (--rate 0.5: half as fast)"
+        )
     if as_json:
         click.echo(json.dumps(account))
 

@@ -46,7 +46,7 @@ def test_the_page_loads_and_its_values_move(running, open_page):
     page.wait_for_selector("body[data-ready]")
     for where in ("#newest", "#counts", "#frame-told"):
         rises(page, where)
-    assert "running" in page.inner_text("#state")
+    told(page, "#state", "running")  # and not behind
     assert "X-rays" in page.inner_text("#frame-told")
     assert page.locator("#processes tbody tr").count() == 3
     assert page.locator(".card:visible").count() >= 8

@@ -4,6 +4,7 @@ import { chosen, showProducts } from "./products.js";
 import { ago, byId, clock, fixed, put, rowsOf, span } from "./text.js";
 
 const NOW_MS = 100, IMAGE_MS = 100, CHARTS_MS = 1000, FRAME_MS = 500, TICK_MS = 250, LOST_MS = 1500, AGAIN_MS = 500;
+const BEHIND_S = 1; // from then on it does not keep up
 const OLD_S = { seen: 2, frame: 6, daemon: 3 };
 const SIGN = { running: "●", finished: "■", stale: "▲", absent: "○", dead: "✕", lost: "✕" };
 const choice = { kind: "xrays", low: 0, high: 0, log: true, cams: false };
@@ -111,11 +112,18 @@ function show(now) {
   if (seen.spectra) showSeen(seen);
 }
 
+/** Return how many seconds the stream is behind its camera, beyond what is the view's own age; 0 if it keeps up. */
+function behind(seen) {
+  const lag = Math.max(0, (seen.lag_s ?? 0) - (seen.age_s ?? 0));
+  return seen.open && lag > BEHIND_S ? lag : 0;
+}
+
 function showState({ seen, daemon, view }) {
-  const state = daemon.state;
+  const late = behind(seen), state = daemon.state === "running" && late ? "stale" : daemon.state;
   byId("state").className = `badge ${state}`;
-  put("state", `${SIGN[state]} ${state === "absent" ? "no daemon yet" : state}`);
-  document.title = `${SIGN[state]} raysieve ${state}`;
+  const words = state === "absent" ? "no daemon yet" : late && daemon.state === "running" ? `behind ${ago(late)}` : state;
+  put("state", `${SIGN[state]} ${words}`);
+  document.title = `${SIGN[state]} raysieve ${words}`;
   put("camera", seen.camera || "");
   put("run", seen.run ? `run ${seen.run}${seen.open ? "" : ", ended"}` : `waiting for a stream at ${view.out}`);
   put("newest", seen.newest >= 0 ? `read-out ${seen.newest.toLocaleString("en")}` : "");
@@ -192,7 +200,8 @@ function showSeen(seen) {
   const { age, fraction } = rates;
   for (const kind of ["xrays", "rejected", "tracks"]) put(`tile-${kind}`, last < 0 ? "–" : fixed(rates[kind][last], 0));
   put("tile-fraction", last < 0 ? "–" : `${fixed(100 * fraction[last])} %`);
-  put("tile-readouts", last < 0 ? "–" : fixed(rates.readouts[last], 0));
+  put("tile-readouts", last < 0 ? "–" : `${fixed(rates.readouts[last], 0)} of ${fixed(1000 / seen.frame_time_ms, 0)}`);
+  byId("tile-lag").classList.toggle("late", behind(seen) > 0);
   put("tile-lag", seen.lag_s === null ? "–" : span(Math.max(0, seen.lag_s - seen.age_s)));
   if (drawn) draw.plane(seen.plane);
   if (drawn && last >= 0 && performance.now() - charted > CHARTS_MS) { // they hold whole seconds

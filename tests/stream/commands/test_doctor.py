@@ -60,3 +60,12 @@ def test_a_configuration_that_is_none_is_named():
     code, said = run("--config", "nothing.toml")
     assert code == 1
     assert "nothing.toml" in said
+
+
+def test_speed_is_measured_beside_what_the_camera_gives(monkeypatch):
+    monkeypatch.setattr(doctor, "SPEED_S", 0.05)
+    said = of("speed", "--config", "quick")
+    assert "the camera has 800" in said["found"]
+    monkeypatch.setattr(doctor, "SPARE", 1e9)
+    assert of("speed", "--config", "quick")["mark"] == "note"
+    assert "not measured" in of("speed", "--config", "lat")["found"]

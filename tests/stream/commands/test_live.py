@@ -61,6 +61,11 @@ def test_late_frames_are_counted(recording, tmp_path, capsys):
         hasty = feed(slowly(_looped(recording, 1)), push_to(reader.url), 0.0, 12, 10.0)
     assert account["frames"] == hasty["frames"] == 12
     assert account["late"] >= 11  # all but the first, by which the others are timed
-    assert hasty["late"] == 0  # nothing is late where no time was set
-    say(account, as_json=False)
-    assert f"; {account['late']} more than 20 ms late" in capsys.readouterr().out
+    assert (hasty["late"], hasty["latest_s"]) == (0, 0)  # nothing is late where no time was set
+    assert account["latest_s"] > 0.02
+    say(account | {"latest_s": 0.9}, as_json=False)
+    told = capsys.readouterr().out
+    assert f"; {account['late']} more than 20 ms late" in told
+    assert "behind" not in told
+    say(account | {"latest_s": 14.42}, as_json=False)
+    assert "fell behind by 14.4 s" in capsys.readouterr().out
