@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analyse.field import FieldPosterior, quantiles
 from stream.judges.catalogue import BAND_KEV, Seen
-from stream.transport.pictures import BETWEEN, BLUE, GREY, MARKED, VERMILION, picture
+from stream.transport.pictures import BETWEEN, BLUE, GREY, MARKED, STYLES, VERMILION, picture
 
 _DATA, _MODEL = BLUE, VERMILION
 
@@ -32,15 +32,17 @@ def plot_field(path: Path, seen: Seen, done: FieldPosterior) -> None:
                 xscale="log", xlabel="rate as found (counts s$^{-1}$)", ylabel="joint / found, 68 %", ylim=(0, 2.5)
             )
         if done.labels is not None:
-            for k, name in enumerate((*done.labels.classes, "none")):
-                classes.plot(done.labels.before[:, k], done.labels.after[:, k], ".", ms=4, label=name)
+            names = (*done.labels.classes, "none")
+            for k, (name, (colour, _, mark)) in enumerate(zip(names, STYLES * 2, strict=False)):
+                before, after = done.labels.before[:, k], done.labels.after[:, k]
+                classes.plot(before, after, mark, color=colour, ms=3, mew=0.5, label=name)
             classes.plot([0, 1], [0, 1], color=GREY, lw=0.8)
             classes.legend()
             classes.set(xlabel="P(class) of the features as measured", ylabel="P(class), marginal")
         for empty in (axis for axis in (rates, classes) if not axis.has_data()):
             empty.set_axis_off()
         gates = "gates passed" if done.sampled.fault() is None else "GATES FAILED"
-        figure.suptitle(f"{gates}; {done.model.photons.sum():.0f} photons")
+        figure.suptitle(f"{gates}; {done.model.photons.sum():,.0f} photons")
 
 
 def _counts(figure: Figure, axes: Axes, seen: Seen, done: FieldPosterior) -> None:
