@@ -11,7 +11,8 @@ BIN := .venv/bin
 	@touch $@
 
 run: .venv/ready  ## replay a simulated observation into the live daemon; results in out/
-	$(BIN)/raysieve demo --out out
+	@$(BIN)/raysieve demo --out out
+	@echo 'next: source .venv/bin/activate, then the commands of the README'
 
 # Two processes at once: what computes for long, and the rest.
 LONG := tests/analyse tests/models tests/export tests/sim tests/real tests/tutorials
