@@ -41,12 +41,25 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command, or None for an unknown name."""
+        """Import and return a command, or None for an unknown name; one that is not all here says what is missing."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as fault:
+            return _not_here(cmd_name, str(fault))
         return command
+
+
+def _not_here(name: str, why: str) -> click.Command:
+    """Return what stands for a command whose modules are not all here: the others go on."""
+
+    def refuse() -> None:
+        raise RaysieveError(f"{name}: {why}; expected a whole installation of raysieve")
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    return click.Command(name, anything, refuse, short_help=f"Not here: {why}.")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -35,6 +35,16 @@ def test_every_command_explains_itself_with_an_example(command):
     assert "Example: raysieve" in result.output
 
 
+def test_a_command_that_is_not_here_is_named_and_the_others_go_on(monkeypatch):
+    monkeypatch.setitem(COMMANDS, "view", "no_such_package.commands:view")
+    shown = CliRunner().invoke(cli, ["--help"])
+    assert shown.exit_code == 0
+    assert "Not here: No module named 'no_such_package'." in shown.output
+    assert "doctor" in shown.output
+    fault = CliRunner().invoke(cli, ["view", "wfi", "--port", "0", "--help"]).exception
+    assert "view: No module named 'no_such_package'; expected a whole installation" in str(fault)
+
+
 def leaves(command, words=()):
     """Yield the words of each command below one that are not groups."""
     if not isinstance(command, click.Group):
