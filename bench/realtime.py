@@ -40,7 +40,9 @@ def prepare(out: Path, photons: float) -> None:
             "--overwrite",
         ]
         subprocess.run(raysieve(*dark), check=True)
-        subprocess.run(raysieve("calibrate-dark", str(out / "dark.h5"), str(out / "maps.h5")), check=True)
+        subprocess.run(
+            raysieve("calibrate-dark", str(out / "dark.h5"), str(out / "maps.h5"), "--overwrite"), check=True
+        )
     sky = ["--readouts", str(READOUTS), "--photons", str(photons), "--seed", "1", "--overwrite"]
     subprocess.run(raysieve("simulate", "wfi", str(out / "sky.h5"), "-c", "wfi", *sky), check=True)
 

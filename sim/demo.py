@@ -48,7 +48,7 @@ def demo(config_name: str, out: Path, loops: int, serve: bool) -> None:
     _raysieve("simulate", "wfi", str(dark), *camera, "--readouts", str(DARK_READOUTS), "--dark")
     _raysieve("simulate", "wfi", str(observation), *camera, "--readouts", str(READOUTS))
     console.print("[bold]2/5[/] offset, noise and bad-pixel maps from the dark run")
-    _raysieve("calibrate-dark", str(dark), str(maps))
+    _raysieve("calibrate-dark", str(dark), str(maps), "--overwrite")
     often = "until ctrl-C" if serve else f"{loops} times"
     console.print(f"[bold]3/5[/] the daemon, fed at its real rate: {often} the same {READOUTS} read-outs")
     url = url_of(TABLE[0].link, config.links)

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import track
 
 from config.load import load
-from sim.check import folder_for, require
+from sim.check import require
 from sim.seeds import Seeds
-from stream.commands.options import configured
+from stream.commands.options import configured, writes_out
 from stream.messages import Message
 from stream.transport.ccsds_writer import TelemetryWriter
 from stream.transport.fitsfile import new_file
@@ -67,6 +67,7 @@ def flip(packet: bytes, bit: int) -> bytes:
 @click.option("--duplicate", default=0.0, type=CHANCE, help="Share of packets that arrive twice.")
 @click.option("--corrupt", default=0.0, type=CHANCE, help="Share of packets with a flipped bit.")
 @click.option("--seed", default=0, help="Same seed, same faults.")
+@writes_out
 def telemetry(
     recording: Path, out: Path, config_name: str, overrides: tuple[str, ...], maps: Path | None, seed: int,
     **chances: float,
@@ -80,7 +81,6 @@ def telemetry(
     config = load(config_name, overrides)
     link = BadLink(**chances, seeds=Seeds(seed))
     named = maps or (Path(config.correct.maps) if config.correct.maps else None)
-    folder_for(out)
     with Recording(recording) as source, new_file(out) as file:
         given = read_maps(named) if named else source.maps()
         stages = [build(row.stage, config, given) for row in rows_of("detect")]

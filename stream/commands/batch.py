@@ -10,7 +10,7 @@ from rich.progress import Progress, TaskID
 from config.lat import Lat
 from config.load import load_any
 from stream.commands.job import Advance, Job, carry_out
-from stream.commands.options import configured
+from stream.commands.options import configured, writes_out
 from stream.errors import ConfigError
 from stream.stages.calibrate import Calibrate
 from stream.transport.maps import write_maps
@@ -80,6 +80,7 @@ LEAST_NOISE_ADU = 0.05  # every ADC has more
 @click.command("calibrate-dark")
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
+@writes_out
 def calibrate_dark(recording: Path, out: Path) -> None:
     """Build offset, noise and bad-pixel maps from a dark run (a recording without sources).
 

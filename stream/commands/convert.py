@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from stream.commands.options import writes_out
 from stream.commands.photons import convert_ft1
 from stream.transport.foreign.islands import Converted
 
@@ -26,6 +27,7 @@ def convert() -> None:
 @click.argument("out", type=FILE)
 @click.option("--bias", multiple=True, type=FILE, help="Flight bias frame of a CCD; once for each CCD.")
 @click.option("--bpix", type=FILE, help="Bad-pixel list.")
+@writes_out
 def acis(events: Path, out: Path, bias: tuple[Path, ...], bpix: Path | None) -> None:
     """Chandra ACIS, FAINT (3x3) or VFAINT (5x5) event list.
 
@@ -33,12 +35,13 @@ def acis(events: Path, out: Path, bias: tuple[Path, ...], bpix: Path | None) -> 
     """
     from stream.transport.foreign import acis as reader
 
-    _say(out, reader.convert(events, _ready(out), bias=bias, bpix=bpix))
+    _say(out, reader.convert(events, out, bias=bias, bpix=bpix))
 
 
 @convert.command()
 @click.argument("events", type=FILE)
 @click.argument("out", type=FILE)
+@writes_out
 def suzaku(events: Path, out: Path) -> None:
     """Suzaku XIS 3x3 event list.
 
@@ -46,13 +49,14 @@ def suzaku(events: Path, out: Path) -> None:
     """
     from stream.transport.foreign import suzaku as reader
 
-    _say(out, reader.convert(events, _ready(out)))
+    _say(out, reader.convert(events, out))
 
 
 @convert.command("wfi-pixels")
 @click.argument("pixels", type=FILE)
 @click.argument("out", type=FILE)
 @click.option("--adu-ev", type=click.FloatRange(min=0, min_open=True), help="Frames in ADU of this size, not in keV.")
+@writes_out
 def wfi_pixels(pixels: Path, out: Path, adu_ev: float | None) -> None:
     """Geant4 pixel list of the Athena WFI background group (FRAME, DETID, ACTX, ACTY, ENERGY).
 
@@ -62,12 +66,13 @@ def wfi_pixels(pixels: Path, out: Path, adu_ev: float | None) -> None:
     """
     from stream.transport.foreign import wfi_pixels as reader
 
-    _say(out, reader.convert(pixels, _ready(out), adu_ev=adu_ev))
+    _say(out, reader.convert(pixels, out, adu_ev=adu_ev))
 
 
 @convert.command()
 @click.argument("packets", type=FILE)
 @click.argument("out", type=FILE)
+@writes_out
 def ccsds(packets: Path, out: Path) -> None:
     """CCSDS space packets of events, as `raysieve simulate telemetry` writes them; says what was lost or damaged.
 
@@ -77,7 +82,7 @@ def ccsds(packets: Path, out: Path) -> None:
     """
     from stream.transport import ccsds_reader as reader
 
-    counted = asdict(reader.convert(packets, _ready(out)))
+    counted = asdict(reader.convert(packets, out))
     found = {name: counted.pop(name) for name in ("packets", "frames", "events", "wraps")}
     click.echo(f"{out}: " + ", ".join(f"{count} {name}" for name, count in found.items()))
     if counted["lost_frames"] < 0:
@@ -94,6 +99,7 @@ def ccsds(packets: Path, out: Path) -> None:
 @click.option("--ion", multiple=True, help="Of a database: these only, as o_7; may be repeated. [default: all]")
 @click.option("--log-t", nargs=3, type=float, default=(5.8, 7.3, 0.05), show_default=True, help="Least, most, step.")
 @click.option("--log-n", nargs=3, type=float, default=(8.0, 13.0, 0.5), show_default=True, help="Least, most, step.")
+@writes_out
 def chianti(given: Path, out: Path, ion: tuple[str, ...], log_t: Steps, log_n: Steps) -> None:
     """Emissivities of coronal lines as a table: of a grid (npz), or of CHIANTI's files (directory or tar).
 
@@ -113,16 +119,11 @@ def chianti(given: Path, out: Path, ion: tuple[str, ...], log_t: Steps, log_n: S
             for name, why in found.left.items():
                 click.echo(f"  {name}: {why}: left out", err=True)
             table = solve(found, grids[0], grids[1], ion, lambda name: click.echo(f"  {name}", err=True))
-    tables.write_lines(_ready(out), table)
+    tables.write_lines(out, table)
     click.echo(f"{out}: {len(table):,} lines of {len(set(table.ion.tolist()))} ions")
 
 
 convert.add_command(convert_ft1)
-
-
-def _ready(out: Path) -> Path:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    return out
 
 
 def _say(out: Path, made: Converted) -> None:

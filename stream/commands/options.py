@@ -1,15 +1,48 @@
 """What several commands share."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
+from stream.errors import ConfigError
+
 
 def told(stage: str, about: Mapping[str, str]) -> str:
     """Return what a stage says of itself (`about`) as one line."""
     return f"{stage}: {'; '.join(f'{key} {value}' for key, value in about.items())}"
+
+
+def folder_for(out: Path) -> Path:
+    """Return the folder of a file to be written, made if need be. Raises ConfigError if it cannot be."""
+    if out.is_dir():
+        raise ConfigError(f"{out}: expected a file to write, not a folder")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written: {out.parent}: {error.strerror}") from None
+    return out.parent
+
+
+def new_or_replaced(out: Path, overwrite: bool) -> None:
+    """Make the folder of a file to be written. Raises ConfigError if it cannot be, or the file is there already."""
+    folder_for(out)
+    if out.exists() and not overwrite:
+        raise ConfigError(f"{out}: exists; --overwrite replaces it")
+
+
+def writes_out(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --overwrite to a command with the argument OUT, a file: one that is there is refused without it."""
+
+    @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+    @wraps(command)
+    def checked(*, overwrite: bool, out: Path, **given: Any) -> Any:
+        new_or_replaced(out, overwrite)
+        return command(out=out, **given)
+
+    return checked
 
 
 def pictured(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

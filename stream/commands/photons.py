@@ -7,7 +7,7 @@ import click
 import numpy as np
 
 from config.lat import Lat
-from stream.commands.options import told
+from stream.commands.options import new_or_replaced, told
 from stream.errors import ConfigError
 from stream.lat.photons import Table
 from stream.process_sky import sink_of, stages_of
@@ -28,7 +28,8 @@ from stream.transport.photons import (
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--class-bit", type=click.IntRange(-1, 31), help="Of EVENT_CLASS; -1: all. Default: the source class.")
-def convert_ft1(files: tuple[Path, ...], out: Path, class_bit: int | None) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+def convert_ft1(files: tuple[Path, ...], out: Path, class_bit: int | None, overwrite: bool) -> None:
     """Fermi-LAT photons (FT1) and where it looked (FT2), any number of files in any order, as one recording.
 
     Without FT2 there will be counts, and no exposure.
@@ -37,7 +38,7 @@ def convert_ft1(files: tuple[Path, ...], out: Path, class_bit: int | None) -> No
     """
     if out.suffix.lower() not in (".h5", ".hdf5"):
         raise ConfigError(f"{out}: expected the name of a recording, .h5, after the files")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    new_or_replaced(out, overwrite)
     stream = open_photons(files, class_bit)
     total = write_photons(out, stream, {"files": len(files), "class_bit": "source" if class_bit is None else class_bit})
     click.echo(f"{out}: {total} photons in {_days(stream.gti):.3f} days of good time")
