@@ -88,6 +88,7 @@ class Catalogue:
 def make_catalogue(seen: Seen, threshold: float = 5.0, like: Catalogue | None = None) -> Catalogue:
     """Find sources at a threshold in sigma, measure them, fit their spectra. No events: no rows.
 
+    Without an area of the response nothing is fitted: fluxes would be photons per second, slopes those of the area.
     like: an earlier one of the same field; fits of sources that were there begin where they ended, in half the time.
     """
     counts = seen.image(*BAND_KEV)
@@ -96,11 +97,11 @@ def make_catalogue(seen: Seen, threshold: float = 5.0, like: Catalogue | None = 
     regions = list(_regions(seen, found))
     spectra = tuple(_spectrum(seen, region) for region in regions)
     net = np.array([net_counts(spectrum, seen.response)[0] for spectrum in spectra])
-    earlier = _earlier(found, like)
+    earlier, has_area = _earlier(found, like), seen.response.has_area
     fits = {
         text: [
             _fit(text, s, seen.response, like.fits[text][k] if like is not None and k >= 0 else None)
-            if n >= least
+            if n >= least and has_area
             else None
             for s, n, k in zip(spectra, net, earlier, strict=True)
         ]

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from stream.kernels.fold import cut_runs, find_runs, fold_runs
 from stream.spectra.grid import Floats, Grid
 
+MOST_EFFICIENT = 1.5  # counts of a photon; more, and a matrix holds cm2
+
 
 @dataclass(frozen=True, slots=True)
 class Runs:
@@ -89,6 +91,12 @@ class Response:
         area = np.ones(len(lo)) if area_cm2 is None else np.asarray(area_cm2, float)
         channel = np.arange(first_channel, first_channel + len(e_min), dtype=np.int32)
         return cls(lo, hi, channel, e_min, e_max, area, Runs.of(matrix))
+
+    @property
+    def has_area(self) -> bool:
+        """Whether an ARF came with it, or the area is in its matrix: then the channels of an energy add up beyond 1."""
+        each = np.repeat(self.runs.energy, np.diff(self.runs.ends, prepend=0))
+        return bool(np.any(self.area_cm2 != 1) or np.bincount(each, self.runs.values).max(initial=0) > MOST_EFFICIENT)
 
     def fold(self, photons: ArrayLike) -> Floats:
         """Return counts s-1 (m,) of photons cm-2 s-1 (n,) per bin of energy."""

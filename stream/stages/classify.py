@@ -54,7 +54,8 @@ class Classify:
         if self._response is None:
             return {}
         model = dict(self._judge.about) if self._judge else {"classes": "no model"}
-        return {**model, "response": self._section.rmf}
+        area = {} if self._response.has_area else {"no area": "(--arf, classify.arf), so no fits and no fluxes"}
+        return {**model, "response": self._section.rmf, **area}
 
     def process(self, message: Message) -> Iterable[Message]:
         """Product "images": pass it, then give what is in it."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ Floats = NDArray[np.float64]
 LARGEST: Final = 2048  # pixels a side
 PLACES: Final = {"sky": ("X", "Y"), "detector": ("DETX", "DETY")}
 MARGIN: Final = 0.5
+EPIC: Final = ("EMOS", "EPN")
 KEPT: Final = ("TELESCOP", "INSTRUME", "OBJECT", "OBS_ID", "MJDREFI", "MJDREFF")
 SECOND_NS: Final = 1_000_000_000
 
@@ -36,17 +38,18 @@ class Frame:
         return self.low[axis] + (pixel + 0.5) * self.bin_px
 
 
-def frame_of(events: NDArray[Any], header: Mapping[str, Any], coordinates: str, bin_px: int) -> Frame:
+def frame_of(events: NDArray[Any], header: Mapping[str, Any], coordinates: str, bin_px: int | None) -> Frame:
     """Return the image that holds all events, or the detector where the list says how large it is.
 
-    coordinates: "sky", "detector" or "auto". Raises ConfigError without their columns, or for an image too large.
+    coordinates: "sky", "detector" or "auto"; bin_px: None for the least that keeps the image below LARGEST.
+    Raises ConfigError without their columns, or for an image too large.
     """
     names = events.dtype.names or ()
     kinds = [kind for kind in PLACES if coordinates in ("auto", kind)]
     pair = next((PLACES[kind] for kind in kinds if set(PLACES[kind]) <= set(names)), None)
     if pair is None:
         raise ConfigError(f"events: EVENTS has no columns {' or '.join('/'.join(PLACES[kind]) for kind in kinds)}")
-    low, size = [], []
+    low, span = [], []
     for axis, name in enumerate(pair):
         values = np.asarray(events[name], float)
         values = values[np.isfinite(values)]
@@ -54,29 +57,38 @@ def frame_of(events: NDArray[Any], header: Mapping[str, Any], coordinates: str, 
         if name.startswith("DET") and header.get("NQUADS") == 1 and f"Q00N{'XY'[axis]}" in header:
             begin, end = 0.0, float(header[f"Q00N{'XY'[axis]}"]) - 1
         low.append(float(np.floor(begin + MARGIN) - MARGIN))
-        size.append(int((end - low[-1]) // bin_px) + 1)
+        span.append(end - low[-1])
+    least = int(max(span) // LARGEST) + 1
+    bin_px = bin_px or least
+    size = [int(wide // bin_px) + 1 for wide in span]
     if max(size) > LARGEST:
-        least = -(-max(size) * bin_px // LARGEST)
         raise ConfigError(
             f"bin_px: an image of {size[0]} x {size[1]} pixels, at most {LARGEST} a side: expected {least} or more"
         )
     return Frame(pair, (low[0], low[1]), bin_px, (size[1], size[0]))
 
 
-def energy_of(events: NDArray[Any], response: Response | None) -> Floats:
+def energy_of(
+    events: NDArray[Any], response: Response | None, header: Mapping[str, Any] = MappingProxyType({})
+) -> Floats:
     """Return energies, keV, (n,): of the column ENERGY (eV), or of PI or PHA by the response's EBOUNDS.
 
-    NaN for channels that these do not hold. Raises ConfigError without any of them, or without a response for these.
+    PI of XMM-Newton's EPIC (by the header) is in eV, and no channel. NaN for channels that these do not hold. Raises
+    ConfigError without any of them, or without a response for these.
     """
     names = events.dtype.names or ()
     if "ENERGY" in names:
         return np.asarray(events["ENERGY"], float) / 1000
+    if "PI" in names and header.get("TELESCOP") == "XMM" and str(header.get("INSTRUME", "")).startswith(EPIC):
+        return np.asarray(events["PI"], float) / 1000
     kind = response.about.get("CHANTYPE", "PI") if response is not None else "PI"
     chosen = next((name for name in (kind, "PI", "PHA") if name in names), None)
     if chosen is None:
         raise ConfigError("events: EVENTS has no column ENERGY, PI or PHA")
     if response is None:
-        raise ConfigError(f"events: EVENTS has {chosen} and no ENERGY: give the response that says what it means")
+        raise ConfigError(
+            f"events: EVENTS has {chosen} and no ENERGY: give the response (--rmf) that says what it means"
+        )
     middle = (response.e_min_kev + response.e_max_kev) / 2
     return np.interp(events[chosen], response.channel, middle, left=np.nan, right=np.nan)
 
@@ -122,19 +134,21 @@ def sky_of(header: Mapping[str, Any], frame: Frame) -> WCS | None:
     return wcs if wcs.has_celestial and str(wcs.wcs.ctype[0]).startswith("RA") else None
 
 
-def read_sky_list(path: Path, number: int, response: Response | None, bin_px: int) -> Product:
+def read_sky_list(path: Path, number: int, response: Response | None, bin_px: int | None) -> Product:
     """Return an event list of another mission as a product "events": one camera, evenly exposed, in sky pixels.
 
-    bin_px: pixels of the list along one of the camera that it becomes, so that an image is not too large. Events whose
-    energy or place is not known are left out and counted in NOPLACE. Raises ConfigError, one line.
+    bin_px: pixels of the list along one of the camera that it becomes, so that an image is not too large; None: the
+    least that fits; card SKY_BIN. Events whose energy or place is not known are left out and counted in NOPLACE.
+    Raises ConfigError, one line.
     """
     tables, header = read_event_list(path)
     events = tables["EVENTS"]
     try:
         frame, seconds = frame_of(events, header, "auto", bin_px), exposure_of(header, tables)
-        energy = energy_of(events, response)
+        energy = energy_of(events, response, header)
     except ConfigError as fault:
         raise ConfigError(f"{path}: {str(fault).removeprefix('events: ')}") from None
+    bin_px = frame.bin_px
     x, y = ((np.asarray(events[n], float) - low) / bin_px - 0.5 for n, low in zip(frame.names, frame.low, strict=True))
     good = np.isfinite(x) & np.isfinite(y) & np.isfinite(energy)
     rows = np.zeros(int(good.sum()), [("TIME", "f8"), ("DETX", "f8"), ("DETY", "f8"), ("ENERGY", "f8"), ("PI", "i4")])
@@ -152,7 +166,7 @@ def read_sky_list(path: Path, number: int, response: Response | None, bin_px: in
     cards: dict[str, Any] = {key: header[key] for key in KEPT if isinstance(header.get(key), str | int | float)}
     cards |= {"NQUADS": 1, "Q00X0": 0, "Q00Y0": 0, "Q00NX": frame.shape[1], "Q00NY": frame.shape[0]}
     cards |= {"FRAME_NS": SECOND_NS, "LIVE_NS": round(seconds / whole * SECOND_NS), "NREAD00": whole}
-    cards |= {"NOPLACE": int((~good).sum()), "INTERVAL": number, "FOLDER": "."}
+    cards |= {"NOPLACE": int((~good).sum()), "INTERVAL": number, "FOLDER": ".", "SKY_BIN": bin_px}
     sky = sky_of(header, frame)
     if sky is not None:
         for axis in (0, 1):

@@ -2,12 +2,15 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from click.testing import CliRunner
+from rich.console import Console
 
 from config.errors import ConfigError
 from raysieve import cli
 from sim.sources.camera import built_in
 from sim.sources.field import Setup, make_field
 from sim.sources.files import write_event_list
+from stream.commands.catalogue import notes_of, table_of
+from stream.messages import Product
 from stream.transport.ogip_writer import write_arf, write_rmf
 from tests.event_lists import event_list, write
 
@@ -76,7 +79,7 @@ def test_a_region_that_cannot_be_is_one_line(folder, tmp_path):
     for text, told in (("circle(-50,9,5)", "region_1: no pixel with exposure"), ("polygon(1,2,3,4,5,6)", "line 2")):
         drawn.write_text(f"image\n{text}\n")
         with pytest.raises(ConfigError, match=told) as fault:
-            run(folder / "field.fits", *camera, "--regions", drawn, "--out", tmp_path / "out")
+            run(folder / "field.fits", *camera, "--regions", drawn, "--out", tmp_path / "out", "--overwrite")
         assert str(fault.value).startswith(str(drawn))
         assert "\n" not in str(fault.value)
 
@@ -100,3 +103,64 @@ def test_sources_of_a_list_in_sky_pixels_lie_where_its_photons_do(folder, tmp_pa
     assert source["NET_COUNTS"] == pytest.approx(count, rel=0.15)
     assert source["DEC"] == pytest.approx(22.0 - 20e-4, abs=5e-5)
     assert source["RA"] == pytest.approx(83.6 - 30e-4 / np.cos(np.radians(22)), abs=5e-5)
+
+
+def test_without_an_area_there_are_no_fluxes_and_that_is_said(folder, tmp_path):
+    said = run(folder / "field.fits", "-c", "wfi", "--rmf", folder / "camera.rmf", "--out", tmp_path)
+    assert "no area (--arf, classify.arf), so no fits and no fluxes" in said.output
+    with fits.open(tmp_path / "sources.fits") as hdus:
+        sources = hdus["SOURCES"].data
+        assert "FITTED" not in hdus
+    assert len(sources)
+    for name in ("LOG_FLUX", "PHOTON_INDEX", "LOG_NH", "LOG_KT"):
+        assert np.isnan(sources[name]).all()
+    assert sources["P"].sum(axis=1) + sources["P_OUTLIER"] == pytest.approx(1, abs=1e-5)
+
+
+def test_products_are_replaced_only_when_told_to(folder, tmp_path):
+    words = (folder / "field.fits", "-c", "wfi", "--out", tmp_path)
+    assert run(*words).exit_code == 0
+    with pytest.raises(ConfigError, match=r"images.fits: exists; --overwrite replaces it"):
+        run(*words)
+    (tmp_path / "sources.fits").write_text("of another run")
+    assert run(*words, "--overwrite").exit_code == 0
+    assert not (tmp_path / "sources.fits").exists()
+
+
+def test_the_table_names_outliers_places_on_the_sky_and_units():
+    names = ("ID", "X", "Y", "RA", "DEC", "NET_COUNTS", "SIGNIFICANCE", "LOG_FLUX", "PHOTON_INDEX", "LOG_NH")
+    kinds = [(name, "f8") for name in names] + [("CLASS", "i4"), ("P", "f4", (2,)), ("P_OUTLIER", "f4")]
+    rows = np.zeros(2, [*kinds, ("HYPERSCORE", "f4")])
+    rows["P"], rows["P_OUTLIER"], rows["RA"] = [[0.06, 0.04], [0.2, 0.7]], [0.9, 0.1], 266.41684
+    rows["CLASS"] = [0, 1]
+    header = {"EXPOSURE": 10.0, "CLASS0": "star", "CLASS1": "CV"}
+    console = Console(width=130)
+    with console.capture() as shown:
+        console.print(table_of(rows, header))
+    _, head, first, second = shown.get().splitlines()
+    assert head.split()[:5] == ["ID", "X", "Y", "RA", "DEC"]
+    assert first.split()[-3:-1] == ["outlier", "0.90"]
+    assert second.split()[-3:-1] == ["CV", "0.70"]
+    assert "266.41684" in first
+
+
+def test_units_stand_below_the_table(folder, tmp_path):
+    camera = ("--rmf", folder / "camera.rmf", "--arf", folder / "camera.arf")
+    said = " ".join(run(folder / "field.fits", "-c", "wfi", *camera, "--out", tmp_path).output.split())
+    assert "log flux: log10 of erg cm-2 s-1, absorbed, 0.5-8 keV" in said
+    assert "score: 100 to 110, rises with P" in said
+
+
+def test_what_no_catalogue_can_be_made_of_is_said():
+    def notes(events, **cards):
+        return notes_of(Product(stream="", kind="events", sequence=0, time_ns=0, header=cards, tables=events), 4.0)
+
+    one = np.zeros(50, [("FRAME", "i8"), ("QUADRANT", "u1"), ("RAWX", "i2"), ("RAWY", "i2")])
+    one["FRAME"] = one["RAWX"] = np.arange(50)
+    again = one.copy()
+    again["FRAME"] += 400
+    assert notes({"EVENTS": one}, TELESCOP="ATHENA") == []
+    assert "the same frames 2 times (replay --loop)" in notes({"EVENTS": np.concatenate([one, again])})[0]
+    assert "chip coordinates, no aspect" in notes({"EVENTS": one}, TELESCOP="CHANDRA")[0]
+    (taken,) = notes({"EVENTS": one}, TELESCOP="CHANDRA", SKY_BIN=17, Q00NX=2043, Q00NY=2011)
+    assert "2043 x 2011 pixels, each 17 x 17 of the list's (--sky-bin)" in taken

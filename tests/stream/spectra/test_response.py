@@ -56,3 +56,12 @@ def test_groups_hold_enough_counts_and_lose_none(least):
 def test_groups_are_no_wider_than_told():
     grouping = group(np.zeros(20), np.ones(20, bool), 1.0, 4)
     assert np.flatnonzero(grouping == 1).tolist() == [0, 4, 8, 12, 16]
+
+
+def test_a_response_knows_whether_it_has_an_area():
+    edges, bounds = np.linspace(1, 4, 31), np.linspace(1, 3, 21)
+    bins = (edges[:-1], edges[1:]), (bounds[:-1], bounds[1:])
+    matrix = np.full((30, 20), 0.05)
+    assert not Response.of(*bins, matrix).has_area
+    assert Response.of(*bins, matrix, np.full(30, 200.0)).has_area
+    assert Response.of(*bins, 200 * matrix).has_area  # RMF and ARF in one

@@ -83,3 +83,19 @@ def test_without_a_keyword_the_exposure_is_the_good_time(tmp_path):
         del hdus["STDGTI01"]
     with pytest.raises(ConfigError, match=r"sky.fits: no keyword EXPOSURE, LIVETIME or ONTIME, and no good time"):
         read_sky_list(path, 0, RESPONSE, 1)
+
+
+def test_without_a_bin_the_least_is_taken_that_fits(tmp_path):
+    path = write(tmp_path / "sky.fits", columns(X=np.linspace(0, 60000, 500)), EXPOSURE=10.0)
+    header = read_sky_list(path, 0, RESPONSE, None).header
+    assert (header["SKY_BIN"], header["Q00NX"]) == (30, 2001)
+    path = write(tmp_path / "small.fits", columns(), EXPOSURE=10.0)
+    assert read_sky_list(path, 0, RESPONSE, None).header["SKY_BIN"] == 1
+
+
+@pytest.mark.parametrize("name", ["EMOS1", "EPN"])
+def test_pi_of_epic_is_in_ev_with_a_response_or_without(tmp_path, name):
+    path = write(tmp_path / "sky.fits", columns(), EXPOSURE=10.0, TELESCOP="XMM", INSTRUME=name)
+    for response in (RESPONSE, None):
+        events = read_sky_list(path, 0, response, None).tables["EVENTS"]
+        assert events["ENERGY"].tolist() == fits.getdata(path, "EVENTS")["PI"].tolist()
