@@ -39,6 +39,9 @@ def feed(messages: Iterator[Message], push: Push, speed: float, frames: int | No
     Raises LinkError if it refuses our keys, or no reader takes a message for `wait_s`.
     """
     url = push.url
+    if speed > 0 and not push.wait_for_reader(wait_s):  # else the camera's clock would run while a daemon gets warm
+        push.close(timeout_s=0)
+        raise LinkError(f"{url}: no reader came within {wait_s:g} s: nothing was sent")
     began, sent, late, photons, latest_ns = time.monotonic(), 0, 0, 0, 0
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"to {url}", total=frames)

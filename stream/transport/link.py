@@ -148,6 +148,10 @@ class Push(Link):
         self.counters["messages"] += 1
         return True
 
+    def wait_for_reader(self, timeout_s: float) -> bool:
+        """Return whether a reader comes within so long, or has come; what it answers to our keys is not looked at."""
+        return bool(self._monitor.poll(round(1000 * timeout_s)))
+
     def close(self, timeout_s: float = CLOSE_S, come_s: float = math.inf) -> None:
         """Hand over what was accepted, then close. come_s: how long one waits for a reader that has not come yet.
 

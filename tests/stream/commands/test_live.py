@@ -1,11 +1,12 @@
 import time
+from threading import Thread
 
 import numpy as np
 import pytest
 
 from stream.commands.feed import _paced, feed, push_to, say, speed_of
 from stream.commands.live import _looped
-from stream.errors import ConfigError
+from stream.errors import ConfigError, LinkError
 from stream.messages import End, Frame, Start
 from stream.transport.link import Pull
 from stream.transport.recording import Recording, RecordingWriter
@@ -69,3 +70,19 @@ def test_late_frames_are_counted(recording, tmp_path, capsys):
     assert "behind" not in told
     say(account | {"latest_s": 14.42}, as_json=False)
     assert "fell behind by 14.4 s" in capsys.readouterr().out
+
+
+def test_the_clock_of_a_camera_starts_when_its_reader_has_come(recording, tmp_path):
+    url, given = f"ipc://{tmp_path}/s", {}
+    sender = Thread(target=lambda: given.update(feed(_looped(recording, 1), push_to(url), 1.0, 12, 30.0)))
+    sender.start()
+    time.sleep(2)
+    with Pull(url, queue=64, bind=True):
+        sender.join()
+    assert given["frames"] == 12
+    assert given["latest_s"] < 2  # of the time without a reader nothing is late
+
+
+def test_without_a_reader_nothing_is_sent(recording, tmp_path):
+    with pytest.raises(LinkError, match="no reader came within 0.1 s: nothing was sent"):
+        feed(_looped(recording, 1), push_to(f"ipc://{tmp_path}/s"), 1.0, 12, 0.1)
