@@ -84,5 +84,5 @@ def test_the_clock_of_a_camera_starts_when_its_reader_has_come(recording, tmp_pa
 
 
 def test_without_a_reader_nothing_is_sent(recording, tmp_path):
-    with pytest.raises(LinkError, match="no reader came within 0.1 s: nothing was sent"):
+    with pytest.raises(LinkError, match="nothing was sent"):
         feed(_looped(recording, 1), push_to(f"ipc://{tmp_path}/s"), 1.0, 12, 0.1)
