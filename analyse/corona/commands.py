@@ -16,7 +16,7 @@ from config.extra import extra
 from stream.commands.options import name_pictures
 from stream.corona.fluxes import Fluxes
 from stream.errors import ConfigError
-from stream.transport.corona_spectra import read_corona
+from stream.transport.corona_spectra import read_corona, spectra_in
 from stream.transport.fitsfile import disk_faults
 
 FILE = click.Path(path_type=Path)
@@ -73,6 +73,8 @@ def corona(spectrum: Path, out: Path, **given: Any) -> None:
             import h5netcdf  # noqa: F401
             import xarray  # noqa: F401
     read = read_corona(spectrum, given["rmf"], given["arf"], given["fwhm_a"], given["exposure_s"])
+    if (spectra := spectra_in(spectrum)) > 1:
+        click.echo(f"{spectrum}: spectrum 0 of {spectra}; another one: {spectrum.name}{{{spectra - 1}}}")
     keys = ("band_a", "join", "log_n", "free_n", "smoothness")
     plan = Plan(given["use"] or "auto", fixed=tuple(e.lower() for e in given["fixed"]), **{k: given[k] for k in keys})
     found = analyse_fluxes(read, plan) if isinstance(read, Fluxes) else analyse_spectrum(read, plan)

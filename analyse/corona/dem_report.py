@@ -163,13 +163,14 @@ def show(console: Console, report: dict[str, Any], most: int = 30) -> None:
             f"chi2 {_shown(one['chi2'])}"
         )
     if dem := report.get("dem"):
-        table = Table(title=f"emission measure by {dem['by']}, log10 per dex; peak at log T {dem['peak_log_t']:.2f}")
-        for column in ("log T", "log10", "1 sigma", ""):
+        table = Table(title=f"emission measure by {dem['by']}; peak at log T {dem['peak_log_t']:.2f}")
+        for column in ("log T", "log10 per dex", "1 sigma, dex", ""):
             table.add_column(column, justify="right")
         for row in dem["temperatures"]:
             note = "" if row["constrained"] else "not constrained"
             table.add_row(f"{row['log_t']:.2f}", f"{row['log10']:.2f}", f"{row['error']:.2f}", note)
         console.print(table)
+        console.print(f"log10: {dem['unit']} of T. Not constrained: by more than {CONSTRAINED} dex, smoothness decides")
         free = {k: v for k, v in dem["abundances"].items() if v["ln_error"] is not None}
         console.print("abundances: " + ", ".join(f"{k.capitalize()} {v['value']:.2g}" for k, v in free.items()))
         told = f"{dem['statistic']:.1f} for {dem['data']} data"

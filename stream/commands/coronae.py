@@ -21,6 +21,11 @@ from stream.wiring import build_corona
 
 SHOWN = 20
 FILE = click.Path(path_type=Path)
+AS_PRIOR = 0.9  # of the width of the prior's interval: the spectrum has said next to nothing
+LEGEND = (
+    "mean and 68 %: of the one temperature where P(one T), the probability that there is but one, is above 0.5; else "
+    "weighted by emission measure. As prior: no narrower than before the spectrum was seen, log T 6 to 7, log n 9 to 11"
+)
 FEW = 4.0  # sigma: what is beyond it is told of a spectrum that is not known
 
 
@@ -57,6 +62,7 @@ def coronae(spectra: tuple[Path, ...], model: str, out: Path, offset: float, pri
             if isinstance(made, Product) and made.kind == "coronae":
                 console.print(f"{path.name}: {made.header['MODEL']}, of {made.header['INSTRUME']}")
                 console.print(table_of(made, given))
+                console.print(LEGEND)
                 if prior is not None:
                     write_prior(prior, made)
     if sink.counters["not_written"]:
@@ -67,7 +73,7 @@ def table_of(made: Product, given: Product) -> Table:
     """Return what is said of the first spectra, for people. given: the spectra."""
     rows = made.tables["CORONAE"][:SHOWN]
     shown = Table(box=None, pad_edge=False)
-    for head in ("spectrum", "log T (K)", "68 %", "log n (cm-3)", "68 %", "one temperature", "lines", ""):
+    for head in ("spectrum", "log T (K)", "68 %", "log n (cm-3)", "68 %", "P(one T)", "lines", ""):
         shown.add_column(head)
     for row, seems in zip(rows, nearest(rows, given), strict=True):
         name = row["NAME"].decode()
@@ -77,7 +83,11 @@ def table_of(made: Product, given: Product) -> Table:
         end = "" if row["P_ONE"] > 0.5 else "_ANY"
         ends = [f"{row[f'{key}{end}_LO68']:.3f} - {row[f'{key}{end}_HI68']:.3f}" for key in ("LOG_T", "LOG_N")]
         means = [f"{row[f'{key}{end}']:.3f}" for key in ("LOG_T", "LOG_N")]
-        cells = [f"{row['P_ONE']:.2f}", str(int(row["SEEN"].sum())), used(row)]
+        cells = [
+            f"{row['P_ONE']:.2f}",
+            str(int(row["SEEN"].sum())),
+            "; ".join(filter(None, (as_prior(row), used(row)))),
+        ]
         shown.add_row(name, means[0], ends[0], means[1], ends[1], *cells)
     if len(made.tables["CORONAE"]) > SHOWN:
         shown.add_row(f"... {len(made.tables['CORONAE']):,} in all")
@@ -93,6 +103,16 @@ def nearest(rows: NDArray[np.void], given: Product) -> NDArray[np.float64]:
         instrument = Instrument.of(given.stream, grid["EDGES"], grid["AREA"], grid["FWHM"])
         out[unknown] = nearest_log_t(given.tables["SPECTRA"]["COUNTS"][unknown], templates(instrument))
     return out
+
+
+def as_prior(row: NDArray[np.void]) -> str:
+    """Return what of a row of CORONAE is as wide as the flat prior of the network's training: nothing was learned."""
+    end = "" if row["P_ONE"] > 0.5 else "_ANY"
+    told = []
+    for (low, high), key, name in zip(ENDS, ("LOG_T", "LOG_N"), ("log T", "log n"), strict=True):
+        if row[f"{key}{end}_HI68"] - row[f"{key}{end}_LO68"] > AS_PRIOR * 0.68 * (high - low):
+            told.append(f"{name} as prior")
+    return ", ".join(told)
 
 
 def used(row: NDArray[np.void]) -> str:

@@ -66,6 +66,14 @@ def read_corona(
     return of_table(file, _table(file, "fits"), (arf, fwhm_a, exposure_s))
 
 
+def spectra_in(path: Path) -> int:
+    """Return how many spectra a set of `raysieve simulate corona` holds from which none was chosen; 0 for all else."""
+    if not h5py.is_hdf5(path):
+        return 0
+    with h5py.File(path, "r") as file:
+        return len(file["counts"]) if "counts" in file else 0
+
+
 def of_ogip(path: Path, rmf: Path | None, arf: Path | None) -> Observed:
     """Return a spectrum of a camera, or of a grating with its RMF."""
     spectrum, response = read_observation(path, rmf, arf)

@@ -15,7 +15,10 @@ from analyse.corona.ratios import Traditional
 from analyse.corona.star import Plan, analyse_spectrum
 from analyse.corona.templates import forward_of
 from raysieve import cli
-from stream.corona.forward import Coronae
+from sim.corona.sets import write_set
+from sim.corona.truth import Setting
+from stream.corona.forward import Coronae, Forward
+from stream.corona.instrument import shipped
 from stream.errors import ConfigError
 from tests.pictures import check
 
@@ -136,3 +139,17 @@ def test_a_wrong_file_is_one_line(tmp_path):
     done = CliRunner().invoke(cli, ["analyse", "corona", str(tmp_path / "text.save"), "--out", str(tmp_path / "o")])
     assert done.exit_code != 0
     assert "expected an IDL save file" in str(done.output) + str(done.exception)
+
+
+def test_of_a_set_it_says_which_spectrum_it_took(tmp_path):
+    list(write_set(tmp_path / "stars.h5", Forward.through(shipped("hetg")), Setting(snr=(5, 10)), 3, 31))
+    said = {}
+    for name in ("stars.h5", "stars.h5{2}"):
+        done = CliRunner().invoke(cli, ["analyse", "corona", str(tmp_path / name), "--out", str(tmp_path / "out")])
+        assert done.exit_code == 0, done.output
+        said[name] = done.output
+    assert "stars.h5: spectrum 0 of 3; another one: stars.h5{2}" in said["stars.h5"]
+    assert "of 3;" not in said["stars.h5{2}"]
+    assert "per dex of T. Not constrained: by more than 0.3 dex, smoothness decides" in " ".join(
+        said["stars.h5"].split()
+    )
