@@ -38,7 +38,8 @@ def plot_image(event_list: Path, png: Path) -> Path:
     x_name, y_name = _position_columns(event_list, events)
     boxes = _boxes(header) if x_name == "DETX" else []
     image, extent, block = _binned(events[x_name], events[y_name], boxes)
-    with picture(png, 7.2, 6.4) as figure:
+    tall = abs(extent[3] - extent[2]) / max(abs(extent[1] - extent[0]), 1e-9)  # a strip of a chip has a picture like it
+    with picture(png, max(7.2 * min(1.0, 1 / tall), 3.4), max(6.4 * min(1.0, tall), 2.6)) as figure:
         axes = figure.add_subplot(facecolor=_GAP if boxes else PAPER)
         for number, (left, bottom, width, height) in boxes:
             axes.add_patch(Rectangle((left, bottom), width, height, facecolor=PAPER, edgecolor="none", zorder=0))
