@@ -150,13 +150,13 @@ def summary_table(status: dict[str, Any]) -> Table:
     """Return a table of what each process has taken, given, dropped and how long it took."""
     table = Table(box=None, pad_edge=False)
     for name in ("process", "in", "out", "events", "rejected", "tracks", "lost", "p50 ms", "p99 ms", "max ms", "CPU s"):
-        table.add_column(name, justify="left" if name == "process" else "right")
+        table.add_column(name, justify="left" if name == "process" else "right", no_wrap=True)
     for name, s in status.items():
         counters, stages = s["counters"], s["stages"]
         lost = sum(stages.get("receive", {}).get(k, 0) for k in ("lost", "shape", "unknown_quadrant", "no_start"))
         exits = [span for label, span in s["latencies"].items() if label in EXITS.values()]
         latency = exits[0] if exits else {"p50_ms": 0, "p99_ms": 0, "max_ms": 0}
         values = [*flow(counters), *(counters.get(k, 0) for k in ("events", "rejected", "tracks")), lost]
-        spans = [f"{latency[k]:.2f}" for k in ("p50_ms", "p99_ms", "max_ms")]
+        spans = [f"{latency[k]:.{2 if latency[k] < 100 else 0}f}" for k in ("p50_ms", "p99_ms", "max_ms")]
         table.add_row(name, *map(str, values), *spans, f"{s['cpu_s']:.1f}")
     return table

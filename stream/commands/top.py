@@ -75,7 +75,7 @@ def latency_table(found: Mapping[str, Status]) -> Table:
     table = _table("latency", "", *SPANS)
     for name, status in found.items():
         for label, span in status["latencies"].items():
-            values = [f"{span[key]:.3f}" for key in SPANS.values() if key != "count"]
+            values = [f"{span[key]:.{3 if span[key] < 100 else 0}f}" for key in SPANS.values() if key != "count"]
             table.add_row(name, {"arrive": "link to it"}.get(label, label), f"{span['count']:,}", *values)
     return table
 
