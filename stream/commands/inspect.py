@@ -260,7 +260,7 @@ def explain(config_name: str, overrides: tuple[str, ...], schema: bool) -> None:
         highlight=False,
     )
     rates = _rates(config)
-    console.print(_table(config, rates))
+    _print_table(console, config, rates)
     if config.screen.model:
         from stream.stages.screen import Screen
 
@@ -274,9 +274,22 @@ def _explain_sky(config: Lat, console: Console) -> None:
         for low, high, n in zip(EDGES_MEV, EDGES_MEV[1:], NSIDE, strict=False)
     )
     console.print(f"GLAST LAT: {bands}; front and back", highlight=False)
-    console.print(_table(config, [(row, f"{row.rate_hz:.2g}") for row in sky_rows(config)]))
+    _print_table(console, config, [(row, f"{row.rate_hz:.2g}") for row in sky_rows(config)])
     console.print(f"windows: {', '.join(WINDOWS)}, mission; a product every {config.accumulate_sky.every_s / 3600:g} h")
     console.print(f"configuration {digest(config)[:16]}", highlight=False)
+
+
+def _print_table(console: Console, config: AnyConfig, rates: Sequence[tuple[Row, str]]) -> None:
+    """Print the table; where it is too wide, its addresses below it: one that is cut cannot be given to `replay`."""
+    table = _table(config, rates)
+    if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
+        console.print(table)
+        return
+    table.columns.pop()
+    console.print(table)
+    for row, _ in rates:
+        if row.link:
+            click.echo(f"{row.stage}: fed by {url_of(row.link, config.links)}")
 
 
 def _table(config: AnyConfig, rates: Sequence[tuple[Row, str]]) -> Table:
