@@ -49,7 +49,17 @@ class LazyGroup(click.Group):
             command: click.Command = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as fault:
             return _not_here(cmd_name, str(fault))
+        _hide_empty_defaults(command)
         return command
+
+
+def _hide_empty_defaults(command: click.Command) -> None:
+    """Let the help show defaults, but not those that are no text at all."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.default == "":
+            parameter.show_default = False
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        _hide_empty_defaults(one)
 
 
 def _not_here(name: str, why: str) -> click.Command:
@@ -62,7 +72,10 @@ def _not_here(name: str, why: str) -> click.Command:
     return click.Command(name, anything, refuse, short_help=f"Not here: {why}.")
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "show_default": True}  # of all commands
+
+
+@click.group(cls=LazyGroup, context_settings=SETTINGS)
 @click.version_option(package_name="raysieve")
 def cli() -> None:
     """Turn the raw frame stream of an X-ray camera into clean science while it is still running.

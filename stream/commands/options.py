@@ -78,9 +78,7 @@ def configured(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def keyed(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --keys and --as: who sends, where the daemon asks for it."""
-    command = click.option("--as", "peer", default="camera", metavar="NAME", help="Whose keys; `camera` if not given.")(
-        command
-    )
+    command = click.option("--as", "peer", default="camera", metavar="NAME", help="Whose keys.")(command)
     return click.option(
         "--keys", type=click.Path(path_type=Path), metavar="FOLDER", help="Keys for a daemon that asks for them."
     )(command)

@@ -42,3 +42,11 @@ def test_it_is_replaced_when_told_to_and_its_folder_is_made(tmp_path):
     done = raysieve("convert", "acis", given, out, "--overwrite")
     assert done.exit_code == 0, done.output
     assert out.read_bytes()[1:4] == b"HDF"
+
+
+def test_the_help_shows_defaults_and_none_that_is_empty():
+    for words, shown in ((("replay",), ["[default: live]", "[default: 30.0]"]), (("simulate", "wfi"), ["[default: 0"])):
+        text = " ".join(raysieve(*words, "--help").output.split())
+        assert all(one in text for one in shown)
+        assert '""' not in text
+    assert "[default:" not in " ".join(raysieve("catalogue", "--help").output.split())
