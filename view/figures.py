@@ -116,6 +116,8 @@ def _image() -> Any:
         bar.name = f"bar-{scale}"
         drawn.visible = bar.visible = scale == "log"
         plot.add_tools(HoverTool(renderers=[drawn], tooltips=[("x, y", "$x{0}, $y{0}"), ("counts", "@image")]))
+    places = _source("quadrants", "x", "y", "width", "height")  # between them is nothing, which is no count of 0
+    plot.rect("x", "y", "width", "height", source=places, fill_color=None, line_color="#8a97a6", line_width=1)
     found = _source("found", "x", "y", "label", "colour")
     marks = plot.scatter(
         "x", "y", source=found, marker="circle", size=14, fill_color=None, line_color="colour", line_width=2

@@ -205,6 +205,7 @@ class Sight:
                 "frame_time_ms": start.frame_time_ns * 1e-6,
                 "plane": [camera.left, camera.bottom, camera.shape[1] * camera.bin_px, camera.shape[0] * camera.bin_px],
                 "image_shape": camera.shape,
+                "quadrants": [[q.origin_x_px, q.origin_y_px, q.columns, q.rows] for q in start.quadrants],
                 "newest": number,
                 "age_s": None if told_at is None else round(self._clock() - told_at, 3),
                 "lag_s": round((now_ns - captured) * 1e-9, 3) if captured else None,

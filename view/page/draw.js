@@ -88,8 +88,14 @@ function round(value) {
   return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((n) => n * step).find((n) => n >= value);
 }
 
-/** Let images show a plane: left, bottom, width, height. */
-export function plane([left, bottom, width, height]) {
+/** Let images show a plane, and where its quadrants are: left, bottom, width, height of each. */
+export function plane([left, bottom, width, height], quadrants) {
+  const told = JSON.stringify(quadrants);
+  if (told !== placed) {
+    placed = told;
+    give("quadrants", { x: quadrants.map((q) => q[0] + q[2] / 2), y: quadrants.map((q) => q[1] + q[3] / 2),
+      width: quadrants.map((q) => q[2]), height: quadrants.map((q) => q[3]) });
+  }
   for (const name of ["image", "frame"]) {
     range(`${name}-x`, left, left + width);
     range(`${name}-y`, bottom, bottom + height);
@@ -126,6 +132,7 @@ export function counts(flat, [height, width], place, log) {
   return total;
 }
 
+let placed = ""; // the quadrants that are drawn
 let shown = null, joined = 0; // the frame, and how many of its pixels make one of the screen along a side
 
 /** Show a frame: pixels, tracks, events, and the maps of a network if there are any. */

@@ -203,7 +203,7 @@ function showSeen(seen) {
   put("tile-readouts", last < 0 ? "–" : `${fixed(rates.readouts[last], 0)} of ${fixed(1000 / seen.frame_time_ms, 0)}`);
   byId("tile-lag").classList.toggle("late", behind(seen) > 0);
   put("tile-lag", seen.lag_s === null ? "–" : span(Math.max(0, seen.lag_s - seen.age_s)));
-  if (drawn) draw.plane(seen.plane);
+  if (drawn) draw.plane(seen.plane, seen.quadrants);
   if (drawn && last >= 0 && performance.now() - charted > CHARTS_MS) { // they hold whole seconds
     charted = performance.now();
     draw.charts(seen);
