@@ -1,19 +1,29 @@
 """`raysieve demo`: the main job, start to end, on a recording made on the spot."""
 
+import ctypes
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console, Group
 from rich.table import Table
 
+from config.errors import ConfigError
+from config.folder import folder_to_write
 from config.load import load
+from config.schema import Config
+from sim.commands.scene import STRAIGHT
+from sim.hit_library import HitLibrary, shipped
+from sim.particles import Pixels
 from stream.commands.top import latency_table
 from stream.errors import LinkError
 from stream.status import read
@@ -23,6 +33,7 @@ DARK_READOUTS, READOUTS, LOOPS = 100, 400, 5
 ENDLESS = 1_000_000  # loops: three weeks
 VIEW_PORT = 8643
 VIEW_NEEDS = ("bokeh", "starlette", "uvicorn")  # the view extra
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 @click.command()
@@ -37,16 +48,24 @@ def demo(config_name: str, out: Path, loops: int, serve: bool) -> None:
 
     Example: raysieve demo --out out
     """
+    config = load(config_name)
+    if not config.detector.quadrants:
+        raise ConfigError(f"{config_name}: no detector.quadrants: no camera to simulate; expected one with, as wfi")
+    folder_to_write(out)
+    with _signals_as_ctrl_c():
+        _demo(config_name, config, out, loops, serve)
+
+
+def _demo(config_name: str, config: Config, out: Path, loops: int, serve: bool) -> None:
     loops = ENDLESS if serve else loops
     console = Console(highlight=False)
-    out.mkdir(parents=True, exist_ok=True)
-    config = load(config_name)
     dark, observation, maps = out / "dark.h5", out / "demo.h5", out / "maps.h5"
     name = config.detector.instrument
     console.print(f"[bold]1/5[/] simulating {name}: a dark run, and {READOUTS} read-outs with X-rays and cosmic rays")
     camera = ["--config", config_name, "--seed", "1", "--overwrite"]
     _raysieve("simulate", "wfi", str(dark), *camera, "--readouts", str(DARK_READOUTS), "--dark")
-    _raysieve("simulate", "wfi", str(observation), *camera, "--readouts", str(READOUTS))
+    hits = _hits_for(config, console)
+    _raysieve("simulate", "wfi", str(observation), *camera, "--readouts", str(READOUTS), *hits)
     console.print("[bold]2/5[/] offset, noise and bad-pixel maps from the dark run")
     _raysieve("calibrate-dark", str(dark), str(maps), "--overwrite")
     often = "until ctrl-C" if serve else f"{loops} times"
@@ -56,16 +75,18 @@ def demo(config_name: str, out: Path, loops: int, serve: bool) -> None:
         old.unlink()
     settings = ["--set", f"correct.maps={maps}", "--out", str(out)]
     with _view(config_name, settings, console, serve):
-        daemon = subprocess.Popen(_command("run", config_name, *settings, "--once", "--overwrite"))
+        daemon = _start("run", config_name, *settings, "--once", "--overwrite")
         try:
             _wait_until_ready(daemon, out)
-            _feed(observation, url, loops)
+            _feed(observation, url, loops, daemon)
             if daemon.wait(timeout=60) != 0:
                 raise LinkError("the daemon failed; see its message above")
         finally:
             if daemon.poll() is None:
                 daemon.terminate()
                 daemon.wait(30)
+    if not (out / "events.fits").is_file():
+        raise LinkError("ended before the first frame was recorded: there is nothing to show")
     console.print("[bold]4/5[/] what came out")
     _raysieve("inspect", str(out / "events.fits"), "--plot", str(out))
     console.print("[bold]5/5[/] what really made the events, and those that were rejected")
@@ -81,8 +102,8 @@ def _view(config_name: str, settings: list[str], console: Console, serve: bool) 
         console.print("no view of it: not installed here, pip install -e '.[view]'", markup=False)
         yield
         return
-    command = _command("view", config_name, *settings, "--port", str(_free_port()))
-    view = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # ctrl-C is not for it
+    asked = ("view", config_name, *settings, "--port", str(_free_port()))
+    view = _start(*asked, stdout=subprocess.PIPE, text=True, start_new_session=True)  # ctrl-C is not for it
     try:
         assert view.stdout is not None
         told = view.stdout.readline().strip() or "no view of it; see its message above"
@@ -102,13 +123,13 @@ def _free_port() -> int:
     return 0
 
 
-def _feed(observation: Path, url: str, loops: int) -> None:
-    """Replay the observation to its end, or until ctrl-C, which the daemon hears as well."""
-    command = _command("replay", str(observation), "--to", url, "--loop", str(loops))
-    feed = subprocess.Popen(command, start_new_session=True)
+def _feed(observation: Path, url: str, loops: int, daemon: "subprocess.Popen[Any]") -> None:
+    """Replay the observation to its end, or until ctrl-C; then the daemon is asked to end, too."""
+    feed = _start("replay", str(observation), "--to", url, "--loop", str(loops), start_new_session=True)
     try:
         failed = feed.wait() != 0
     except KeyboardInterrupt:
+        daemon.terminate()  # has heard a ctrl-C itself, and takes this for its echo; but not a signal to us alone
         feed.terminate()
         feed.wait(30)
         return
@@ -116,16 +137,60 @@ def _feed(observation: Path, url: str, loops: int) -> None:
         raise LinkError("raysieve replay failed; see its message above")
 
 
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "raysieve", *arguments]
+def _hits_for(config: Config, console: Console) -> tuple[str, ...]:
+    """Return the option of the cosmic rays: straight tracks, said so, for a camera that the shipped hits do not fit."""
+    try:
+        Pixels(HitLibrary(shipped()), config.simulate.sensor, config.detector)
+    except ConfigError:
+        console.print(f"cosmic rays: straight tracks, as {shipped().name} is of another camera")
+        return ("--hits", STRAIGHT)
+    return ()
+
+
+@contextmanager
+def _signals_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP unless nohup set it aside, end the demo as ctrl-C does."""
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _dies_with_us() -> Callable[[], None] | None:
+    """Return what a child does first, so that it is told to end when this process is gone, however it went."""
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def bind() -> None:
+        prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if os.getppid() != parent:  # gone already
+            os._exit(1)
+
+    return bind
+
+
+def _start(*arguments: str, **how: Any) -> "subprocess.Popen[Any]":
+    """Start a command of ours."""
+    return subprocess.Popen([sys.executable, "-m", "raysieve", *arguments], preexec_fn=_dies_with_us(), **how)
 
 
 def _raysieve(*arguments: str) -> None:
-    if subprocess.run(_command(*arguments), check=False).returncode:
+    """Run a command of ours to its end; an interruption ends it as well. Raises LinkError if it failed."""
+    command = _start(*arguments)
+    try:
+        failed = command.wait()
+    finally:
+        command.terminate()
+        command.wait()
+    if failed:
         raise LinkError(f"raysieve {' '.join(arguments)} failed; see its message above")
 
 
-def _wait_until_ready(daemon: "subprocess.Popen[bytes]", out: Path, patience_s: float = 90) -> None:
+def _wait_until_ready(daemon: "subprocess.Popen[Any]", out: Path, patience_s: float = 90) -> None:
     """Wait until every process of the daemon has reported once: then its kernels are compiled."""
     deadline = time.monotonic() + patience_s
     wanted = [out / ".status" / f"{name}.json" for name in dict.fromkeys(row.process for row in TABLE)]

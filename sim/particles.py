@@ -50,7 +50,7 @@ class Pixels:
         made = library.production
         ids = {q.id for q in layout.quadrants}
         require(
-            f"camera for the hit library {library.path.name}",
+            f"camera for the hit library {library.path.name} (--hits straight takes any)",
             ((layout.rows, layout.columns) == (made.rows, made.columns), f"{made.rows} x {made.columns} pixels"),
             (layout.pixel_um == made.pixel_um, f"pixels of {made.pixel_um:g} um"),
             (ids <= set(made.quadrants), f"quadrants among {', '.join(map(str, made.quadrants))}"),

@@ -62,7 +62,11 @@ class Order:
 def run_process(order: Order, turn: Event) -> None:
     """Run one process of the table (the entry point of a child): get warm, wait for its turn, serve."""
     stop = [False]
-    for number in (signal.SIGINT, signal.SIGTERM):  # the supervisor's: it drains in the order of the data
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # the supervisor's: it drains in the order of the data
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, lambda *_: stop.__setitem__(0, True))
     supervisor = os.getppid()  # a process whose supervisor was killed drains and ends, or it would hold its link

@@ -13,6 +13,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+from config.folder import folder_to_write
 from config.load import AnyConfig
 from stream.errors import LinkError
 from stream.process import DRAIN_S, REFUSED, Order, run_process
@@ -53,12 +54,11 @@ class Supervisor:
     def __init__(
         self, config: AnyConfig, out: Path, *, once: bool, overwrite: bool, names: Sequence[str] | None = None
     ) -> None:
-        """names: which processes of the table; None: all."""
+        """names: which processes of the table; None: all. Raises ConfigError if `out` cannot be written."""
         self._aside = set(aside(config))
         self._names = [name for name in (*processes(config), *aside(config)) if names is None or name in names]
         self._section = config.supervise
-        self._status = out / ".status"
-        self._status.mkdir(parents=True, exist_ok=True)
+        self._status = folder_to_write(folder_to_write(out) / ".status")
         for old in self._status.iterdir():
             if overwrite or old.suffix != ".open" or Notes(old).read() is None:
                 old.unlink()
@@ -79,7 +79,8 @@ class Supervisor:
         `show` gets the status four times a second, `ready` gets it once, when all processes are warm.
         Raises LinkError naming the process that cannot be kept alive.
         """
-        for number in (signal.SIGINT, signal.SIGTERM):
+        hears_hangups = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # nohup sets them aside
+        for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hears_hangups else [])):
             signal.signal(number, self._ask_to_stop)
         for name in reversed(self._names):
             self._active[name] = self._start(name, self._overwrite)

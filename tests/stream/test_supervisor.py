@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from config.load import load
-from stream.errors import LinkError
+from stream.errors import ConfigError, LinkError
 from stream.supervisor import Child, Supervisor
 
 
@@ -25,6 +25,12 @@ def test_a_full_disk_does_not_end_the_supervisor(tmp_path, monkeypatch):
     supervisor._replace("record", dead, supervisor._why("record", dead))
     assert supervisor._active["record"] is another
     assert supervisor._replaced["record"] == {"restarts": 1, "reason": "exit code 1"}
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="file: cannot be written: is a file, expected a folder"):
+        Supervisor(load("quick"), tmp_path / "file", once=True, overwrite=False)
 
 
 def test_what_runs_aside_has_a_budget_of_its_own(tmp_path, monkeypatch):
