@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from stream.kernels import njit
 
 REACH = 4.0  # sigmas of a cloud that are looked at; the 3e-5 outside stay in its outer pixels
 FINEST_UM = 1.0  # no piece of a step is shorter: the clouds right under the gates are smaller, but so is their number

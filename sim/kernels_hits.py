@@ -1,7 +1,8 @@
 """Numba kernels of the hit library: arrays and numbers only."""
 
 import numpy as np
-from numba import njit
+
+from stream.kernels import njit
 
 
 @njit(cache=True, nogil=True)

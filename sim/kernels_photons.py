@@ -1,7 +1,8 @@
 """Photons of point sources on the sphere, drawn one by one."""
 
 import numpy as np
-from numba import njit
+
+from stream.kernels import njit
 
 
 @njit(cache=True, nogil=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from config.schema import Config
 from models.candidates import Candidates, Events
 from sim.charge import PARTICLE
+from stream.kernels import njit
 from stream.kernels.context import (
     CANDIDATE,
     COV_XY,

@@ -7,8 +7,9 @@ measurement; the likelihood of a source is that density, convolved with the sour
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from stream.kernels import njit
 
 Array = NDArray[np.float64]
 STEPS, CLOSE = 60, 1e-3  # of the expectation maximisation; it ends when ln L of a source rises by less

@@ -13,6 +13,9 @@ import tempfile
 from pathlib import Path
 
 import numba
+from numba import njit
+
+__all__ = ["njit"]  # others take it from here, so that their kernels are kept there, too
 
 _FOLDER = Path(__file__).parent
 _SOURCES = b"".join(path.read_bytes() for path in sorted(_FOLDER.glob("*.py")))

@@ -84,6 +84,13 @@ def test_functions_stay_within_the_budget():
     assert not long
 
 
+def test_kernels_elsewhere_are_kept_where_those_of_the_stream_are():
+    outside = [
+        p for p in FILES if p.relative_to(ROOT).parts[0] not in ("tests", "bench") and p.parent.name != "kernels"
+    ]
+    assert not [p.name for p in outside if "from numba import" in p.read_text()]
+
+
 def test_the_readme_names_every_folder_of_the_house():
     readme = (ROOT / "README.md").read_text()
     tops = {p.relative_to(ROOT).parts[0] for p in FILES if len(p.relative_to(ROOT).parts) > 1}
