@@ -21,6 +21,7 @@ from typing import Final
 FOLDER: Final = Path(__file__).parents[1] / "docs/tutorials"
 BLOCK: Final = re.compile(r"(?:<!-- keep (?P<keep>\d+) -->\n)?```(?P<how>[^\n]*)\n(?P<text>.*?)^```$", re.M | re.S)
 TITLE: Final = re.compile(r'title="([\w./-]+)"')
+DATA: Final = "RAYSIEVE_DATA"  # the folder of mission data
 REFUSAL: Final = "raysieve:"
 MARK: Final = "@@ raysieve tutorial @@"
 ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -77,15 +78,17 @@ def run_block(steps: list[Step], where: Path) -> None:
 
 def environment() -> dict[str, str]:
     """Return what commands see: this installation, a plain terminal, where mission data lie."""
-    data = os.environ.get("RAYSIEVE_DATA", str(FOLDER.parents[2] / "shared/data"))
+    data = os.environ.get(DATA, str(FOLDER.parents[2] / "shared/data"))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "COLUMNS": "110", "TERM": "dumb", "NO_COLOR": "1", "DATA": data}
+    return {**os.environ, "PATH": path, "COLUMNS": "110", "TERM": "dumb", "NO_COLOR": "1", DATA: data}
 
 
 def lines_of(said: str, where: Path, keep: int | None) -> str:
     """Return an output as a page shows it: no control characters, no folder of this run, not too long."""
-    data = environment()["DATA"]
-    plain = ESCAPES.sub("", said).replace(f"{where}/", "").replace(data, "$DATA").replace(f"{FOLDER.parents[1]}/", "")
+    data = environment()[DATA]
+    plain = (
+        ESCAPES.sub("", said).replace(f"{where}/", "").replace(data, f"${DATA}").replace(f"{FOLDER.parents[1]}/", "")
+    )
     lines = [line.split("\r")[-1].rstrip() for line in plain.splitlines()]
     while lines and not lines[-1]:
         lines.pop()
@@ -96,7 +99,7 @@ def lines_of(said: str, where: Path, keep: int | None) -> str:
 
 def needs_data(page: str) -> bool:
     """Return whether a page reads mission data."""
-    return "$DATA" in page
+    return f"${DATA}" in page
 
 
 def run_page(page: str, where: Path) -> tuple[str, list[Step]]:

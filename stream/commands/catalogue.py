@@ -140,7 +140,9 @@ def table_of(rows: NDArray[Any], header: Mapping[str, Any]) -> Table:
     sky = [name for name in ("RA", "DEC") if name in columns]
     names = ["ID", "X", "Y", *sky, "net counts", "sigma", "log flux", "index", "log nH"]
     names += ["class", "P", "score"] if "CLASS" in columns else []
-    table = Table(box=None, pad_edge=False, title=f"{len(rows)} sources, {header['EXPOSURE']:.0f} s")
+    table = Table(
+        box=None, pad_edge=False, title=f"{len(rows)} source{'s' * (len(rows) != 1)}, {header['EXPOSURE']:.0f} s"
+    )
     for name in names:
         table.add_column(name, justify="right")
     for row in rows[:SHOWN]:

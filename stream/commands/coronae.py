@@ -62,7 +62,8 @@ def coronae(spectra: tuple[Path, ...], model: str, out: Path, offset: float, pri
             if isinstance(made, Product) and made.kind == "coronae":
                 console.print(f"{path.name}: {made.header['MODEL']}, of {made.header['INSTRUME']}")
                 console.print(table_of(made, given))
-                console.print(LEGEND)
+                if not made.tables["CORONAE"]["FLAG"].all():
+                    console.print(LEGEND)
                 if prior is not None:
                     write_prior(prior, made)
     if sink.counters["not_written"]:

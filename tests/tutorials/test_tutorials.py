@@ -15,7 +15,7 @@ PAGES = sorted(tutorials.FOLDER.glob("*.md"))
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_tutorial_does_what_it_says(path, tmp_path):
     page = path.read_text()
-    if tutorials.needs_data(page) and not Path(tutorials.environment()["DATA"]).is_dir():
+    if tutorials.needs_data(page) and not Path(tutorials.environment()[tutorials.DATA]).is_dir():
         pytest.skip("needs the mission data: RAYSIEVE_DATA or ../shared/data")
     if "raysieve train" in page:
         pytest.importorskip("torch")
