@@ -8,11 +8,18 @@ from config.errors import ConfigError
 
 def folder_to_write(folder: Path) -> Path:
     """Return a folder, made if need be, in which files can be made. Raises ConfigError that says why they cannot."""
+    if why := why_not_to_write(folder):
+        raise ConfigError(f"{folder}: cannot be written: {why}")
+    return folder
+
+
+def why_not_to_write(folder: Path) -> str:
+    """Make a folder if need be, try to make a file in it, and return what the system says against it; "": nothing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except FileExistsError:
-        raise ConfigError(f"{folder}: cannot be written: is a file, expected a folder") from None
+        return "is a file, expected a folder"
     except OSError as fault:
-        raise ConfigError(f"{folder}: cannot be written: {fault.strerror or fault}") from None
-    return folder
+        return fault.strerror or str(fault)
+    return ""

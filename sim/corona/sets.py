@@ -15,6 +15,7 @@ from sim.corona.truth import SEEN, TRUTH, Setting, Truth, area_factor, draw, lin
 from stream.corona.forward import Coronae, Forward
 from stream.corona.instrument import Instrument
 from stream.spectra.grid import Floats
+from stream.transport.fitsfile import disk_faults
 from stream.transport.hdf5 import FAULTS, filters
 
 KIND: Final = "corona"
@@ -72,7 +73,7 @@ def blocks(model: Forward, setting: Setting, spectra: int, seed: int) -> Iterato
 def write_set(path: Path, model: Forward, setting: Setting, spectra: int, seed: int) -> Iterator[int]:
     """Write a set; yield how many spectra are done. The file has its name only when it is whole."""
     partial = path.with_name(f".{path.name}.partial")
-    with h5py.File(partial, "w") as file:
+    with disk_faults(path), h5py.File(partial, "w") as file:
         file.attrs["kind"] = KIND
         file.attrs["about"] = json.dumps({**asdict(setting), "spectra": spectra, "seed": seed, "seen_sigma": SEEN})
         file.attrs["instrument"] = model.instrument.name

@@ -18,6 +18,7 @@ from stream.lat.exposure import survey
 from stream.lat.psf import profiles_of
 from stream.lat.sky import expect
 from stream.lat.smear import smearing
+from stream.transport.fitsfile import disk_faults
 from stream.transport.hdf5 import filters
 from stream.transport.lat_diffuse import read_diffuse
 from stream.transport.lat_response import instrument_of
@@ -46,7 +47,7 @@ def write_set(path: Path, setting: Setting) -> Iterator[int]:
     model = read_diffuse(*(Path(name) if name else None for name in (setting.iem, setting.iso)))
     smear = smearing(model, profiles)
     partial = path.with_name(f".{path.name}.partial")
-    with h5py.File(partial, "w") as file:
+    with disk_faults(path), h5py.File(partial, "w") as file:
         file.attrs["kind"] = KIND
         told = {key: value for key, value in asdict(setting).items() if key not in ("irfs", "iem", "iso")}
         file.attrs["about"] = str({**told, "responses": instrument.about, "diffuse": model.about})

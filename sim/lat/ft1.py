@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sim.lat.orbit import ROCK_DEG, ROW_S
 from stream.lat.bands import TYPES
 from stream.lat.sphere import equatorial
+from stream.transport.fitsfile import disk_faults
 from stream.transport.hdf5 import filters
 
 Floats = NDArray[np.float64]
@@ -48,7 +49,7 @@ Columns = tuple[tuple[str, str, str, str], ...]
 
 
 class RowFile:
-    """A FITS file whose first table grows; it has its name only when it is whole."""
+    """A FITS file whose first table grows; it has its name only when it is whole. LinkError when the disk refuses."""
 
     def __init__(self, path: Path, name: str, columns: Columns, header: dict[str, Any]) -> None:
         self._path, self._partial, self._rows = path, path.with_name(f".{path.name}.partial"), 0
@@ -58,23 +59,26 @@ class RowFile:
         table.header.update(header)
         primary = fits.PrimaryHDU()
         primary.header.update({key: header[key] for key in ("TELESCOP", "INSTRUME", "ORIGIN")})
-        self._file = self._partial.open("wb")
+        with disk_faults(path):
+            self._file = self._partial.open("wb")
         self._file.write(primary.header.tostring().encode())
         self._count_at = self._file.tell() + table.header.index("NAXIS2") * 80
         self._file.write(table.header.tostring().encode())
 
     def write(self, rows: NDArray[Any]) -> None:
         """Append rows of `dtype`."""
-        self._file.write(rows.tobytes())
+        with disk_faults(self._path):
+            self._file.write(rows.tobytes())
         self._rows += len(rows)
 
     def close(self, more: bytes = b"") -> None:
         """Write how many rows there are and what follows, whole HDUs; the file takes its name."""
-        self._file.write(b"\0" * (-self._rows * self.dtype.itemsize % 2880) + more)
-        self._file.seek(self._count_at)
-        self._file.write(str(fits.Card("NAXIS2", self._rows)).encode())
-        self._file.close()
-        self._partial.replace(self._path)
+        with disk_faults(self._path):
+            self._file.write(b"\0" * (-self._rows * self.dtype.itemsize % 2880) + more)
+            self._file.seek(self._count_at)
+            self._file.write(str(fits.Card("NAXIS2", self._rows)).encode())
+            self._file.close()
+            self._partial.replace(self._path)
 
     def drop(self) -> None:
         """Throw away what was written."""

@@ -26,6 +26,7 @@ from stream.lat.scene import UNIT, Scene, scene_of
 from stream.lat.search import filter_map
 from stream.lat.sky import Diffuse, Expected, expect
 from stream.lat.smear import smearing
+from stream.transport.fitsfile import disk_faults
 from stream.transport.hdf5 import filters
 from stream.transport.lat_diffuse import read_diffuse
 from stream.transport.lat_response import instrument_of
@@ -150,7 +151,7 @@ def told_of(setting: Setting) -> dict[str, object]:
 def write_set(path: Path, setting: Setting, skies: int, seed: int, processes: int) -> Iterator[int]:
     """Write a set; yield how many skies are done. The file has its name only when it is whole."""
     partial = path.with_name(f".{path.name}.partial")
-    with h5py.File(partial, "w") as file:
+    with disk_faults(path), h5py.File(partial, "w") as file:
         file.attrs["kind"] = KIND
         file.attrs["about"] = str({**told_of(setting), "skies": skies, "seed": seed})
         number = skies * setting.per_sky

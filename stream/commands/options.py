@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from config.folder import why_not_to_write
 from stream.errors import ConfigError
 
 
@@ -16,13 +17,11 @@ def told(stage: str, about: Mapping[str, str]) -> str:
 
 
 def folder_for(out: Path) -> Path:
-    """Return the folder of a file to be written, made if need be. Raises ConfigError if it cannot be."""
+    """Return the folder of a file to be written, made if need be. Raises ConfigError if it cannot be, or not there."""
     if out.is_dir():
         raise ConfigError(f"{out}: expected a file to write, not a folder")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{out}: cannot be written: {out.parent}: {error.strerror}") from None
+    if why := why_not_to_write(out.parent):
+        raise ConfigError(f"{out}: cannot be written: {out.absolute().parent}: {why}")
     return out.parent
 
 

@@ -240,7 +240,7 @@ def test_what_wfi_cannot_do_is_one_line(options, expected, tmp_path):
 @pytest.mark.parametrize("command", ["wfi", "frames"])
 def test_a_camera_that_the_hits_do_not_fit_is_one_line(command, tmp_path):
     said = refused(command, tmp_path / "a.h5", config="quick")
-    assert said == "camera for the hit library hits_close.h5: expected 512 x 512 pixels"
+    assert said == "camera for the hit library hits_close.h5 (--hits straight takes any): expected 512 x 512 pixels"
 
 
 @pytest.mark.parametrize("command", ["wfi", "frames"])

@@ -1,10 +1,13 @@
 """Nothing that is there is replaced unasked."""
 
+import tempfile
+
 import pytest
 from click.testing import CliRunner
 
 from config.errors import ConfigError
 from raysieve import cli
+from stream.commands.options import folder_for
 from tests.stream.transport.foreign.lists import acis_list, events
 
 KEPT = "a night of work"
@@ -50,3 +53,12 @@ def test_the_help_shows_defaults_and_none_that_is_empty():
         assert all(one in text for one in shown)
         assert '""' not in text
     assert "[default:" not in " ".join(raysieve("catalogue", "--help").output.split())
+
+
+def test_a_folder_that_takes_no_file_is_told_before_the_work(tmp_path, monkeypatch):
+    def read_only(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    with pytest.raises(ConfigError, match=f"a\\.h5: cannot be written: {tmp_path}: Permission denied"):
+        folder_for(tmp_path / "a.h5")
