@@ -7,6 +7,7 @@ import click
 
 from config.errors import ConfigError
 from config.extra import extra
+from serve.listen import listening
 from serve.settings import Limits, Settings, is_local, read_tokens
 
 FILE = click.Path(path_type=Path)
@@ -61,8 +62,7 @@ def serve(**told: object) -> None:
             log_level="warning", lifespan="on", timeout_graceful_shutdown=5, **tls,
         )
     )  # fmt: skip
-    socket = server.config.bind_socket()
-    socket.listen()  # from now on clients wait instead of being refused
+    socket = listening(server, settings.host, port)
     place = socket.getsockname()
     click.echo(f"ready: http{'s' if tls else ''}://{place[0]}:{place[1]}/v1, description at /openapi.json")
     server.run([socket])

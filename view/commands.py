@@ -13,6 +13,7 @@ import click
 from config.errors import ConfigError
 from config.extra import extra
 from config.load import load_any
+from serve.listen import listening
 from serve.settings import Limits, Settings, is_local, read_tokens
 
 FILE = click.Path(path_type=Path)
@@ -66,13 +67,7 @@ def view(
             log_level="warning", lifespan="on", timeout_graceful_shutdown=2, **tls,
         )
     )  # fmt: skip
-    try:
-        socket = server.config.bind_socket()
-    except SystemExit:  # uvicorn's way to say no
-        raise ConfigError(
-            f"--host {host} --port {port}: cannot listen there; expected an own address, a free port"
-        ) from None
-    socket.listen()  # from now on browsers wait instead of being refused
+    socket = listening(server, host, port)
     place = socket.getsockname()
     shown = f"[{place[0]}]" if ":" in place[0] else place[0]
     click.echo(f"the daemon in the browser: http{'s' if tls else ''}://{shown}:{place[1]}/{'#TOKEN' if tokens else ''}")
