@@ -93,6 +93,8 @@ def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> N
     fit = fit_source(model, spectrum, response, band, options["statistic"])
     report = describe(fit, band, options["profiles"])
     show_fit(console, report)
+    if not response.has_area:
+        console.print("note: no area (--arf): norms and fluxes are those of 1 cm2, and slopes are the area's, too")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

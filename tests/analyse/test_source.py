@@ -15,7 +15,7 @@ from raysieve import cli
 from stream.kernels.cstat import statistic_sum
 from stream.spectra.fit import fit_spectrum
 from stream.spectra.model import parse_model
-from stream.transport.ogip import write_spectrum
+from stream.transport.ogip import read_spectrum, write_rmf, write_spectrum
 
 
 def run(*arguments):
@@ -43,6 +43,16 @@ def test_a_fit_is_told_in_full(files, tmp_path):
     for said in ("expected", "chi2/dof", "flux absorbed", "1e22"):
         assert said in done.output
     assert (tmp_path / "fit.png").stat().st_size > 10_000
+
+
+def test_without_an_area_that_is_said(files, response, tmp_path):
+    assert "no area" not in run(files / "a.pha", "--out", tmp_path).output
+    write_rmf(tmp_path / "alone.rmf", response)
+    read = read_spectrum(files / "a.pha", follow=False)
+    write_spectrum(tmp_path / "b.pha", read)
+    done = run(tmp_path / "b.pha", "--rmf", tmp_path / "alone.rmf", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "no area (--arf): norms and fluxes are those of 1 cm2" in done.output
 
 
 def test_likelihood_is_minus_half_the_statistic_and_nothing_beyond_the_priors(fit):

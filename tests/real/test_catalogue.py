@@ -39,3 +39,14 @@ def test_images_exposure_and_places_on_the_sky(data, tmp_path, name):
     aside = 5 * reach
     near, there = (np.hypot(events["x"] - x[0] - step, events["y"] - y[0]) < reach for step in (0, aside))
     assert near.sum() > 2 * there.sum()  # the brightest lies where its photons do
+
+
+def test_mos_is_read_in_ev_and_as_finely_as_fits(data, tmp_path):
+    path = data / "xmm_mos/0201901401_mos1_clean_evts.fits.gz"
+    invoke("catalogue", path, "-c", "acis", "--set", "classify.model=", "--out", tmp_path)
+    with fits.open(path) as hdus:
+        pi = np.array(hdus["EVENTS"].data["PI"])
+    with fits.open(tmp_path / "images.fits") as images:
+        assert max(images[1].shape) <= 2048 < 2 * max(images[1].shape)
+        for hdu in images[1:-1]:
+            assert hdu.data.sum() == ((pi >= hdu.header["BAND_LO"]) & (pi < hdu.header["BAND_HI"])).sum()
