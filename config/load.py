@@ -3,13 +3,14 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from config.errors import ConfigError
+from config.faults import Place, faults_of
 from config.lat import Lat
 from config.schema import Config
 from config.section import Section
@@ -36,9 +37,8 @@ def find(name: str | Path) -> Path:
 
 def load(name: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read the configuration of a camera; as `load_any`, and ConfigError for one that is for photons."""
-    found = load_any(name, overrides)
-    if not isinstance(found, Config):
-        raise ConfigError(f"{find(name)}: is for photons (Fermi-LAT); expected the configuration of a camera")
+    found = _load(name, tuple(overrides), Config)
+    assert isinstance(found, Config)
     return found
 
 
@@ -47,18 +47,44 @@ def load_any(name: str | Path, overrides: Iterable[str] = ()) -> AnyConfig:
 
     One with a section accumulate_sky is for photons. Raises ConfigError with one line for each fault.
     """
+    return _load(name, tuple(overrides), None)
+
+
+def _load(name: str | Path, overrides: Sequence[str], wanted: type[AnyConfig] | None) -> AnyConfig:
     path = find(name)
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
         raise ConfigError(f"{path}: {fault}") from None
+    kind = _kind(tree)
+    if wanted is Config and kind is not Config:
+        raise ConfigError(f"{path}: is for photons (Fermi-LAT); expected the configuration of a camera")
     for override in overrides:
         _apply(tree, override)
     try:
-        return _kind(tree).model_validate(tree)
-    except ValidationError as fault:
-        lines = [f"{path}: {'.'.join(map(str, e['loc'])) or 'file'}: {_say(e)}" for e in fault.errors()]
+        return (wanted or _kind(tree)).model_validate(tree)
+    except ValidationError as error:
+        faults = faults_of(error, wanted or _kind(tree))
+        lines = [f"{_blamed(path, overrides, place)}: {said}" for place, said in faults]
         raise ConfigError("\n".join(lines)) from None
+
+
+def _key(place: Place) -> str:
+    return ".".join(map(str, place)) or "file"
+
+
+def _blamed(path: Path, overrides: Sequence[str], place: Place) -> str:
+    """Return who set what is at a place, and the place: the file, --set, or both where a rule joins several keys."""
+    where, beside = _key(place), ""
+    for override in reversed(overrides):  # the last one holds
+        key = override.partition("=")[0].strip()
+        if where == key:
+            return f"--set {override}"
+        if where.startswith(f"{key}."):
+            return f"--set {override}: {where}"
+        if not place or key.startswith(f"{where}."):
+            beside = f" --set {override}{beside}"
+    return f"{path}{' with' if beside else ''}{beside}: {where}"
 
 
 def revive(text: str) -> AnyConfig:
@@ -74,12 +100,6 @@ def digest(config: Section) -> str:
     """Return the SHA-256 (hex) of the resolved configuration."""
     text = json.dumps(config.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _say(error: Any) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
-    shown = repr(error["input"])
-    return message if len(shown) > 60 or error["type"] == "missing" else f"{message}, got {shown}"
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from config.errors import ConfigError
+from config.faults import faults_of
 from config.schema import QuadrantLayout
 from config.section import NonNegative, Positive, Section
 
@@ -218,7 +219,7 @@ def parse_geometry(text: str, where: str) -> Geometry:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: not TOML: {error}") from None
     except ValidationError as error:
-        said = ((".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors())
+        said = ((".".join(map(str, place)), what) for place, what in faults_of(error, Geometry))
         faults = (f"{key}: {what}" if key else what for key, what in said)
         raise ConfigError(f"{where}: impossible geometry: {'; '.join(faults)}") from None
 

@@ -69,9 +69,9 @@ def test_the_quadrants_lie_around_the_axis_with_their_gaps():
         (changed(("z_mm = -20.0", "z_mm = nan")), "wafers.z_mm: Input should be a finite number"),
         (changed(("wall_mm = 20.0", "wall_mm = -1.0")), "box.wall_mm: Input should be greater than 0"),
         (changed(('material = "Al"', 'material = "Unobtainium"')), "box.material: Input should be"),
-        (changed(("wall_mm = 20.0", "walls_mm = 20.0")), "box.walls_mm: Extra inputs are not permitted"),
+        (changed(("wall_mm = 20.0", "walls_mm = 20.0")), "box.walls_mm: no such key; did you mean wall_mm?"),
         ("[box", "not TOML"),
-        ("", "wafers: Field required"),
+        ("", "wafers: missing"),
     ],
 )
 def test_an_impossible_one_is_one_line(text, expected):

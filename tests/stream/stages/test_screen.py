@@ -269,7 +269,7 @@ def test_a_table_that_ends_too_early_is_refused(models, tmp_path):
         ({"look": "islands"}, "forest belongs to look"),
         ({"look": "islands", "forest": "", "tiling": True}, "tiling belongs to look"),
         ({"energy_min_ev": 20_000.0}, "energy_min_ev must be below"),
-        ({"provider": "abacus"}, "screen.provider: Input should be 'auto', 'cpu'"),
+        ({"provider": "abacus"}, "screen.provider=abacus: Input should be 'auto', 'cpu'"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(models, change, said):
