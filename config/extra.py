@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from config.checkout import ROOT
 from config.errors import ConfigError
 
 
@@ -12,4 +14,11 @@ def extra(name: str) -> Iterator[None]:
     try:
         yield
     except ImportError as fault:
-        raise ConfigError(f"{fault}: expected the {name} extra, pip install -e '.[{name}]'") from None
+        raise ConfigError(f"{fault}: expected the {name} extra, {installed_by(name)}") from None
+
+
+def installed_by(name: str) -> str:
+    """Return the command that installs an extra here: of this checkout, wherever the user is, or of the package."""
+    if not (ROOT / "pyproject.toml").is_file():
+        return f"pip install 'raysieve[{name}]'"
+    return f"pip install -e '{'.' if Path.cwd() == ROOT else ROOT}[{name}]'"

@@ -18,6 +18,7 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from config.errors import ConfigError
+from config.extra import installed_by
 from config.folder import folder_to_write
 from config.load import load
 from config.schema import Config
@@ -99,7 +100,7 @@ def _demo(config_name: str, config: Config, out: Path, loops: int, serve: bool) 
 def _view(config_name: str, settings: list[str], console: Console, serve: bool) -> Iterator[None]:
     """Show the daemon in the browser meanwhile, where the view can be installed, and say at which address."""
     if not all(find_spec(name) for name in VIEW_NEEDS):
-        console.print("no view of it: not installed here, pip install -e '.[view]'", markup=False)
+        console.print(f"no view of it: not installed here, {installed_by('view')}", markup=False)
         yield
         return
     asked = ("view", config_name, *settings, "--port", str(_free_port()))

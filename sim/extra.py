@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 from config.errors import ConfigError
+from config.extra import installed_by
 
 
 def import_xraylib() -> Any:
@@ -21,6 +22,5 @@ def _import(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ConfigError(
-            f"{name} cannot be imported ({error}): expected the sim extra, pip install 'raysieve[sim]' "
-            "(in a checkout: pip install -e '.[sim]')"
+            f"{name} cannot be imported ({error}): expected the sim extra, {installed_by('sim')}"
         ) from None

@@ -92,7 +92,7 @@ def test_without_the_extra_the_user_is_told_how_to_install_it(missing, data_file
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.strip()]
     assert line.startswith(f"raysieve: {missing} cannot be imported")
-    assert "pip install 'raysieve[sim]'" in line
+    assert "pip install -e '.[sim]'" in line
     assert not (tmp_path / "h.h5").exists()
     assert not (tmp_path / "data").exists()
 
