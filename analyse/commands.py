@@ -27,6 +27,7 @@ from analyse.source import (
 )
 from config.errors import ConfigError
 from config.extra import extra
+from config.folder import folder_to_write
 from stream.commands.options import name_pictures
 from stream.spectra.fit import Fit
 from stream.transport.ogip import read_observation
@@ -84,21 +85,18 @@ def source(pha: Path, band: tuple[float, float], out: Path, **options: Any) -> N
     Example: raysieve analyse source source.pha --model "tbabs*apec" --band 0.5 7 --sampler nuts --plot --out source
     """
     console = Console()
-    if options["sampler"] != "none":
-        _require(options["sampler"])
     plasma = read_plasma(options["plasma"]) if options["plasma"] else None
     values, limits = _pairs(options["values"]), _pairs(options["limits"], limits=True)
     model = build_model(options["text"], values, (options["frozen"], options["thawed"]), limits, plasma)
     spectrum, response = read_observation(pha, options["rmf"], options["arf"], options["background"])
+    if options["sampler"] != "none":
+        _require(options["sampler"])
+    folder_to_write(out)
     fit = fit_source(model, spectrum, response, band, options["statistic"])
     report = describe(fit, band, options["profiles"])
     show_fit(console, report)
     if not response.has_area:
         console.print("note: no area (--arf): norms and fluxes are those of 1 cm2, and slopes are the area's, too")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise ConfigError(f"{out}: cannot be made: {fault.strerror}") from None
     write_report(out / "fit.json", report)
     ends = edges(fit, response)
     for name in (GOOD, FAILED, FIT, CORNER):  # of an earlier run: not of this fit

@@ -11,6 +11,7 @@ from analyse.field_files import publish_field
 from analyse.field_plots import plot_field
 from config.errors import ConfigError
 from config.extra import extra
+from config.folder import folder_to_write
 from config.load import load
 from config.schema import Config
 from stream.commands.options import configured, name_pictures
@@ -45,21 +46,18 @@ def field(events: tuple[Path, ...], config_name: str, overrides: tuple[str, ...]
 
     Example: raysieve analyse field out/events.fits -c wfi --rmf wfi.rmf --arf wfi.arf --plot --out field
     """
-    with extra("analyse"):
-        import h5netcdf  # noqa: F401
-        import xarray  # noqa: F401
     more = [f"classify.{name}={options[name]}" for name in ("rmf", "arf") if options[name]]
     config = load(config_name, ["accumulate.every_s=1e12", *overrides, *more])  # one product, at the end
     response = response_of(config)
+    with extra("analyse"):
+        import h5netcdf  # noqa: F401
+        import xarray  # noqa: F401
     judge = judge_of(config)
     images = images_of(events, config)
     seen = seen_in(images, response, config.classify.psf_fwhm_px)
     if not seen.exposure_s.any():
         raise ConfigError(f"{events[0]}: expected an exposure above 0 s, found none: nothing was observed")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise ConfigError(f"{out}: cannot be made: {fault.strerror}") from None
+    folder_to_write(out)
     found = make_catalogue(seen, config.classify.threshold_sigma)
     how = Sampling(options["seed"], options["chains"], options["draws"])
     done = refine_field(seen, found, judge, config.classify.latitude_deg, how)

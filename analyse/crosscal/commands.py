@@ -16,6 +16,7 @@ from analyse.crosscal.table import read_clusters
 from analyse.posterior import FAILED, GOOD
 from analyse.source import write_report
 from config.extra import extra
+from config.folder import folder_to_write
 from sim.crosscal.grid import Inputs
 from sim.crosscal.templates import Setting
 from stream.commands.options import name_pictures
@@ -66,14 +67,15 @@ def crosscal(table: Path, out: Path, **given: Any) -> None:
     Example: raysieve analyse crosscal clusters.ecsv --arf nominal.arf --plot --out crosscal
     """
     console = Console(highlight=False, width=120)
+    clusters = read_clusters(table)
+    if given["arf"] is not None:
+        read_arf(given["arf"])  # refused before the work
     if given["sampler"] == "emcee":
         with extra("analyse"):
             import emcee  # noqa: F401
             import h5netcdf  # noqa: F401
             import xarray  # noqa: F401
-    clusters = read_clusters(table)
-    if given["arf"] is not None:
-        read_arf(given["arf"])  # refused before the work
+    folder_to_write(out)
     tau = given["tau"] if given["prior"] == "concordance" else None
     if given["family_name"] is None:
         law: Law = open_law(given["model"], given["grid"])
@@ -84,8 +86,6 @@ def crosscal(table: Path, out: Path, **given: Any) -> None:
     keys = ("sampler", "steps", "seed", "extrapolate")
     plan = Plan(tau, given["scatter"] or 0.0, hold_out=not given["skipped"], **{key: given[key] for key in keys})
     found = study(clusters, law, plan)
-    with disk_faults(out):
-        out.mkdir(parents=True, exist_ok=True)
     for name in OLD:  # of an earlier run: not of this table
         with disk_faults(out / name):
             (out / name).unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from analyse.plots import plot_corner
 from analyse.posterior import FAILED, GOOD
 from analyse.source import write_report
 from config.extra import extra
+from config.folder import folder_to_write
 from stream.commands.options import name_pictures
 from stream.errors import ConfigError
 from stream.lat.catalogue import Catalogue
@@ -79,8 +80,7 @@ def lat(sky: tuple[Path, ...], at: Place | None, name: str, out: Path, **given: 
     diffuse = read_diffuse(given["iem"], given["iso"])
     seen = open_sky(sky, given["window"], given["exposure"], instrument)
     patch = _patch(seen, place)
-    with disk_faults(out):
-        out.mkdir(parents=True, exist_ok=True)
+    folder_to_write(out)
     profiles = profiles_of(instrument, LAT.blur_deg)
     expected = expect(diffuse, seen.exposure, smearing(diffuse, profiles))
     survey = Survey(expected, seen.exposure, profiles)

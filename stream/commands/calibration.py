@@ -7,8 +7,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from config.folder import folder_to_write
 from stream.crosscal.watch import Watch
-from stream.errors import ConfigError
+from stream.errors import ConfigError, LinkError
 from stream.messages import Product
 from stream.stages.monitor_calibration import CALIBRATION, DRIFT, DRIFTED, PARAMETERS, SETS, as_words
 from stream.transport.calibration_plots import plot_drift
@@ -37,6 +38,7 @@ def monitor_calibration(table: Path, every_s: float, out: Path, kt_kev: tuple[fl
     rows = read_temperatures(table)
     if not len(rows):
         raise ConfigError(f"{table}: no rows: nothing to follow")
+    folder_to_write(out)
     watch = Watch(**watch_of | ({"kt_kev": kt_kev} if kt_kev else {}))
     stage, sink, last = build_calibration(watch), Products(out), None
     for given in as_products(table, rows, every_s):
@@ -46,7 +48,7 @@ def monitor_calibration(table: Path, every_s: float, out: Path, kt_kev: tuple[fl
     assert last is not None  # there are rows
     sink.send(last)
     if sink.counters["not_written"]:
-        raise ConfigError(f"{out}: cannot be written")
+        raise LinkError(sink.refused)
     plot_drift(out / "drift.png", last.tables[DRIFT], watch.alarm_p, f"{table.name}, {last.header['MODEL']}")
     tell(last)
 

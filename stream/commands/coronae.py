@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from config.folder import folder_to_write
 from stream.corona.excess import nearest_log_t, templates
 from stream.corona.instrument import Instrument
 from stream.corona.posterior import ENDS
-from stream.errors import ConfigError
+from stream.errors import ConfigError, LinkError
 from stream.judges.corona import NO_COUNTS, as_words
 from stream.messages import Product
 from stream.transport.corona_prior import write_prior
@@ -57,6 +58,7 @@ def coronae(spectra: tuple[Path, ...], model: str, out: Path, offset: float, pri
     console = Console(highlight=False, width=110)
     for number, path in enumerate(spectra):
         given = read_spectra(path, number, path.stem if len(spectra) > 1 else ".", offset)
+        folder_to_write(out)
         for made in stage.process(given):
             sink.send(made)
             if isinstance(made, Product) and made.kind == "coronae":
@@ -67,7 +69,7 @@ def coronae(spectra: tuple[Path, ...], model: str, out: Path, offset: float, pri
                 if prior is not None:
                     write_prior(prior, made)
     if sink.counters["not_written"]:
-        raise ConfigError(f"{out}: cannot be written")
+        raise LinkError(sink.refused)
 
 
 def table_of(made: Product, given: Product) -> Table:

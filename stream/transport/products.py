@@ -55,12 +55,13 @@ class Products:
 
     "images": images.fits, lightcurve.fits; "sources": sources.fits, spectra/source_N.pha, and diffuse.fits if it was
     asked for; "coronae": coronae.fits; "calibration": calibration.fits. A disk that refuses costs the product, counted
-    as `not_written`: the next one holds all of it again. Other messages are not for it.
+    as `not_written`: the next one holds all of it again, and `refused` says why. Other messages are not for it.
     """
 
     def __init__(self, out: Path) -> None:
         self._out = out
         self.counters: Counter[str] = Counter()
+        self.refused = ""
 
     def send(self, message: Message) -> None:
         """Write a product."""
@@ -69,13 +70,15 @@ class Products:
         folder = self._out / str(message.header.get("FOLDER", "."))
         if not folder.resolve().is_relative_to(self._out.resolve()):  # a product comes over a socket
             self.counters["not_written"] += 1
+            self.refused = f"{folder}: is not below {self._out}"
             return
         try:
             with disk_faults(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             WRITERS[message.kind](message, folder)
-        except LinkError:
+        except LinkError as fault:
             self.counters["not_written"] += 1
+            self.refused = str(fault)
 
     def close(self) -> None:
         """Nothing is held back."""

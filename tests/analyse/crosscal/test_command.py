@@ -10,6 +10,7 @@ from astropy.table import Table
 from click.testing import CliRunner
 
 from analyse.commands import analyse
+from analyse.crosscal import commands
 from sim.crosscal.clusters import Sample, simulate_clusters, write_clusters
 from sim.crosscal.grid import GridPlan, Inputs, simulate_grid
 from sim.crosscal.telescope import analytic_response
@@ -69,6 +70,13 @@ def test_a_correction_is_inferred_and_written(folder, drawn):
     assert {"mu (keV)", "sigma (keV)", "amplitude"} <= set(labels[1])
     assert labels[2] == ["energy (keV)", "true area / nominal area"]
     assert np.all(low < high)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(folder, monkeypatch):
+    monkeypatch.setattr(commands, "study", None)
+    (folder / "file").touch()
+    found = CliRunner().invoke(analyse, ["crosscal", f"{folder}/clusters.ecsv", "--out", f"{folder}/file"])
+    assert str(found.exception).endswith("file: cannot be written: is a file, expected a folder")
 
 
 def test_a_posterior_that_fails_its_gates_is_not_published(folder):
