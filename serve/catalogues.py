@@ -17,7 +17,7 @@ from stream.judges.catalogue import Seen, make_catalogue
 from stream.judges.sources import Judge, columns_to_features
 from stream.spectra.response import Response
 from stream.transport.eventlist import read_event_list
-from stream.transport.foreign.sky_list import Frame, energy_of, exposure_of, frame_of, sky_of
+from stream.transport.foreign.sky_list import Frame, energy_of, exposure_of, frame_of, pi_in_ev, sky_of
 from stream.transport.ogip import read_response
 
 
@@ -29,8 +29,10 @@ def catalogue(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     tables, header = read_event_list(folder / "events.fits")
     events, notes = tables["EVENTS"], ["exposure is taken as even over the image"]
     response = _response(folder, header, notes)
+    if not response.has_area:
+        notes.append("no area (arf): no fits, no fluxes")
     frame = frame_of(events, header, settings["coordinates"], settings["bin_px"])
-    seen = _seen(events, frame, response, (exposure_of(header, tables), settings["psf_fwhm_px"]))
+    seen = _seen((events, header), frame, response, (exposure_of(header, tables), settings["psf_fwhm_px"]))
     found = make_catalogue(seen, settings["threshold_sigma"])
     at = _at(found.columns, frame, header)
     columns = measured(_in_list_px(found.columns, frame.bin_px), found.detections.sources, at)
@@ -76,11 +78,14 @@ def _response(folder: Path, header: Mapping[str, Any], notes: list[str]) -> Resp
     return built_in().response
 
 
-def _seen(events: NDArray[Any], frame: Frame, response: Response, optics: tuple[float, float]) -> Seen:
-    names, (exposure_s, fwhm_px) = events.dtype.names or (), optics
+def _seen(
+    of: tuple[NDArray[Any], Mapping[str, Any]], frame: Frame, response: Response, optics: tuple[float, float]
+) -> Seen:
+    (events, header), (exposure_s, fwhm_px) = of, optics
+    names = events.dtype.names or ()
     chosen = next((name for name in (response.about.get("CHANTYPE", "PI"), "PI", "PHA") if name in names), None)
-    energy = energy_of(events, response)
-    if chosen is None or chosen == "PHA" != response.about.get("CHANTYPE"):
+    energy = energy_of(events, response, header)
+    if pi_in_ev(header) or chosen is None or chosen == "PHA" != response.about.get("CHANTYPE"):
         bounds = np.searchsorted(response.e_min_kev, energy, side="right") - 1
         channel = response.channel[0] + bounds.astype(np.int64)
     else:

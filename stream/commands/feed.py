@@ -61,7 +61,7 @@ def feed(messages: Iterator[Message], push: Push, speed: float, frames: int | No
     wall = max(time.monotonic() - began, 1e-9)
     push.close(timeout_s=SKY_CLOSE_S if photons else CLOSE_S, come_s=wait_s)
     used = os.times()
-    found = {"photons": photons} if photons else {"frames": sent}
+    found: dict[str, Any] = {"photons": photons} if photons else {"frames": sent}
     found |= {"late": late, "latest_s": round(latest_ns * 1e-9, 3)}
     return {**found, "wall_s": round(wall, 3), "cpu_s": round(used.user + used.system, 3)}
 

@@ -40,7 +40,7 @@ def test_the_image_holds_every_event_in_coarser_pixels_too():
     table = events(X=[10.2, 31.0], Y=[5.0, 6.0], TIME=0.0, ENERGY=[1000.0, np.nan], PI=[50, 60])
     frame = _frame(table, told(bin_px=4))
     assert (frame.names, frame.low, frame.shape) == (("X", "Y"), (9.5, 4.5), (1, 6))
-    seen = _seen(table, frame, built_in().response, (100.0, 8.0))
+    seen = _seen((table, {}), frame, built_in().response, (100.0, 8.0))
     np.testing.assert_allclose(frame.place(seen.x, 0), [10.2])  # the one with an energy
     assert seen.image(0.5, 8.0).sum() == 1
     assert seen.psf_sigma_px == pytest.approx(2 / FWHM)
@@ -50,9 +50,12 @@ def test_channels_and_energies_are_made_of_each_other_where_one_is_missing():
     response = built_in().response
     place = {"X": [1.0, 2.0], "Y": [1.0, 2.0], "TIME": 0.0}
     middle = (response.e_min_kev + response.e_max_kev)[[100, 200]] / 2
-    seen = _seen(events(**place, ENERGY=middle * 1000), FRAME, response, (1.0, 4.0))
+    seen = _seen((events(**place, ENERGY=middle * 1000), {}), FRAME, response, (1.0, 4.0))
     np.testing.assert_array_equal(seen.channel, response.channel[[100, 200]])
-    seen = _seen(events(**place, PI=response.channel[[100, 200]]), FRAME, response, (1.0, 4.0))
+    epic = {"TELESCOP": "XMM", "INSTRUME": "EMOS1"}  # whose PI is in eV
+    seen = _seen((events(**place, PI=np.rint(middle * 1000).astype(int)), epic), FRAME, response, (1.0, 4.0))
+    assert seen.channel.tolist() == response.channel[[100, 200]].tolist()
+    seen = _seen((events(**place, PI=response.channel[[100, 200]]), {}), FRAME, response, (1.0, 4.0))
     np.testing.assert_allclose(seen.energy_kev, middle)
 
 
@@ -65,7 +68,7 @@ def test_lists_that_make_no_image_are_refused():
     with pytest.raises(ConfigError, match="no columns X/Y or DETX/DETY"):
         _frame(events(RAWX=0), told())
     with pytest.raises(ConfigError, match="no column ENERGY, PI or PHA"):
-        _seen(events(X=1, Y=1, TIME=0), FRAME, built_in().response, (1.0, 4.0))
+        _seen((events(X=1, Y=1, TIME=0), {}), FRAME, built_in().response, (1.0, 4.0))
     with pytest.raises(ConfigError, match="EXPOSURE nan"):
         exposure_of({"EXPOSURE": float("nan")}, {})
     with pytest.raises(ConfigError, match="no keyword EXPOSURE"):

@@ -68,6 +68,11 @@ def frame_of(events: NDArray[Any], header: Mapping[str, Any], coordinates: str, 
     return Frame(pair, (low[0], low[1]), bin_px, (size[1], size[0]))
 
 
+def pi_in_ev(header: Mapping[str, Any]) -> bool:
+    """Return whether PI of a list is in eV, and no channel: of XMM-Newton's EPIC."""
+    return header.get("TELESCOP") == "XMM" and str(header.get("INSTRUME", "")).startswith(EPIC)
+
+
 def energy_of(
     events: NDArray[Any], response: Response | None, header: Mapping[str, Any] = MappingProxyType({})
 ) -> Floats:
@@ -79,7 +84,7 @@ def energy_of(
     names = events.dtype.names or ()
     if "ENERGY" in names:
         return np.asarray(events["ENERGY"], float) / 1000
-    if "PI" in names and header.get("TELESCOP") == "XMM" and str(header.get("INSTRUME", "")).startswith(EPIC):
+    if "PI" in names and pi_in_ev(header):
         return np.asarray(events["PI"], float) / 1000
     kind = response.about.get("CHANTYPE", "PI") if response is not None else "PI"
     chosen = next((name for name in (kind, "PI", "PHA") if name in names), None)
