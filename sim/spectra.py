@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from astropy.io import fits
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from config.errors import ConfigError
 from sim.check import require
+from stream.transport.fitsfile import open_fits
 
 Shape = Literal["log_uniform", "uniform", "power_law", "lines", "table"]
 SHAPES = ("log_uniform", "uniform", "power_law", "lines", "table")
@@ -104,13 +104,14 @@ def _read_table(path: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 @cache
 def read_arf(path: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the bins of an ARF, (n, 2) eV, and the effective area, (n,) cm2. Raises ConfigError if it is none."""
-    try:
-        with fits.open(path) as file:
+    with open_fits(Path(path)) as file:
+        try:
             rows: Any = file["SPECRESP"].data
             bins = 1000 * np.stack([rows["ENERG_LO"], rows["ENERG_HI"]], axis=1).astype(float)
             area = np.array(rows["SPECRESP"], float)
-    except (OSError, KeyError, ValueError, AttributeError) as fault:
-        raise ConfigError(f"{path}: {fault}; expected an ARF, with ENERG_LO, ENERG_HI, SPECRESP in SPECRESP") from None
+        except (KeyError, AttributeError) as fault:
+            wanted = "expected an ARF, with ENERG_LO, ENERG_HI, SPECRESP in SPECRESP"
+            raise ConfigError(f"{path}: {fault}; {wanted}") from None
     if not (np.diff(bins[:, 0]) > 0).all() or not (area >= 0).all():
         raise ConfigError(f"{path}: expected rising energies and no negative effective area")
     return bins, area

@@ -19,6 +19,7 @@ from stream.corona.lines import ERG_A, SYMBOLS
 from stream.corona.observed import Observed
 from stream.errors import ConfigError
 from stream.spectra.grid import Floats
+from stream.transport.fitsfile import open_fits
 from stream.transport.hdf5 import FAULTS
 from stream.transport.idlsave import read_idl
 from stream.transport.ogip import read_arf, read_observation
@@ -204,17 +205,12 @@ def _idl_fluxes(path: Path, held: Mapping[str, Any]) -> Fluxes:
 
 
 def _holds_channels(path: Path) -> bool:
-    from astropy.io import fits
-
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            return any(
-                hdu.name == "SPECTRUM" and "BIN_LO" not in {str(c).upper() for c in hdu.columns.names}
-                for hdu in hdus[1:]
-                if getattr(hdu, "columns", None) is not None
-            )
-    except (OSError, ValueError, TypeError, KeyError) as fault:
-        raise ConfigError(f"{path}: expected a spectrum: OGIP, table, IDL save or a simulated set ({fault})") from None
+    with open_fits(path) as hdus:
+        return any(
+            hdu.name == "SPECTRUM" and "BIN_LO" not in {str(c).upper() for c in hdu.columns.names}
+            for hdu in hdus[1:]
+            if getattr(hdu, "columns", None) is not None
+        )
 
 
 def _table(path: Path, kind: str) -> Table:

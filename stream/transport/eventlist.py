@@ -27,7 +27,7 @@ from stream.ledger import Past
 from stream.messages import End, Message, Product, Start
 from stream.transport.eventmerge import merge, write_product
 from stream.transport.eventpast import read_past, run_of
-from stream.transport.fitsfile import Tables, check_whole, disk_faults, is_ours, places, sync_folder
+from stream.transport.fitsfile import Tables, check_whole, disk_faults, is_ours, places, sync_folder, why_no_fits
 
 
 class EventListWriter:
@@ -246,7 +246,7 @@ def read_event_list(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
                 tables = _tables(hdus)
                 header = dict(hdus["EVENTS"].header) if "EVENTS" in tables else {}
     except (OSError, KeyError, TypeError, ValueError, IndexError, Warning, fits.VerifyError) as fault:
-        raise ConfigError(f"{path}: not a readable FITS file: {' '.join(str(fault).split())}") from None
+        raise ConfigError(f"{path}: {why_no_fits(path, fault)}") from None
     if "EVENTS" not in tables or "TIME" not in (tables["EVENTS"].dtype.names or ()):
         raise ConfigError(f"{path}: expected an event list: a table EVENTS with a column TIME")
     return tables, header

@@ -3,9 +3,12 @@
 Rows are never decoded here, so that files of any size are joined in bounded memory.
 """
 
+import gzip
 import mmap
 import os
 import re
+import warnings
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -15,6 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 
 from stream.errors import ConfigError, LinkError
@@ -25,7 +29,63 @@ _FORMATS = {"u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
 _KINDS = {letter: kind for kind, letter in _FORMATS.items()}
 _CARD = re.compile("(?=([^ =]*)).{8}(.{72})", re.DOTALL)  # name and the rest of 80 letters
 _SUM = 0xFFFFFFFF  # of all words of an HDU with its checksum (FITS standard, 4.4.2.7)
+_MAGIC = {b"\x89HDF": "HDF5", b"\x89PNG": "PNG", b"PK\x03\x04": "ZIP", b"SR\x00\x04": "an IDL save file"}
+_CUT = re.compile(r"truncated|corrupt FITS|END card|ended before|smaller than|too small|reshape|greater than filesize")
 _PUNCTUATION = frozenset(range(0x3A, 0x41)) | frozenset(range(0x5B, 0x61))
+
+
+# What astropy raises on files that are none, or are damaged; Warning: what was made an error.
+FITS_FAULTS = (
+    OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, zlib.error, fits.VerifyError, Warning
+)  # fmt: skip
+
+
+@contextmanager
+def open_fits(path: Path, memmap: bool = False) -> Iterator[Any]:
+    """Open a FITS file (fits.HDUList) to read, and say nothing of small rules that it breaks.
+
+    Raises ConfigError, one line in words of ours, for what cannot be read, there or by what is done with it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        try:
+            with fits.open(path, memmap=memmap) as hdus:
+                yield hdus
+        except FITS_FAULTS as fault:
+            raise ConfigError(f"{path}: {why_no_fits(path, fault)}") from None
+
+
+def why_no_fits(path: Path, fault: BaseException) -> str:
+    """Return why a file cannot be read as FITS, in one line: what the file says before what astropy says."""
+    if isinstance(fault, FileNotFoundError):
+        return "no such file"
+    try:
+        with path.open("rb") as file:
+            begin = file.read(80)
+    except OSError as refused:
+        return f"cannot be read: {refused.strerror or refused}"
+    if kind := next((kind for magic, kind in _MAGIC.items() if begin.startswith(magic)), ""):
+        return f"not FITS (it is {kind})"
+    if not begin:
+        return "not FITS (it is empty)"
+    said = " ".join(str(fault).split())
+    if begin.startswith((b"SIMPLE", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):  # or compressed
+        cut = _CUT.search(said) or _is_cut_zip(path, begin)
+        return "truncated: the file ends early" if cut else f"cannot be read as FITS: {said[:100]}"
+    return "not FITS (it is text)" if begin.isascii() and b"\0" not in begin else "not FITS"
+
+
+def _is_cut_zip(path: Path, begin: bytes) -> bool:
+    """Return whether a compressed file (gzip) ends early: astropy takes what there is for all."""
+    if not begin.startswith(b"\x1f\x8b"):
+        return False
+    try:
+        with gzip.open(path) as file:
+            while file.read(_READ):
+                pass
+    except (EOFError, OSError, zlib.error):
+        return True
+    return False
 
 
 class TablePlace(NamedTuple):

@@ -13,6 +13,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 
 from stream.errors import ConfigError
+from stream.transport.fitsfile import why_no_fits
 
 ROWS = 100_000  # in a piece
 
@@ -30,7 +31,7 @@ def _opened(path: Path) -> Iterator[Any]:
             warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
             yield hdus
     except (OSError, KeyError, ValueError, TypeError, IndexError, Warning, fits.VerifyError) as fault:
-        raise ConfigError(f"{path}: not a readable FITS file: {' '.join(str(fault).split())}") from None
+        raise ConfigError(f"{path}: {why_no_fits(path, fault)}") from None
 
 
 class FitsRows:

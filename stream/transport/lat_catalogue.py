@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from stream.errors import ConfigError
 from stream.lat.catalogue import SHAPES, Catalogue, entry_dtype, flux_of, group_of
 from stream.lat.exposure import ENERGY_MEV
+from stream.transport.fitsfile import open_fits
 
 Floats = NDArray[np.float64]
 
@@ -111,18 +111,13 @@ def read_catalogue(path: Path) -> Catalogue:
 
     Raises ConfigError for a file that is no catalogue of the LAT, or has other units.
     """
-    try:
-        with fits.open(path) as hdus:
-            if EXTENSION not in hdus:
-                raise ConfigError(
-                    f"{path}: no table {EXTENSION}; expected gll_psc or gll_psch, as the mission gives it"
-                )
-            table = _Table(path, hdus[EXTENSION])
-            title = str(hdus[0].header.get("FILENAME", path.name)).partition(".")[0]
-            bands = _bands(path, hdus, table)
-            return _read(table, title, bands)
-    except (OSError, TypeError) as fault:  # TypeError: a file that ends early
-        raise ConfigError(f"{path}: cannot be read as FITS ({' '.join(str(fault).split())[:100]})") from None
+    with open_fits(path) as hdus:
+        if EXTENSION not in hdus:
+            raise ConfigError(f"{path}: no table {EXTENSION}; expected gll_psc or gll_psch, as the mission gives it")
+        table = _Table(path, hdus[EXTENSION])
+        title = str(hdus[0].header.get("FILENAME", path.name)).partition(".")[0]
+        bands = _bands(path, hdus, table)
+        return _read(table, title, bands)
 
 
 def _bands(path: Path, hdus: Any, table: _Table) -> Floats:

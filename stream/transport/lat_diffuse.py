@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from stream.errors import ConfigError
 from stream.lat.exposure import ENERGY_MEV
 from stream.lat.sky import Diffuse, stand_in
+from stream.transport.fitsfile import open_fits
 
 NAMES = ("FRONT", "BACK")
 GRID = ("CRVAL", "CRPIX", "CDELT")
@@ -38,22 +39,19 @@ def read_diffuse(iem: Path | None, iso: Path | None) -> Diffuse:
 
 def _read_cube(path: Path) -> tuple[fits.Header, NDArray[np.float64], NDArray[np.float64]]:
     """Return the header, the intensities and their energies, MeV. Raises ConfigError for another file."""
-    try:
-        with fits.open(path) as file:
-            header, data = file[0].header, file[0].data
-            axes = [str(header.get(f"CTYPE{axis}", "nothing")) for axis in (1, 2)]
-            if data is None or data.ndim != 3 or [name[:8] for name in axes] != ["GLON-CAR", "GLAT-CAR"]:
-                raise ConfigError(f"{path}: expected a cube of energies on GLON-CAR, GLAT-CAR, found {', '.join(axes)}")
-            if missing := [f"{key}{axis}" for axis in (1, 2) for key in GRID if f"{key}{axis}" not in header]:
-                raise ConfigError(f"{path}: expected the grid in the header, found no {', '.join(missing)}")
-            if "ENERGIES" not in file:
-                raise ConfigError(f"{path}: no table ENERGIES")
-            unit = file["ENERGIES"].columns[0].unit or "MeV"
-            if unit != "MeV":
-                raise ConfigError(f"{path}: ENERGIES: expected MeV, found {unit}")
-            return header, np.asarray(data, float), np.asarray(file["ENERGIES"].data.field(0), float)
-    except (OSError, TypeError, ValueError) as fault:  # TypeError: a file that ends early
-        raise ConfigError(f"{path}: cannot be read as FITS ({' '.join(str(fault).split())[:100]})") from None
+    with open_fits(path, memmap=True) as file:
+        header, data = file[0].header, file[0].data
+        axes = [str(header.get(f"CTYPE{axis}", "nothing")) for axis in (1, 2)]
+        if data is None or data.ndim != 3 or [name[:8] for name in axes] != ["GLON-CAR", "GLAT-CAR"]:
+            raise ConfigError(f"{path}: expected a cube of energies on GLON-CAR, GLAT-CAR, found {', '.join(axes)}")
+        if missing := [f"{key}{axis}" for axis in (1, 2) for key in GRID if f"{key}{axis}" not in header]:
+            raise ConfigError(f"{path}: expected the grid in the header, found no {', '.join(missing)}")
+        if "ENERGIES" not in file:
+            raise ConfigError(f"{path}: no table ENERGIES")
+        unit = file["ENERGIES"].columns[0].unit or "MeV"
+        if unit != "MeV":
+            raise ConfigError(f"{path}: ENERGIES: expected MeV, found {unit}")
+        return header, np.asarray(data, float), np.asarray(file["ENERGIES"].data.field(0), float)
 
 
 def _first(header: fits.Header, axis: int) -> float:

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 
 from stream.errors import ConfigError
 from stream.lat.builtin import stand_in
 from stream.lat.instrument import KING, Grid, Instrument, Optics
+from stream.transport.fitsfile import open_fits
 
 Table = Any
 
@@ -19,11 +19,13 @@ def read_instrument(folder: Path) -> Instrument:
     Raises ConfigError for a folder without them, with several, or with tables that are none.
     """
     area, psf = _one(folder, "aeff_*_FB.fits*"), _one(folder, "psf_*_FB.fits*")
-    with fits.open(area) as areas, fits.open(psf) as psfs:
-        try:
-            optics = tuple(_optics(areas, psfs, name) for name in ("FRONT", "BACK"))
-        except (KeyError, IndexError) as fault:
-            raise ConfigError(f"{area}, {psf}: no response of front and back ({fault})") from None
+    with open_fits(area) as areas:
+        [hdu.data for hdu in areas]  # read now: what is wrong with it is not to be said of the other file
+        with open_fits(psf) as psfs:
+            try:
+                optics = tuple(_optics(areas, psfs, name) for name in ("FRONT", "BACK"))
+            except (KeyError, IndexError) as fault:
+                raise ConfigError(f"{area}, {psf}: no response of front and back ({fault})") from None
     return Instrument((optics[0], optics[1]), area.name.removeprefix("aeff_").partition("_FB")[0])
 
 

@@ -3,20 +3,18 @@
 Every refusal is a ConfigError of one line that names the file.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from stream.errors import ConfigError
 from stream.spectra.grid import Floats
 from stream.spectra.response import Response, Runs
 from stream.spectra.spectrum import Spectrum
+from stream.transport.fitsfile import open_fits
 from stream.transport.ogip_writer import write_arf, write_rmf, write_spectrum
 from stream.transport.pha_rows import choice_of, one_spectrum
 
@@ -30,7 +28,7 @@ SAID: Final = ("TELESCOP", "INSTRUME", "FILTER", "OBJECT", "CHANTYPE")
 def read_response(rmf: Path | str, arf: Path | str | None = None) -> Response:
     """Return the response of an RMF, with the area of an ARF if one is given."""
     path = Path(rmf)
-    with _opened(path) as hdus:
+    with open_fits(path) as hdus:
         matrix = _extension(hdus, path, "an RMF", *MATRICES)
         bounds = _extension(hdus, path, "an RMF", "EBOUNDS")
         low, high = (_column(matrix, path, name) for name in ("ENERG_LO", "ENERG_HI"))
@@ -59,7 +57,7 @@ def _alike(ours: Floats, theirs: Floats) -> bool:
 def read_arf(arf: Path | str) -> tuple[Floats, Floats, Floats]:
     """Return the energies low and high, keV, and the area, cm2, (n,) each."""
     path = Path(arf)
-    with _opened(path) as hdus:
+    with open_fits(path) as hdus:
         table = _extension(hdus, path, "an ARF", "SPECRESP")
         low, high, area = (_column(table, path, name) for name in ("ENERG_LO", "ENERG_HI", "SPECRESP"))
     _check_bins(path, low, high)
@@ -110,7 +108,7 @@ def read_observation(
 
 def _read_pha(chosen: Path) -> Spectrum:
     path, number = choice_of(chosen)
-    with _opened(path) as hdus:
+    with open_fits(path) as hdus:
         table = one_spectrum(_extension(hdus, path, "a spectrum", "SPECTRUM"), path, number)
         head, names = table.header, {name.upper() for name in table.columns.names}
         exposure = float(head.get("EXPOSURE", 0))
@@ -226,16 +224,3 @@ def _extension(hdus: Any, path: Path, what: str, *names: str) -> Any:
         if "MATRIX" in names and str(hdu.header.get("HDUCLAS2", "")).upper() == "RSP_MATRIX":
             return hdu
     raise ConfigError(f"{path}: no extension {names[0]}: expected {what}")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            yield hdus
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except (OSError, ValueError, TypeError, KeyError, EOFError) as fault:
-        raise ConfigError(
-            f"{path}: cannot be read as FITS: {str(fault).splitlines()[0] if str(fault) else fault!r}"
-        ) from None

@@ -12,6 +12,7 @@ from stream.errors import ConfigError
 from stream.messages import End, Message, Product, Start
 from stream.stage import Source
 from stream.transport.eventlist import read_event_list
+from stream.transport.fitsfile import why_no_fits
 
 NEEDED = ("LIVE_NS", "FRAME_NS", "NQUADS")
 TABLES = ("EVENTS", "GTI", "BADPIX")
@@ -23,7 +24,7 @@ def is_ours(path: Path) -> bool:
     try:
         return str(fits.getheader(path, 0).get("CREATOR", "")).startswith("raysieve")
     except OSError as fault:
-        raise ConfigError(f"{path}: not a readable FITS file: {fault}") from None
+        raise ConfigError(f"{path}: {why_no_fits(path, fault)}") from None
 
 
 def read_product(path: Path, number: int, folder: str, intervals: int = 1) -> Product:

@@ -14,6 +14,7 @@ from stream.lat.cube import count_into, new_maps
 from stream.lat.exposure import ENERGY_MEV, NODES, Exposure
 from stream.lat.exposure import NSIDE as EXPOSURE_NSIDE
 from stream.lat.instrument import Instrument
+from stream.transport.fitsfile import why_no_fits
 
 KEV = 1000.0  # in a MeV
 
@@ -58,7 +59,7 @@ def read_window(path: Path) -> WindowMaps:
             middle = np.stack([_exposure(path, file[f"{n.upper()}_EXPOSURE"].data) for n in TYPES]) if known else None
             return WindowMaps(maps, middle, *span, str(header.get("EXPOSURE", "unknown")))
     except (OSError, KeyError, ValueError, TypeError) as fault:
-        reason = " ".join(str(fault).split())[:120]
+        reason = why_no_fits(path, fault) if isinstance(fault, OSError) else " ".join(str(fault).split())[:120]
         raise ConfigError(f"{path}: expected a map file of this stream (FRONT, BACK, BANDS): {reason}") from None
 
 

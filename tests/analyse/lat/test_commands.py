@@ -103,7 +103,7 @@ def test_wrong_input_is_one_line(folder, tmp_path):
         ("window day: no photons", sky, "--at", *PLACE, "--window", "day", "--exposure", "survey"),
         ("no photons within 8 degrees", sky, "--at", 250, -45, "--exposure", "survey"),
         ("expected raysieve sky", psc.with_name("text.h5"), "--at", *PLACE),
-        ("cannot be read as FITS", sky, "--source", NAME, "--catalogue", psc.with_name("text.h5")),
+        ("not FITS (it is text)", sky, "--source", NAME, "--catalogue", psc.with_name("text.h5")),
     ):
         psc.with_name("text.h5").write_text("no file of ours")
         said = fault(*arguments, *out)

@@ -121,7 +121,7 @@ def test_a_file_that_is_no_catalogue_is_one_clear_line(tmp_path):
     for words in (("train", "lat-classify", path, "--out", tmp_path / "x.npz"), ("evaluate", "lat-classify", path)):
         done = CliRunner().invoke(cli, list(map(str, words)))
         assert isinstance(done.exception, ConfigError)
-        assert "cannot be read as FITS" in str(done.exception)
+        assert "not FITS (it is text)" in str(done.exception)
 
 
 def test_what_it_was_made_of_is_told(model, made):

@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -5,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.errors import ConfigError
-from stream.transport.fitsfile import places
+from stream.transport.fitsfile import open_fits, places
 from tests.event_lists import event_list, with_a_wrong_byte, write
 
 
@@ -51,3 +53,30 @@ def test_a_file_of_others(tmp_path):
     table.writeto(tmp_path / "theirs.fits")
     with pytest.raises(ConfigError, match=r"theirs\.fits: not a whole event list"):
         places(tmp_path / "theirs.fits")
+
+
+def table_of(path):
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(np.zeros(1000, [("A", ">f8")]), name="T")]).writeto(path)
+    return path
+
+
+def test_what_is_no_fits_is_said_in_words_of_ours(tmp_path):
+    whole = table_of(tmp_path / "whole.fits").read_bytes()
+    (tmp_path / "folder").mkdir()
+    cases = {
+        "nofile": (None, "no such file"),
+        "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(100), r"not FITS \(it is HDF5\)"),
+        "empty": (b"", r"not FITS \(it is empty\)"),
+        "text": (b"NAME,RA\n1,2\n", r"not FITS \(it is text\)"),
+        "bytes": (bytes(range(200)), "not FITS"),
+        "half": (whole[:7000], "truncated: the file ends early"),
+        "header": (whole[:1000], "truncated: the file ends early"),
+        "zipped": (gzip.compress(whole, 0)[:7000], "truncated: the file ends early"),
+        "folder": (None, "cannot be read: Is a directory"),
+    }
+    for name, (content, why) in cases.items():
+        path = tmp_path / name
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(ConfigError, match=f"^{path}: {why}$"), open_fits(path) as hdus:
+            len(hdus["T"].data)

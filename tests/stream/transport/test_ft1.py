@@ -140,7 +140,7 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(ConfigError, match="no table GTI"):
         Ft1(write_ft1(tmp_path / "a.fits", columns(3), gti=()))
     (tmp_path / "b.fits").write_text("photons")
-    with pytest.raises(ConfigError, match=r"b.fits: not a readable FITS file"):
+    with pytest.raises(ConfigError, match=r"b.fits: not FITS"):
         Ft1(tmp_path / "b.fits")
     path = write_ft1(tmp_path / "c.fits", columns(3000))
     path.write_bytes(path.read_bytes()[: 2880 * 8])

@@ -89,19 +89,18 @@ def test_other_files_and_units_are_refused(tmp_path):
     fits.PrimaryHDU().writeto(empty)
     text = tmp_path / "text.fit"
     text.write_text("no FITS")
-    cases |= {"no table LAT_Point_Source_Catalog": empty, "cannot be read as FITS": text}
+    cases |= {"no table LAT_Point_Source_Catalog": empty, "not FITS": text}
     for told, path in cases.items():
         with pytest.raises(ConfigError, match=told.replace("PLEC_IndexS", "PLEC_ExpfactorS")) as fault:
             read_catalogue(path)
         assert path.name in str(fault.value)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="no such file"):
         read_catalogue(tmp_path / "none.fit")
 
 
-@pytest.mark.filterwarnings("ignore:File may have been truncated")
 def test_half_a_catalogue_is_refused(tmp_path):
     whole = written(tmp_path / "whole.fit").read_bytes()
     (tmp_path / "half.fit").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ConfigError, match=r"half.fit: cannot be read as FITS") as fault:
+    with pytest.raises(ConfigError, match=r"half.fit: truncated") as fault:
         read_catalogue(tmp_path / "half.fit")
     assert "\n" not in str(fault.value)
