@@ -9,6 +9,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from stream.errors import ConfigError
+from stream.transport.fitsfile import why_no_fits
 
 Floats = NDArray[np.float64]
 KT: Final = ("KT_0", "KT_0_ERR", "KT_1", "KT_1_ERR")  # keV
@@ -107,11 +108,13 @@ def check_range(
 
 
 def _opened(path: Path) -> Table:
+    form = FORMATS.get(path.suffix.lower(), "fits")
     try:
-        form = FORMATS.get(path.suffix.lower(), "fits")
         return Table.read(path, format=form, **({"hdu": 1} if form == "fits" else {}))
     except (OSError, ValueError, IndexError, KeyError) as fault:
-        raise ConfigError(f"{path}: no table of clusters (ECSV, CSV, FITS): {' '.join(str(fault).split())}") from None
+        by_system = form == "fits" or isinstance(fault, OSError)
+        why = why_no_fits(path, fault) if by_system else " ".join(str(fault).split())
+        raise ConfigError(f"{path}: no table of clusters (ECSV, CSV, FITS): {why}") from None
 
 
 def _column(path: Path, table: Table, key: str, names: tuple[str, ...]) -> Floats:

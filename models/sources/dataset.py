@@ -16,6 +16,7 @@ from sim.check import require
 from stream.judges.sources import FEATURES
 
 CLASS, FIELD, NAME = "class", "field", "name"
+FEW = 8  # columns of another file that are named
 ABOUT = (CLASS, FIELD, NAME, "id", "source", "ra", "dec", "l", "b", "x", "y")  # columns that are no features
 Column = NDArray[np.float64]
 
@@ -154,6 +155,8 @@ def _columns(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, str]
             return _of_hdf5(path)
         with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
             rows = list(csv.reader(file))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise ConfigError(f"{path}: cannot be read ({fault}); expected a table of features, CSV or HDF5") from None
     require(f"{path}", (bool(rows), "a line with the names of columns"))
@@ -169,6 +172,11 @@ def _of_hdf5(path: Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, str]
     columns: dict[str, NDArray[np.generic]] = {}
     units: dict[str, str] = {}
     with h5py.File(path) as file:
+        flat = {name: part.dtype.names or (name,) for name, part in file.items() if getattr(part, "ndim", 0) == 1}
+        names = [key for keys in flat.values() for key in keys]
+        if not {CLASS, "Class"} & set(names):  # said before anything is read: others are packed in ways of their own
+            found = ", ".join(names[:FEW]) + (" ..." if len(names) > FEW else "")
+            raise ConfigError(f"{path}: no table of features: expected a column {CLASS}, found {found or 'no columns'}")
         for name, part in file.items():
             if not isinstance(part, h5py.Dataset) or part.ndim != 1:
                 continue

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.corona.regrid import Regridded
-from stream.errors import ConfigError
+from stream.errors import ConfigError, ModelError
+from stream.infer import card_of
 from stream.judges.corona import HEADS, CoronaJudge, Said, choose
 from stream.messages import Message, Product
 
@@ -39,7 +40,7 @@ class ClassifyCorona:
 
     def __init__(self, model: str = "", seed: int = 0) -> None:
         """model: shipped name or ONNX file; "": those of SHIPPED. Raises ModelError for no network of coronae."""
-        self._judges = [CoronaJudge(name) for name in ((model,) if model else SHIPPED)]
+        self._judges = [_judge(name) for name in ((model,) if model else SHIPPED)]
         self._seed = seed
         self.counters: Counter[str] = Counter()
 
@@ -106,3 +107,11 @@ def corona_table(spectra: NDArray[Any], said: Said, fitted: Regridded, levels: l
     for name, values in columns.items():
         table[name] = values
     return table
+
+
+def _judge(name: str) -> CoronaJudge:
+    card = card_of(name)
+    if "instrument" not in card.facts:  # each of ours has the grid of one
+        what = card.facts.get("kind") or f"a model that takes {', '.join(card.facts.get('input', {}))}"
+        raise ModelError(f"{name}: no network of coronae ({what}); expected one, as {', '.join(SHIPPED)}")
+    return CoronaJudge(name)

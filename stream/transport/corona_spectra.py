@@ -216,8 +216,11 @@ def _holds_channels(path: Path) -> bool:
 def _table(path: Path, kind: str) -> Table:
     try:
         if kind == "fits":
-            return Table.read(path, format="fits")
+            with open_fits(path) as hdus:
+                return Table.read(hdus, format="fits")
         return Table.read(path, format="ascii.ecsv" if path.name.lower().endswith(".ecsv") else "ascii.csv")
+    except ConfigError:
+        raise
     except Exception as fault:  # astropy raises what it likes
         told = str(fault).splitlines()[0][:120] if str(fault) else type(fault).__name__
         raise ConfigError(f"{path}: expected a table of a spectrum ({told})") from None

@@ -30,7 +30,9 @@ _KINDS = {letter: kind for kind, letter in _FORMATS.items()}
 _CARD = re.compile("(?=([^ =]*)).{8}(.{72})", re.DOTALL)  # name and the rest of 80 letters
 _SUM = 0xFFFFFFFF  # of all words of an HDU with its checksum (FITS standard, 4.4.2.7)
 _MAGIC = {b"\x89HDF": "HDF5", b"\x89PNG": "PNG", b"PK\x03\x04": "ZIP", b"SR\x00\x04": "an IDL save file"}
-_CUT = re.compile(r"truncated|corrupt FITS|END card|ended before|smaller than|too small|reshape|greater than filesize")
+_CUT = re.compile(
+    "truncated|corrupt FITS|tables with a checksum|END card|ended before|smaller than|too small|reshape|greater than file"
+)
 _PUNCTUATION = frozenset(range(0x3A, 0x41)) | frozenset(range(0x5B, 0x61))
 
 

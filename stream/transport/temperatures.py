@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stream.crosscal.pairs import PAIR
 from stream.errors import ConfigError
 from stream.messages import Product
+from stream.transport.fitsfile import why_no_fits
 
 COLUMNS: Final = ("TIME", "KT_0", "KT_0_ERR", "KT_1", "KT_1_ERR")
 FORMATS: Final = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".txt": "ascii", ".dat": "ascii"}
@@ -26,7 +27,9 @@ def read_temperatures(path: Path) -> NDArray[Any]:
     try:
         table = Table.read(path, format=form, **({"hdu": 1} if form == "fits" else {}))
     except (OSError, ValueError, IndexError, KeyError) as fault:
-        raise ConfigError(f"{path}: expected a table (ECSV, CSV, FITS): {' '.join(str(fault).split())}") from None
+        by_system = form == "fits" or isinstance(fault, OSError)
+        why = why_no_fits(path, fault) if by_system else " ".join(str(fault).split())
+        raise ConfigError(f"{path}: expected a table (ECSV, CSV, FITS): {why}") from None
     absent = [name for name in ("NAME", *COLUMNS) if name not in table.colnames]
     if absent:
         raise ConfigError(

@@ -96,7 +96,7 @@ def test_what_cannot_be_exported_is_one_line(models, source_tables, tmp_path):
     for words, told in (
         ((source_tables[0], out, source_tables[1]), "not a model of source classes"),
         ((model, out, tmp_path / "other.csv"), "feature photon_index: expected one of a"),
-        ((model, out, tmp_path / "none.csv"), "cannot be read"),
+        ((model, out, tmp_path / "none.csv"), "no such file"),
     ):
         done = exported(*words)
         assert isinstance(done.exception, RaysieveError), done.output

@@ -44,7 +44,7 @@ def test_what_cannot_be_trained_is_one_line(source_tables, tmp_path):
     for words, told in (
         ((source_tables[0], "--feature", "gamma"), "feature gamma: expected one of"),
         ((plain, "--sky"), "--sky: expected columns l and b, or ra and dec"),
-        ((tmp_path / "none.csv",), "cannot be read"),
+        ((tmp_path / "none.csv",), "no such file"),
     ):
         done = run(train, *words, "--out", out)
         assert isinstance(done.exception, ConfigError), done.output

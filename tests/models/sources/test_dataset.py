@@ -81,8 +81,12 @@ def test_unknown_features_classes_and_files_are_one_line(known_sources, tmp_path
         known_sources[0].only(["gamma"])
     with pytest.raises(ConfigError, match="class CV: expected one of AGN, star"):
         known_sources[0].as_classes(("AGN", "star"))
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="no such file"):
         read_sources(tmp_path / "none.csv")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["photons"] = np.zeros(3, [("frame", "i4"), ("energy_ev", "f4")])
+    with pytest.raises(ConfigError, match=r"no table of features: expected a column class, found frame, energy_ev$"):
+        read_sources(tmp_path / "other.h5")
     (tmp_path / "t.csv.gz").write_bytes(b"no gzip")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_sources(tmp_path / "t.csv.gz")

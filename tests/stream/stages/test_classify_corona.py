@@ -10,10 +10,11 @@ from sim.corona.truth import Setting
 from stream.corona.forward import Forward
 from stream.corona.instrument import Instrument, shipped
 from stream.corona.lines import shipped_lines
-from stream.errors import ConfigError
+from stream.errors import ConfigError, ModelError
 from stream.messages import Product
 from stream.stages.classify_corona import ClassifyCorona
 from stream.transport.corona_products import read_spectra
+from stream.wiring import build_corona
 
 HETG = shipped("hetg")
 SHIPPED_LINES = shipped_lines()
@@ -112,3 +113,10 @@ def test_priors_are_those_that_a_population_takes(path, tmp_path):
     args = ["coronae", str(path), str(tmp_path / "x.h5"), "-o", "x", "--prior", str(out)]
     with pytest.raises(ConfigError, match="one file"):
         CliRunner().invoke(cli, args, catch_exceptions=False)
+
+
+def test_a_model_of_another_kind_is_called_what_it_is():
+    with pytest.raises(ModelError, match=r"crosscal: no network of coronae \(crosscal\); expected one, as corona, "):
+        build_corona("crosscal")
+    with pytest.raises(ModelError, match=r"islands: no network of coronae \(a model that takes candidate"):
+        build_corona("islands")
