@@ -31,7 +31,7 @@ _CARD = re.compile("(?=([^ =]*)).{8}(.{72})", re.DOTALL)  # name and the rest of
 _SUM = 0xFFFFFFFF  # of all words of an HDU with its checksum (FITS standard, 4.4.2.7)
 _MAGIC = {b"\x89HDF": "HDF5", b"\x89PNG": "PNG", b"PK\x03\x04": "ZIP", b"SR\x00\x04": "an IDL save file"}
 _CUT = re.compile(
-    "truncated|corrupt FITS|tables with a checksum|END card|ended before|smaller than|too small|reshape|greater than file"
+    "truncated|corrupt FITS|tables with a checksum|END card|ended before|smaller than|too small|reshape|than filesize"
 )
 _PUNCTUATION = frozenset(range(0x3A, 0x41)) | frozenset(range(0x5B, 0x61))
 

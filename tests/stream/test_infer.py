@@ -1,4 +1,7 @@
 import hashlib
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -218,3 +221,16 @@ def test_the_model_that_decides_is_the_last(net, tmp_path):
     assert threshold == 0.75
     with pytest.raises(ModelError, match=r"net\.toml: roc\.threshold: missing"):
         rule_of(Screen(model=str(net)))
+
+
+def test_onnxruntime_sends_nothing_home_and_notes_nothing_there(tmp_path):
+    (tmp_path / "file").touch()
+    environment = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    program = "import os, sys, stream.infer as i; i.open_model('filter', 'cpu'); print(os.listdir(sys.argv[1]))"
+    for home in (tmp_path / "home", tmp_path / "file" / "below"):
+        (tmp_path / "home").mkdir(exist_ok=True)
+        said = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "home")],
+            env=environment | {"HOME": str(home)}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert (said.stdout, said.stderr) == ("[]\n", "")
