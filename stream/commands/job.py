@@ -42,7 +42,11 @@ def carry_out(job: Job, tell: Tell, advance: Advance, *, overwrite: bool = False
             if about := getattr(stage, "about", None):
                 tell(f"{job.path.name}: {told(stage.name, about)}")
         sink = EventListWriter(job.folder, overwrite=overwrite)
-        run(_watched(recording.messages(), lambda n: advance(n, len(recording))), stages, sink)
+        try:
+            run(_watched(recording.messages(), lambda n: advance(n, len(recording))), stages, sink)
+        except BaseException:
+            sink.leave()
+            raise
         sink.close()
     for stage in stages:
         for reason, count in sorted(getattr(stage, "counters", {}).items()):

@@ -65,7 +65,7 @@ class EventListWriter:
                     self._recover()
                     self._make_room(overwrite)
             except BaseException:
-                self._unlock()
+                self.leave()
                 raise
 
     def send(self, message: Message) -> None:
@@ -99,6 +99,13 @@ class EventListWriter:
         finally:
             self._thread.shutdown()
             self._unlock()
+
+    def leave(self) -> None:
+        """End without the open file: its parts, if there are any, wait to be recovered."""
+        self._thread.shutdown()
+        with suppress(OSError):
+            self._parts.rmdir()
+        self._unlock()
 
     def _finish(self) -> None:
         self._roll_over()

@@ -471,3 +471,16 @@ def test_an_unfinished_run_that_nobody_goes_on_with_is_finished(tmp_path):
     assert len(again.past[START.run_id].bad_pixels) == 2
     again.close()
     assert column([tmp_path / "events.fits"], "FRAMES", "FRAME").tolist() == [0, 0]
+
+
+def test_what_ends_before_its_first_event_leaves_nothing_and_later_its_parts(tmp_path):
+    (tmp_path / "events.fits").write_text("a night of work")
+    with pytest.raises(ConfigError):
+        EventListWriter(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["events.fits"]
+    EventListWriter(tmp_path / "out").leave()
+    assert list((tmp_path / "out").iterdir()) == []
+    writer = EventListWriter(tmp_path / "out")
+    writer.send(next(iter(products(map(event_list, range(1)), interval_s=0.01))))
+    writer.leave()
+    assert [path.name for path in EventListWriter(tmp_path / "out").recovered] == ["events_recovered.fits"]
