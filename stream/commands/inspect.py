@@ -9,7 +9,6 @@ from typing import Any
 import click
 import h5py
 import numpy as np
-from astropy.io import fits
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +23,7 @@ from stream.lat.bands import EDGES_MEV, NSIDE
 from stream.lat.cube import WINDOWS
 from stream.transport import gcn
 from stream.transport.eventlist import read_event_list
+from stream.transport.fitsfile import open_fits
 from stream.transport.hdf5 import read_text
 from stream.transport.maps import read_maps
 from stream.transport.recording import Recording
@@ -84,13 +84,10 @@ def _sky(file: Path, plot: Path | None) -> list[Path]:
 
 def _fits(file: Path, plot: Path | None) -> list[Path]:
     """An event list has EVENTS; any other FITS file is told table by table."""
-    try:
-        with fits.open(file) as hdus:
-            names = [hdu.name for hdu in hdus]
-            said = [f"  {hdu.name}: {_size(hdu)}" for hdu in hdus[1:]]
-            header = dict(hdus[0].header)
-    except OSError as fault:
-        raise ConfigError(f"{file}: cannot be read as FITS: {' '.join(str(fault).split())}") from None
+    with open_fits(file) as hdus:
+        names = [hdu.name for hdu in hdus]
+        said = [f"  {hdu.name}: {_size(hdu)}" for hdu in hdus[1:]]
+        header = dict(hdus[0].header)
     if "EVENTS" in names or not said:
         return _event_list(file, plot)
     about = [f"{key} {header[key]}" for key in ("INSTRUME", "OBJECT", "MODEL") if str(header.get(key, "")).strip()]
@@ -253,6 +250,11 @@ def explain(config_name: str, overrides: tuple[str, ...], schema: bool) -> None:
     if isinstance(config, Lat):
         _explain_sky(config, console)
         return
+    screen = ""
+    if config.screen.model:
+        from stream.stages.screen import Screen
+
+        screen = told("screen", Screen(config).about)  # a model that cannot be used is refused before the table
     detector = config.detector
     console.print(
         f"{detector.telescope} {detector.instrument}: {len(detector.quadrants) or 'any'} quadrants of "
@@ -261,10 +263,8 @@ def explain(config_name: str, overrides: tuple[str, ...], schema: bool) -> None:
     )
     rates = _rates(config)
     _print_table(console, config, rates)
-    if config.screen.model:
-        from stream.stages.screen import Screen
-
-        console.print(told("screen", Screen(config).about), highlight=False)
+    if screen:
+        console.print(screen, highlight=False)
     console.print(f"configuration {digest(config)[:16]}", highlight=False)
 
 

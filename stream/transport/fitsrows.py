@@ -27,9 +27,11 @@ def table_names(path: Path) -> set[str]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with warnings.catch_warnings(), fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)
             warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
-            yield hdus
+            with fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
+                yield hdus
     except (OSError, KeyError, ValueError, TypeError, IndexError, Warning, fits.VerifyError) as fault:
         raise ConfigError(f"{path}: {why_no_fits(path, fault)}") from None
 

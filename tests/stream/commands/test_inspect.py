@@ -43,3 +43,9 @@ def test_a_recording_says_what_it_was_made_of(about, tmp_path):
     shown = said("inspect", tmp_path / "r.h5")
     assert (f"  made of: {about}\n" in shown) == bool(about)
     assert ("made of" in shown) == bool(about)
+
+
+def test_a_model_that_is_none_is_refused_before_the_table():
+    done = CliRunner().invoke(cli, ["explain", "wfi", "--set", "screen.model=nomodel"])
+    assert "nomodel: no such model" in str(done.exception)
+    assert done.output == ""

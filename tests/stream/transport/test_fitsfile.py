@@ -69,6 +69,7 @@ def test_what_is_no_fits_is_said_in_words_of_ours(tmp_path):
         "empty": (b"", r"not FITS \(it is empty\)"),
         "text": (b"NAME,RA\n1,2\n", r"not FITS \(it is text\)"),
         "bytes": (bytes(range(200)), "not FITS"),
+        "short": (b"SIMPLE", r"not FITS \(no card SIMPLE\)"),
         "half": (whole[:7000], "truncated: the file ends early"),
         "header": (whole[:1000], "truncated: the file ends early"),
         "zipped": (gzip.compress(whole, 0)[:7000], "truncated: the file ends early"),
