@@ -167,7 +167,9 @@ def test_they_are_a_source_of_the_camera(pixels):
     ],
 )
 def test_a_camera_that_does_not_fit_is_one_line(change, expected, library):
-    with pytest.raises(ConfigError, match=rf"camera for the hit library hits.h5 \(--hits straight takes any\): expected {expected}$"):
+    with pytest.raises(
+        ConfigError, match=rf"camera for the hit library hits.h5 \(--hits straight takes any\): expected {expected}$"
+    ):
         Pixels(library, SENSOR, LAYOUT.model_copy(update=change))
 
 
