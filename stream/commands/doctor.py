@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import ConfigError, RaysieveError
+from config.extra import installed_by
 from config.load import load_any
 from config.schema import Config
 from stream.infer import STORE, available, card_of, content_of
@@ -86,6 +88,7 @@ def examine(config_name: str, out: Path, overrides: tuple[str, ...] = ()) -> Ite
     yield from _machine()
     yield from _packages()
     yield from _guarded("HDF5 filter", _filters)
+    yield from _guarded("kernels", _kernels)
     yield from _models()
     yield from _provider()
     yield _disk(out)
@@ -137,7 +140,7 @@ def _packages() -> Iterator[Finding]:
     here = ", ".join(name for name in EXTRAS if name not in absent) or "none"
     yield Finding("extras", here)
     for name, use in absent.items():
-        yield Finding(f"extra {name}", f"not here, for {use}", "note", f"pip install -e '.[{name}]'")
+        yield Finding(f"extra {name}", f"not here, for {use}", "note", installed_by(name))
 
 
 def _version(name: str) -> str | None:
@@ -157,6 +160,21 @@ def _filters() -> Finding:
         same = bool(np.array_equal(file["a"][()], data))
     fault = "" if same else "recordings cannot be trusted: pip install --force-reinstall hdf5plugin h5py"
     return Finding("HDF5 filter", "bitshuffle + LZ4", "good" if same else "bad", fault)
+
+
+def _kernels() -> Finding:
+    """Say where compiled kernels are kept: who can write there can run code as the user."""
+    import numba
+
+    import stream.kernels  # chooses the folder
+
+    kept = Path(numba.config.CACHE_DIR)
+    if kept.stat().st_mode & stat.S_IWOTH:
+        return Finding(
+            "kernels", f"kept in {kept}", "bad", "others can write there and so run code as you: chmod -R o-w"
+        )
+    here = kept.is_relative_to(Path(stream.kernels.__file__).parent)
+    return Finding("kernels", "kept beside their code" if here else f"kept in {kept}")
 
 
 def _models() -> Iterator[Finding]:

@@ -4,6 +4,7 @@ import socket
 import pytest
 from click.testing import CliRunner
 
+from config.extra import installed_by
 from raysieve import cli
 from stream.commands import doctor
 
@@ -32,7 +33,7 @@ def test_what_is_missing_is_said_with_what_to_do(tmp_path, monkeypatch):
     assert of("disk", "--out", tmp_path)["mark"] == "bad"
     assert run("--out", tmp_path)[0] == 1
     train = of("extra train")
-    assert (train["mark"], train["do"]) == ("note", "pip install -e '.[train]'")
+    assert (train["mark"], train["do"]) == ("note", installed_by("train"))
 
 
 def test_a_model_that_is_not_what_its_card_says_is_named(tmp_path, monkeypatch):
@@ -69,3 +70,10 @@ def test_speed_is_measured_beside_what_the_camera_gives(monkeypatch):
     monkeypatch.setattr(doctor, "SPARE", 1e9)
     assert of("speed", "--config", "quick")["mark"] == "note"
     assert "not measured" in of("speed", "--config", "lat")["found"]
+
+
+def test_where_kernels_are_kept_nobody_else_writes(tmp_path, monkeypatch):
+    assert of("kernels")["mark"] == "good"
+    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path))
+    tmp_path.chmod(0o777)
+    assert (of("kernels")["mark"], of("kernels")["found"]) == ("bad", f"kept in {tmp_path}")
