@@ -31,6 +31,13 @@ COMMANDS = {
     "view": "view.commands:view",
     "demo": "sim.demo:demo",
 }
+SECTIONS = {  # of the help
+    "Look and try": ("demo", "doctor", "inspect", "explain"),
+    "Live": ("run", "view", "top", "glimpse", "replay", "keys"),
+    "Files": ("process", "calibrate-dark", "convert", "catalogue", "coronae", "monitor-calibration"),
+    "Known truth, models, the thorough way": ("simulate", "train", "evaluate", "export", "analyse", "serve"),
+}
+SENTENCE = 130  # characters of a command's first sentence that are shown
 
 
 class LazyGroup(click.Group):
@@ -51,6 +58,13 @@ class LazyGroup(click.Group):
             return _not_here(cmd_name, str(fault))
         _hide_empty_defaults(command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by what they are for, with their first sentence."""
+        for title, names in SECTIONS.items():
+            found = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl([(name, one.get_short_help_str(SENTENCE)) for name, one in found if one])
 
 
 def _hide_empty_defaults(command: click.Command) -> None:
@@ -80,7 +94,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "sh
 def cli() -> None:
     """Turn the raw frame stream of an X-ray camera into clean science while it is still running.
 
-    Example: raysieve process night.h5 --config config/wfi.toml --maps maps.h5 --out out
+    Example: raysieve demo --out out
     """
 
 

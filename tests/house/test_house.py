@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import config.load
 import stream.wiring
-from raysieve import COMMANDS, cli
+from raysieve import COMMANDS, SECTIONS, cli
 
 ROOT = Path(__file__).parents[2]
 TRACKED = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
@@ -103,3 +103,9 @@ def test_every_row_of_the_table_can_be_built_and_is_fed():
     assert [stream.wiring.build(row.stage, settings).name for row in rows] == [row.stage for row in rows]
     for process in stream.wiring.processes():
         assert stream.wiring.rows_of(process)[0].link
+
+
+def test_the_help_has_every_command_once():
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(COMMANDS)
+    said = CliRunner().invoke(cli, ["--help"]).output
+    assert all(f"  {name} " in said for name in COMMANDS)
