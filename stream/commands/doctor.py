@@ -168,7 +168,7 @@ def _kernels() -> Finding:
 
     import stream.kernels  # chooses the folder
 
-    kept = Path(numba.config.CACHE_DIR)
+    kept = Path(vars(numba.config)["CACHE_DIR"])
     if kept.stat().st_mode & stat.S_IWOTH:
         return Finding(
             "kernels", f"kept in {kept}", "bad", "others can write there and so run code as you: chmod -R o-w"
