@@ -35,6 +35,7 @@ ENDLESS = 1_000_000  # loops: three weeks
 VIEW_PORT = 8643
 VIEW_NEEDS = ("bokeh", "starlette", "uvicorn")  # the view extra
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
@@ -167,6 +168,7 @@ def _dies_with_us() -> Callable[[], None] | None:
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
 
     def bind() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
         if os.getppid() != parent:  # gone already
             os._exit(1)
@@ -175,8 +177,15 @@ def _dies_with_us() -> Callable[[], None] | None:
 
 
 def _start(*arguments: str, **how: Any) -> "subprocess.Popen[Any]":
-    """Start a command of ours."""
-    return subprocess.Popen([sys.executable, "-m", "raysieve", *arguments], preexec_fn=_dies_with_us(), **how)
+    """Start a command of ours. Signals wait meanwhile: what they raise while a process forks, Python drops."""
+    command, first = [sys.executable, "-m", "raysieve", *arguments], _dies_with_us()
+    if first is None:
+        return subprocess.Popen(command, **how)
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        return subprocess.Popen(command, preexec_fn=first, **how)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def _raysieve(*arguments: str) -> None:
