@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from config.folder import folder_to_write
 from config.load import load
 from stream.commands.options import configured, told
-from stream.errors import ConfigError
+from stream.errors import ConfigError, LinkError
 from stream.imaging.repeats import times_repeated
 from stream.messages import Product
 from stream.transport.foreign.sky_list import read_sky_list
@@ -61,6 +62,7 @@ def catalogue(
     old = [path for name in PRODUCTS if (path := out / name).exists()]
     if old and not overwrite:
         raise ConfigError(f"{old[0]}: exists; --overwrite replaces it")
+    folder_to_write(out)
     more = [f"classify.{key}={str(value).lower() if value is True else value}" for key, value in named.items() if value]
     config = load(config_name, ["accumulate.every_s=1e12", *overrides, *more])  # one product, at the end
     response = read_response(config.classify.rmf, config.classify.arf or None) if config.classify.rmf else None
@@ -85,11 +87,11 @@ def catalogue(
     for images in given:
         for made in stages[1].process(images):
             sink.send(made)
+            if sink.refused:
+                raise LinkError(sink.refused)
             if isinstance(made, Product) and made.kind == "sources":
                 tell(made, out)
                 _check_regions(made, config.classify.regions)
-    if sink.counters:
-        raise ConfigError(f"{out}: {sink.counters['not_written']} products could not be written")
     for note in notes:
         click.echo(f"note: {note}")
     for path in sorted(out.glob("*.fits")):

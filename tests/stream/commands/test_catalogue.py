@@ -164,3 +164,10 @@ def test_what_no_catalogue_can_be_made_of_is_said():
     assert "chip coordinates, no aspect" in notes({"EVENTS": one}, TELESCOP="CHANDRA")[0]
     (taken,) = notes({"EVENTS": one}, TELESCOP="CHANDRA", SKY_BIN=17, Q00NX=2043, Q00NY=2011)
     assert "2043 x 2011 pixels, each 17 x 17 of the list's (--sky-bin)" in taken
+
+
+def test_a_folder_that_is_a_file_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    words = ["catalogue", str(tmp_path / "no.fits"), "-c", "wfi", "--out", str(tmp_path / "file")]
+    done = CliRunner().invoke(cli, words)
+    assert f"{tmp_path}/file: cannot be written: is a file, expected a folder" in str(done.exception)
