@@ -7,6 +7,7 @@ to be loaded anew. Here the page asks again and again, ten times a second, and f
 """
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,27 +32,20 @@ ABOUT = "tokens travel unencrypted: --certificate and --key, or a proxy with TLS
 @click.option("--name", "names", multiple=True, metavar="HOST", help="A further host name that requests may be for.")
 @click.option("--certificate", type=FILE, metavar="FILE", help="TLS: certificate chain (PEM), with --key.")
 @click.option("--key", type=FILE, metavar="FILE", help="TLS: its private key (PEM).")
-def view(
-    config_name: str,
-    overrides: tuple[str, ...],
-    out: Path,
-    host: str,
-    port: int,
-    token: Path | None,
-    names: tuple[str, ...],
-    certificate: Path | None,
-    key: Path | None,
-) -> None:
+def view(config_name: str, overrides: tuple[str, ...], out: Path, **given: Any) -> None:
     """Show a daemon in the browser, live, whether it runs already or not; needs the view extra.
 
     With --token the page is at /#TOKEN. It never slows the stream. Ctrl-C ends it.
 
     Example: raysieve view wfi --out out
     """
+    host, port, token, certificate, key = (given[name] for name in ("host", "port", "token", "certificate", "key"))
     if bool(certificate) != bool(key):
         raise ConfigError("--certificate and --key: expected both or none")
     tokens = read_tokens(token) if token else {}
-    settings = Settings(folder=out, host=host, tokens=tokens, names=names, limits=Limits(per_minute=PER_MINUTE))
+    settings = Settings(
+        folder=out, host=host, tokens=tokens, names=given["names"], limits=Limits(per_minute=PER_MINUTE)
+    )
     config = load_any(config_name, overrides)
     with extra("view"):
         import uvicorn

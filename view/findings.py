@@ -136,14 +136,14 @@ def _sources(path: Path) -> Found:
             row["P"] = plain(p)
     with fits.open(path, memmap=False) as hdus:
         fitted = np.asarray(hdus["FITTED"].data) if "FITTED" in hdus else ()
-    curves = {str(row["ID"]): curve_of(row) for row in fitted if len(fitted) and row["ID"] in table["ID"][order]}
+    curves = {str(row["ID"]): curve_of(row) for row in fitted if row["ID"] in table["ID"][order]}
     return {"number": len(table), "rows": rows, "classes": classes, "exposure_s": plain(header.get("EXPOSURE"))} | {
         "model": str(header.get("MODEL", "")), "curves": curves
     }  # fmt: skip
 
 
 def curve_of(row: Any) -> Found:
-    """Return a row of FITTED as counts / s / keV of bins joined to LEAST counts: x and width keV, y, error, model.
+    """Return a row of FITTED as counts / keV of bins joined to LEAST counts: x and width keV, y, error, model.
 
     Without the background, as its fit saw it. The last bin may hold fewer counts.
     """
