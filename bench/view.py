@@ -42,6 +42,7 @@ NAMES = tuple(dict.fromkeys(row.process for row in TABLE))
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 BEST = "start to usable page, best"
 MEDIAN = "start to usable page, median"
+ALONE = "start to usable page, without a daemon"
 QUARTER = "start to usable page, at a quarter of the rate"
 COST = "CPU of the daemon a frame, with a page, more than without"
 SHARE = "taps over stages alone"
@@ -91,8 +92,8 @@ class Running:
 class View:
     """`raysieve view` on a free port."""
 
-    def __init__(self, running: Running) -> None:
-        command = raysieve("view", "wfi", *running.settings, "--port", "0")
+    def __init__(self, settings: list[str]) -> None:
+        command = raysieve("view", "wfi", *settings, "--port", "0")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         found = re.search(r"http\S+/", self.process.stdout.readline())
@@ -164,7 +165,7 @@ def measure_cost(running: Running, pairs: int, seconds: float) -> dict[str, tupl
             if not watched:
                 found[watched] = per_frame()
                 continue
-            view = View(running)
+            view = View(running.settings)
             wait(
                 lambda view=view: json.load(urllib.request.urlopen(view.url + "v1/now"))["seen"].get("lists", 0) > 200,
                 60,
@@ -265,7 +266,7 @@ def measure_page(running: Running, times: int) -> dict[str, tuple[Any, ...]]:
         browser.new_page(viewport={"width": 1280, "height": 720}).close()
         for number in range(times):
             began = time.monotonic()
-            view = View(running)
+            view = View(running.settings)
             page = browser.new_page(viewport={"width": 1280, "height": 720})
             page.goto(view.url)
             page.wait_for_selector("body[data-ready]", timeout=120_000)
@@ -292,6 +293,29 @@ def measure_page(running: Running, times: int) -> dict[str, tuple[Any, ...]]:
     }
 
 
+def measure_alone(out: Path, times: int) -> dict[str, tuple[Any, ...]]:
+    """Return seconds from the start of a view that waits for a daemon to its page, with nothing beside it."""
+    if CHROMIUM is None:
+        return {}
+    from playwright.sync_api import sync_playwright
+
+    usable = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser.new_page(viewport={"width": 1280, "height": 720}).close()
+        for _ in range(times):
+            began = time.monotonic()
+            view = View(["--out", str(out / "none")])
+            page = browser.new_page(viewport={"width": 1280, "height": 720})
+            page.goto(view.url)
+            page.wait_for_selector("body[data-ready]", timeout=120_000)
+            usable.append(time.monotonic() - began)
+            page.close()
+            view.close()
+        browser.close()
+    return {ALONE: (float(np.median(usable)), "s", (min(usable), max(usable)))}
+
+
 def table() -> str:
     """Return what was measured beside what was to be reached."""
     rows = figures.read("view")
@@ -300,6 +324,7 @@ def table() -> str:
     shown = [
         ("start of `raysieve view` to a usable page, best", [BEST], "<= 3 s"),
         ("the same, median (and range)", [MEDIAN], "<= 3 s"),
+        ("the same without a daemon beside it", [ALONE], "<= 3 s"),
         ("the same beside a daemon at a quarter of its rate", [QUARTER], "<= 3 s"),
         ("the CPU of the view in that time", ["CPU of the view until then"], ""),
         ("a killed process is red after, longest of three", ["killed to red, longest of 3"], "<= 2 s"),
@@ -322,6 +347,7 @@ def main() -> None:
     """Measure and write docs/figures/view.json."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--tables", action="store_true", help="only fill in figures that are there")
+    arguments.add_argument("--alone", action="store_true", help="only the start without a daemon, beside what is there")
     arguments.add_argument("--pairs", type=int, default=16)
     arguments.add_argument("--seconds", type=float, default=10.0)
     arguments.add_argument("--pages", type=int, default=5)
@@ -330,9 +356,14 @@ def main() -> None:
     if given.tables:
         PAGE.write_text(fill(PAGE.read_text(), "view", table()))
         return
-    prepare(given.out, photons=2)
     out = given.out.absolute()
-    found = measure_taps(out)
+    if given.alone:
+        figures.write(
+            "view", "python -m bench.view --alone", measure_alone(out, given.pages), keep=figures.read("view")
+        )
+        return
+    prepare(given.out, photons=2)
+    found = measure_alone(out, given.pages) | measure_taps(out)
     running = Running(out)
     try:
         found |= measure_cost(running, given.pairs, given.seconds)
