@@ -9,10 +9,7 @@ import torch
 from models.frames.network import FrameNet
 from models.lat.classify_network import CutoutNet
 from models.lat.network import LocaliseNet
-from models.precision import autocast
 from stream.lat.inputs import SHAPES
-
-CPU = torch.device("cpu")
 
 
 def frames():
@@ -46,7 +43,7 @@ def run(network, given, bits):
         if isinstance(layer, (torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Linear))
     ]
     network.zero_grad()
-    with autocast(CPU) if bits == 16 else torch.autocast("cpu", enabled=False):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bits == 16):  # also where training would not use it
         out = network(*given)
     first = out[0] if isinstance(out, tuple) else out
     first.float().square().sum().backward()
